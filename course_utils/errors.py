@@ -1,0 +1,16 @@
+"""The one error class for problems a user can cause and cure."""
+
+
+class CourseError(Exception):
+    """A problem with a cure: the command line prints both lines and no traceback.
+
+    `message` names the file, the line and what was wrong; `cure` says what to do about it.
+    """
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.message}\nCure: {self.cure}" if self.cure else self.message

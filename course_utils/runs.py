@@ -1,0 +1,220 @@
+"""Run folders: written whole or not at all, read back, compared.
+
+Layout of `runs/<name>/`: settings.json, notebooks/, data/, adapter/, checkpoints/, baseline.json,
+training.json, evaluation.json, inference.json, results.json, report.html.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from course_utils.errors import CourseError
+from course_utils.settings import Settings, explain, preset_settings, resolve_precision
+
+VERSIONED = (
+    *("torch", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate"),
+    *("evaluate", "papermill", "pandas", "numpy"),
+)
+# These say what a machine is or what a preset was measured at; a changed one changes no result.
+NOT_A_RESULT = {"purpose", "measured", "expected_minutes"}
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes the name when the block ends without an error.
+
+    Raises CourseError when the disk is full or the folder can't be written; the old file stays.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> CourseError:
+    return CourseError(
+        f"{path}: not written ({error.strerror or error})",
+        "free some disk space or choose a folder you may write to, then run the command again",
+    )
+
+
+def write_text_atomic(path: Path, text: str) -> Path:
+    """Write a UTF-8 text file whole or not at all.
+
+    A lone surrogate (half a character, which a model can generate) is written as "?".
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+    return Path(path)
+
+
+def write_json_atomic(path: Path, content: Any) -> Path:
+    """Write JSON whole or not at all; NaN becomes null, since JSON has no NaN."""
+    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text_atomic(path, text + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {str(key): _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    if hasattr(content, "item") and not isinstance(content, str):  # numpy and torch scalars
+        content = content.item()
+    if isinstance(content, float) and (content != content or abs(content) == float("inf")):
+        return None
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or broken one is a CourseError that names it."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CourseError(
+            f"{path}: there is no such file",
+            "run the notebook that writes it first (01 data, 02 baseline, 03 training, "
+            "04 evaluation, 05 inference)",
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CourseError(
+            f"{path}: not readable as JSON ({error})", "delete it and run its notebook again"
+        ) from None
+    except OSError as error:
+        raise CourseError(f"{path}: {error.strerror or error}", "check the path") from None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder and the settings it was opened with."""
+
+    folder: Path
+    settings: Settings
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the run folder; its parent folder exists afterwards."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write a JSON file of the contract, for example `run.write("training.json", {...})`."""
+        return write_json_atomic(self.folder / name, content)
+
+    def read(self, name: str) -> Any:
+        """Read a JSON file of the contract."""
+        return read_json(self.folder / name)
+
+    def fingerprint(self) -> str:
+        """The settings as text: equal for runs whose results must be equal."""
+        return settings_fingerprint(self.settings)
+
+
+def settings_fingerprint(settings: Settings) -> str:
+    """Settings that shape a result, as sorted JSON."""
+    values = {k: v for k, v in settings.model_dump().items() if k not in NOT_A_RESULT}
+    return json.dumps(values, sort_keys=True)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The kit's folder: the nearest parent that holds course_utils, else the working folder."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "course_utils" / "__init__.py").is_file():
+            return folder
+    return start
+
+
+def open_run(
+    folder: str | Path,
+    preset: str = "auto",
+    track: str = "manufacturing",
+    seed: int = 42,
+    **changes: Any,
+) -> Run:
+    """Open a run folder, or make it; relative names count from the kit's folder.
+
+    A folder that was made before keeps its settings, so that notebooks 02 to 05 go on where 01
+    began; `changes` that are not None replace single values (and are saved).
+    """
+    folder = Path(folder)
+    folder = folder if folder.is_absolute() else find_root() / folder
+    saved = folder / "settings.json"
+    if saved.is_file():
+        settings = _saved_settings(saved)
+        if preset not in ("auto", settings.preset):
+            settings = preset_settings(preset, track, seed)
+        changes = {"track": track, "seed": seed, **changes}
+    else:
+        settings = preset_settings(preset, track, seed)
+    settings = settings.with_changes(**changes)
+    settings, reason = resolve_precision(settings)
+    run = Run(folder, settings)
+    save_settings(run, reason)
+    return run
+
+
+def _saved_settings(path: Path) -> Settings:
+    values = read_json(path)
+    try:
+        return Settings(**values["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        what = explain(error) if isinstance(error, ValidationError) else f"{error!r}"
+        raise CourseError(
+            f"{path}: these settings do not fit this version of the kit ({what})",
+            "choose another run folder, or delete this one",
+        ) from None
+
+
+def save_settings(run: Run, precision_reason: str = "") -> None:
+    """Write settings.json: settings, versions, seed, hardware; nothing when nothing changed."""
+    path = run.folder / "settings.json"
+    old = read_json(path) if path.is_file() else {}
+    if old.get("settings") == run.settings.model_dump() and old.get("versions") == versions():
+        return
+    from course_utils import hardware
+
+    write_json_atomic(
+        path,
+        {
+            "settings": run.settings.model_dump(),
+            "seed": run.settings.seed,
+            "precision_reason": precision_reason or old.get("precision_reason", ""),
+            "versions": versions(),
+            "hardware": hardware.detect().to_dict(),
+            "created": old.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries that shape a result."""
+    import platform
+    from importlib import metadata
+
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
