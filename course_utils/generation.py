@@ -1,0 +1,224 @@
+"""Batched greedy generation and completion log-likelihoods, with the shared prefix computed once.
+
+All prompts of a task begin alike (instruction, few-shot examples). That common prefix is run
+through the model once and its key/value cache is reused for every batch.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from course_utils.chat import Messages, Tokens, prompt_ids
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+SHORTEST_PREFIX = 16  # tokens; below that a cache saves less than its copies cost
+
+
+def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
+    """Length of the token prefix that all sequences share, leaving each at least one token."""
+    shortest = min(len(sequence) for sequence in sequences) - 1
+    first, length = sequences[0], 0
+    while length < shortest and all(s[length] == first[length] for s in sequences):
+        length += 1
+    return length if length >= SHORTEST_PREFIX else 0
+
+
+def _prefix_cache(model: Any, prefix: Sequence[int]) -> Any:
+    """Key/value cache of the shared prefix, for one sequence."""
+    import torch
+    from transformers import DynamicCache
+
+    if not prefix:
+        return None
+    with torch.no_grad():
+        ids = torch.tensor([list(prefix)], device=model.device)
+        return model(ids, past_key_values=DynamicCache(), logits_to_keep=1).past_key_values
+
+
+def _expanded(cache: Any, batch_size: int) -> Any:
+    """A copy of a one-sequence cache for a batch that is scored in one pass."""
+    if cache is None:
+        return None
+    cache = copy.deepcopy(cache)
+    cache.batch_repeat_interleave(batch_size)
+    return cache
+
+
+def _generation_cache(model: Any, prefix: Any, batch_size: int, length: int) -> Any:
+    """A cache with room for `length` tokens, filled with the prefix.
+
+    A growing cache is copied at every token; with the allocator settings of training the holes it
+    leaves added up to gigabytes.
+    """
+    from transformers import StaticCache
+
+    cache = StaticCache(config=model.config, max_cache_len=length)
+    for index, layer in enumerate(prefix.layers if prefix else []):
+        shape = (batch_size, -1, -1, -1)
+        cache.update(layer.keys.expand(shape), layer.values.expand(shape), index)
+    return cache
+
+
+def _padded(
+    sequences: Sequence[Sequence[int]], prefix: int, pad: int, device: Any
+) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Ids and attention mask (B, T): the shared prefix, then padding, then the rest of each."""
+    import torch
+
+    width = max(len(sequence) for sequence in sequences)
+    ids, mask = [], []
+    for sequence in sequences:
+        gap = width - len(sequence)
+        ids.append([*sequence[:prefix], *[pad] * gap, *sequence[prefix:]])
+        mask.append([1] * prefix + [0] * gap + [1] * (len(sequence) - prefix))
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]]:
+    """Index batches, longest first (so that memory runs out at once or never), with a bar."""
+    from tqdm.auto import tqdm
+
+    from course_utils.execution import report_progress
+
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
+        report_progress(number, len(batches), text)
+        yield batch
+
+
+def generate_answers(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Messages],
+    max_new_tokens: int,
+    batch_size: int = 32,
+    text: str = "generating",
+) -> list[str]:
+    """Greedy answers to prompts, in their order; prompt tokens are cut off by count, not by text.
+
+    Greedy, so the same model and machine give the same answers twice.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    if not prompts:
+        return []
+    sequences = [prompt_ids(messages, tokenizer) for messages in prompts]
+    prefix = common_prefix(sequences)
+    cache = _prefix_cache(model, sequences[0][:prefix])
+    config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
+        disable_compile=True,  # compiling costs minutes, again for every batch size
+    )
+    answers = [""] * len(prompts)
+    for batch in _batches([len(s) for s in sequences], batch_size, text):
+        ids, mask = _padded(
+            [sequences[i] for i in batch], prefix, tokenizer.pad_token_id, model.device
+        )
+        room = ids.shape[1] + max_new_tokens
+        with torch.no_grad():
+            output = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                past_key_values=_generation_cache(model, cache, len(batch), room),
+            )
+        for index, row in zip(batch, output[:, ids.shape[1] :], strict=True):  # (B, new tokens)
+            answers[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
+    return answers
+
+
+def completion_nll(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    examples: Sequence[Tokens],
+    batch_size: int = 32,
+    text: str = "scoring",
+) -> tuple[list[float], list[int]]:
+    """Negative log-likelihood (nats, summed) and token count of each example's completion.
+
+    Perplexity over a set is exp(sum of the first / sum of the second). An example without
+    completion tokens counts (0.0, 0). Only the logits of completions are computed.
+    """
+    import torch
+
+    nll, counts = [0.0] * len(examples), [e.completion_length for e in examples]
+    scored = [i for i, e in enumerate(examples) if e.completion_length > 0 and e.prompt_length > 0]
+    if not scored:
+        return nll, counts
+    prefix = common_prefix([examples[i].input_ids[: examples[i].prompt_length] for i in scored])
+    cache = _prefix_cache(model, examples[scored[0]].input_ids[:prefix])
+    lengths = [len(examples[i].input_ids) for i in scored]
+    for positions in _batches(lengths, batch_size, text):
+        batch = [scored[position] for position in positions]
+        sequences = [examples[i].input_ids for i in batch]
+        ids, mask = _padded(sequences, prefix, tokenizer.pad_token_id, model.device)
+        keep = max(counts[i] for i in batch) + 1  # one more: the token before predicts the first
+        with torch.no_grad():
+            logits = model(
+                input_ids=ids[:, prefix:],
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, prefix:],
+                past_key_values=_expanded(cache, len(batch)),
+                logits_to_keep=keep,
+            ).logits  # (B, keep, vocabulary)
+        for row, index in enumerate(batch):
+            count = counts[index]
+            losses = torch.nn.functional.cross_entropy(
+                logits[row, -count - 1 : -1].float(), ids[row, -count:], reduction="sum"
+            )
+            nll[index] = float(losses)
+    return nll, counts
+
+
+def measure_latency(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Messages],
+    mode: str,
+    new_tokens: int = 24,
+) -> dict[str, Any]:
+    """Seconds and tokens per second of one batch that generates exactly `new_tokens` each.
+
+    The length is fixed, so that rows of the table differ by the machine and not by the answers.
+    """
+    import time
+
+    import torch
+    from transformers import GenerationConfig
+
+    ids, mask = _padded(
+        [prompt_ids(messages, tokenizer) for messages in prompts],
+        0,
+        tokenizer.pad_token_id,
+        model.device,
+    )
+    config = GenerationConfig(
+        do_sample=False,
+        min_new_tokens=new_tokens,
+        max_new_tokens=new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    seconds = []
+    for _ in range(2):  # the first pass warms up caches; the faster one counts
+        started = time.perf_counter()
+        with torch.no_grad():
+            model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    best = min(seconds)
+    return {
+        "mode": mode,
+        "batch_size": len(prompts),
+        "seconds": best,
+        "tokens_per_second": len(prompts) * new_tokens / best,
+    }
