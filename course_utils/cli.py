@@ -1,0 +1,444 @@
+"""The `course` command: run the notebooks, look after the machine, the models and the data.
+
+course run --preset cpu
+course doctor
+course data check my_records.jsonl
+"""
+
+import json
+import shutil
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from course_utils.errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="The fine-tuning course: data, baseline, adapter, evaluation, inference.",
+)
+model_app = typer.Typer(
+    no_args_is_help=True, help="Base models: prepare the embedded one, list all."
+)
+data_app = typer.Typer(no_args_is_help=True, help="Training data: check and correct a file.")
+app.add_typer(model_app, name="model")
+app.add_typer(data_app, name="data")
+
+LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
+LEAST_LIMIT = 15  # ... and at least this many minutes
+
+
+class UsageError(CourseError):
+    """Wrong arguments: exit code 2 instead of 1."""
+
+
+def main() -> None:
+    """Run the command; a CourseError prints its two lines, never a traceback."""
+    try:
+        app(args=_join_pairs(sys.argv[1:]))
+    except CourseError as error:
+        typer.secho(f"Error: {error.message}", fg="red", err=True)
+        if error.cure:
+            typer.echo(f"Cure: {error.cure}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Run the same command with --resume to go on.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `course model list | head`
+        sys.exit(0)
+
+
+@app.command(
+    epilog="Examples:  course run --preset cpu     course run --only 03 -p lora_r 8 --out runs/r8"
+    "     course run my_notebooks/ --out runs/check"
+)
+def run(
+    notebooks: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Notebooks or folders; default: the five of the course."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.")
+    ] = "auto",
+    track: Annotated[str, typer.Option(help="Which data: manufacturing.")] = "manufacturing",
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. Default: runs/TRACK-PRESET.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Change one setting."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 42,
+    only: Annotated[
+        str | None, typer.Option(help="Only notebooks whose name begins so: 03, or 02,04.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what finished with the same settings.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start again; the old run folder is kept aside.")
+    ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Minutes that one notebook may take.", min=0.01)
+    ] = None,
+) -> None:
+    """Execute the course's notebooks (or any others) with papermill into one run folder."""
+    from course_utils.runs import find_root
+
+    root = find_root()
+    values = _parameters(parameter or [])
+    if notebooks:
+        folder = _absolute(out or Path("runs/batch"))
+        _run_batch([Path(path) for path in notebooks], folder, values, resume, time_limit, only)
+        return
+    found = sorted((root / "notebooks").glob("0*.ipynb"))
+    if not found:
+        raise CourseError(
+            f"{root / 'notebooks'}: the course's notebooks are not here",
+            "change into the folder of the kit (git clone), or name the notebooks to run",
+        )
+    _run_course(_chosen(found, only), preset, track, out, values, seed, resume, fresh, time_limit)
+
+
+def _join_pairs(arguments: list[str]) -> list[str]:
+    """`-p NAME VALUE` as papermill has it -> `-p NAME=VALUE`, which typer can read."""
+    joined, rest = [], iter(arguments)
+    for argument in rest:
+        joined.append(argument)
+        if argument in ("-p", "--parameter"):
+            name = next(rest, None)
+            value = next(rest, None) if name and "=" not in name else None
+            joined += [f"{name}={value}"] if value is not None else [name] if name else []
+    return joined
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    from course_utils.execution import parse_parameter
+
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"-p {pair}: a name and a value are needed", "for example -p lora_r 8")
+        values[name] = parse_parameter(text)
+    return values
+
+
+def _absolute(path: Path) -> Path:
+    return path if path.is_absolute() else Path.cwd() / path
+
+
+def _chosen(notebooks: list[Path], only: str | None) -> list[Path]:
+    if not only:
+        return notebooks
+    starts = tuple(part.strip() for part in only.split(",") if part.strip())
+    chosen = [path for path in notebooks if path.name.startswith(starts)]
+    if not chosen:
+        names = ", ".join(path.stem for path in notebooks)
+        raise UsageError(f"--only {only}: no notebook begins so", f"there are: {names}")
+    return chosen
+
+
+def _run_batch(
+    paths: list[Path],
+    folder: Path,
+    values: dict[str, Any],
+    resume: bool,
+    time_limit: float | None,
+    only: str | None,
+) -> None:
+    """Any notebooks: a row for each; one that fails does not stop the others."""
+    from rich.console import Console
+
+    from course_utils import execution, hardware
+
+    console = Console()
+    machine = hardware.detect()
+    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    results = execution.execute_notebooks(
+        _chosen(execution.find_notebooks(paths), only),
+        folder,
+        values,
+        hardware.kernel_environment(machine, threads),
+        time_limit_minutes=time_limit or 60,
+        resume=resume,
+        stop_on_failure=False,
+        console=console,
+    )
+    console.print(execution.summary_table(results))
+    failed = [result for result in results if not result.ok]
+    for result in failed:
+        console.print("\n".join(execution.failure_lines(result)), markup=False, soft_wrap=True)
+    console.print(
+        f"{len(results) - len(failed)} of {len(results)} notebooks ran. Copies: {folder}",
+        soft_wrap=True,
+    )
+    if failed:
+        sys.exit(1)
+
+
+def _run_course(
+    notebooks: list[Path],
+    preset: str,
+    track: str,
+    out: Path | None,
+    values: dict[str, Any],
+    seed: int,
+    resume: bool,
+    fresh: bool,
+    time_limit: float | None,
+) -> None:
+    from rich.console import Console
+
+    from course_utils import execution, hardware
+    from course_utils.settings import Settings, preset_settings, resolve_precision
+
+    console = Console()
+    known = {name: value for name, value in values.items() if name in Settings.model_fields}
+    settings = preset_settings(preset, track, seed).with_changes(**known)
+    others = {name: value for name, value in values.items() if name not in known}
+    _check_names(notebooks, others)
+    settings, reason = resolve_precision(settings)
+    console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
+    folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
+    _make_way(folder, resume or len(notebooks) == 1, fresh)
+    _fetch_what_is_needed(settings.base_model)
+    run_opened = _open_with(folder, settings, reason)
+    machine = hardware.detect()
+    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    expected = {path.stem: settings.expected_minutes.get(path.stem[:2], 5) for path in notebooks}
+    results = execution.execute_notebooks(
+        notebooks,
+        folder / "notebooks",
+        _declared(notebooks, {**_standard(run_opened, settings), **values}),
+        hardware.kernel_environment(machine, threads),
+        time_limit_minutes=time_limit
+        or {name: max(LEAST_LIMIT, LIMIT_FACTOR * m) for name, m in expected.items()},
+        resume=resume,
+        stop_on_failure=True,
+        fingerprint=run_opened.fingerprint(),
+        expected_minutes=expected,
+        console=console,
+        chain=True,
+        cwd=notebooks[0].parent.parent,
+    )
+    _finish(console, folder, results)
+
+
+def _check_names(notebooks: list[Path], values: dict[str, Any]) -> None:
+    """Every -p name is a setting of the course or a parameter that a notebook declares."""
+    import difflib
+
+    from course_utils.execution import declared_parameters, read_notebook
+    from course_utils.settings import Settings
+
+    declared: set[str] = set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
+    for path in notebooks:
+        declared |= declared_parameters(read_notebook(path)) or set()
+    for name in values:
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"-p {name}: there is no such setting",
+                f"{hint}known: {', '.join(sorted(declared))}",
+            )
+
+
+def _default_folder(track: str, preset: str) -> Path:
+    from course_utils.runs import find_root
+
+    return find_root() / "runs" / f"{track}-{preset}"
+
+
+def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
+    """Never mix two runs in one folder, never delete one."""
+    if not (folder / "settings.json").exists() or (keep and not fresh):
+        return
+    if not fresh:
+        raise UsageError(
+            f"{folder} already holds a run",
+            "add --resume to go on with it, --fresh to start again (the old one is kept aside), "
+            "or --out for another folder",
+        )
+    aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
+    shutil.move(folder, aside)
+    typer.echo(f"the earlier run was moved to {aside}")
+
+
+def _fetch_what_is_needed(base_model: str) -> None:
+    """The embedded model and the work orders, before any kernel starts."""
+    from course_utils import models, sources
+
+    if base_model in (models.EMBEDDED, "nano"):
+        models.prepare_model(base_model)
+    sources.work_orders_path()
+
+
+def _open_with(folder: Path, settings: Any, reason: str) -> Any:
+    from course_utils.runs import Run, save_settings
+
+    opened = Run(folder, settings)
+    save_settings(opened, reason)
+    return opened
+
+
+def _standard(run_opened: Any, settings: Any) -> dict[str, Any]:
+    return {
+        "run_dir": str(run_opened.folder),
+        "preset": settings.preset,
+        "track": settings.track,
+        "seed": settings.seed,
+    }
+
+
+def _declared(notebooks: list[Path], values: dict[str, Any]) -> dict[str, Any]:
+    """The values that some notebook declares; the rest reaches them through settings.json."""
+    from course_utils.execution import declared_parameters, read_notebook
+
+    names: set[str] = set()
+    for path in notebooks:
+        names |= declared_parameters(read_notebook(path)) or set()
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _finish(console: Any, folder: Path, results: list[Any]) -> None:
+    from course_utils import execution, report
+
+    console.print(execution.summary_table(results))
+    failed = [result for result in results if not result.ok]
+    if failed:
+        for line in execution.failure_lines(failed[0]):
+            typer.secho(line, fg="red", err=True)
+        sys.exit(1)
+    page = report.write_report(folder)
+    if (folder / "evaluation.json").is_file():
+        written = report.write_results(folder)
+        console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
+        typer.echo(f"Results: {written}")
+    typer.echo(f"Report:  {page}")
+
+
+@app.command(epilog="Example:  course doctor --json > doctor.json")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Check versions, hardware, disk, model and data; each problem with its cure."""
+    from course_utils import doctor as doctor_module
+
+    findings = doctor_module.diagnose()
+    if as_json:
+        typer.echo(doctor_module.to_json(findings))
+    else:
+        from rich.console import Console
+
+        Console().print(doctor_module.render(findings))
+    sys.exit(doctor_module.exit_code(findings))
+
+
+@model_app.command("prepare", epilog="Example:  course model prepare")
+def model_prepare(
+    name: Annotated[str, typer.Argument(help="smollm2-135m-instruct or nano.")] = (
+        "smollm2-135m-instruct"
+    ),
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the checksum too.")] = False,
+) -> None:
+    """Make an embedded base model ready, once; the second call is instant."""
+    from course_utils import models
+
+    typer.echo(f"{name}: {models.prepare_model(name, verify=verify)}")
+
+
+@model_app.command("list", epilog="Example:  course model list --json")
+def model_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """The base models that the course knows, with licence and computed memory."""
+    from dataclasses import asdict
+
+    from course_utils import models
+
+    known = models.registry().values()
+    if as_json:
+        typer.echo(json.dumps([asdict(model) for model in known], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Model", "Billions", "16-bit GB", "nf4 GB", "Licence", "Gated", "Note")
+    for model in known:
+        sizes = [f"{model.billions:g}", f"{model.memory_gb():.1f}", f"{model.memory_gb('nf4'):.1f}"]
+        table.add_row(model.name, *sizes, model.licence, "yes" if model.gated else "no", model.note)
+    Console().print(table)
+    typer.echo(
+        "Memory is computed for the weights alone. Choose one: course run -p base_model NAME"
+    )
+
+
+@data_app.command("prepare", epilog="Example:  course data prepare")
+def data_prepare() -> None:
+    """Fetch the real work orders, once; afterwards they are read from the cache."""
+    from course_utils import sources
+
+    typer.echo(f"work orders: {sources.work_orders_path()}")
+
+
+@data_app.command(
+    "check", epilog="Example:  course data check my.jsonl --max-length 256 --write my_fixed.jsonl"
+)
+def data_check(
+    file: Annotated[Path, typer.Argument(help="JSON lines, one record a line, UTF-8.")],
+    schema: Annotated[str, typer.Option(help="manufacturing, geology or auto.")] = "auto",
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Another part of the data: look for leakage.")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Report records longer than this many tokens.", min=1)
+    ] = None,
+    base_model: Annotated[
+        str, typer.Option(help="Whose tokenizer counts for --max-length.")
+    ] = "smollm2-135m-instruct",
+    write: Annotated[
+        Path | None, typer.Option(help="Write a corrected file (never the same one).")
+    ] = None,
+    show: Annotated[int, typer.Option(help="Problems to print.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Check a data file line by line: JSON, fields, encoding, duplicates, leakage, length."""
+    from course_utils import records
+
+    if schema not in ("auto", *records.SCHEMAS):
+        known = ", ".join(["auto", *records.SCHEMAS])
+        raise UsageError(f"--schema {schema}: unknown", f"choose one of: {known}")
+    counter = _token_counter(base_model) if max_length else None
+    report = records.check_file(file, schema, counter, max_length, against or [])
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(report.summary_lines(limit=show)))
+    if write:
+        done = records.write_corrected(report, write)
+        typer.echo(
+            f"Corrected file: {write} ({done['written']} records; put right: "
+            f"{_counts(done['fixed'])}; left out: {_counts(done['dropped'])})",
+            err=as_json,
+        )
+    sys.exit(0 if report.ok else 1)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
+
+
+def _token_counter(base_model: str) -> Any:
+    from course_utils import chat, models
+
+    tokenizer = models.load_tokenizer(base_model)
+    return lambda record: chat.count_tokens(record, tokenizer)
