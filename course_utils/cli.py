@@ -5,16 +5,21 @@ course doctor
 course data check my_records.jsonl
 """
 
+import contextlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from course_utils.settings import Settings
 
 app = typer.Typer(
     name="course",
@@ -33,10 +38,20 @@ app.add_typer(data_app, name="data")
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
 LEAST_LIMIT = 15  # ... and at least this many minutes
+OWN_OPTION = {"preset": "--preset", "run_dir": "--out"}  # more than one setting hangs on these
 
 
 class UsageError(CourseError):
     """Wrong arguments: exit code 2 instead of 1."""
+
+
+@contextlib.contextmanager
+def _wrong_usage() -> Iterator[None]:
+    """What fails inside is the caller's argument."""
+    try:
+        yield
+    except CourseError as error:
+        raise UsageError(error.message, error.cure) from None
 
 
 def main() -> None:
@@ -48,16 +63,17 @@ def main() -> None:
         if error.cure:
             typer.echo(f"Cure: {error.cure}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. Run the same command with --resume to go on.", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            typer.echo("Interrupted. `course run` goes on with --resume.", err=True)
+        raise
     except BrokenPipeError:  # `course model list | head`
         sys.exit(0)
 
 
 @app.command(
-    epilog="Examples:  course run --preset cpu     course run --only 03 -p lora_r 8 --out runs/r8"
-    "     course run my_notebooks/ --out runs/check"
+    epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run --only 03 -p lora_r 8 --out runs/r8"
+    "\n\ncourse run my_notebooks/ --out runs/check"
 )
 def run(
     notebooks: Annotated[
@@ -75,7 +91,9 @@ def run(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Change one setting."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 42,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random step. Default: 42.", min=0)
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only notebooks whose name begins so: 03, or 02,04.")
     ] = None,
@@ -104,7 +122,9 @@ def run(
             f"{root / 'notebooks'}: the course's notebooks are not here",
             "change into the folder of the kit (git clone), or name the notebooks to run",
         )
-    _run_course(_chosen(found, only), preset, track, out, values, seed, resume, fresh, time_limit)
+    chosen = _chosen(found, only)
+    keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
+    _run_course(chosen, preset, track, out, values, seed, resume, keep, fresh, time_limit)
 
 
 def _join_pairs(arguments: list[str]) -> list[str]:
@@ -127,7 +147,8 @@ def _parameters(pairs: list[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"-p {pair}: a name and a value are needed", "for example -p lora_r 8")
-        values[name] = parse_parameter(text)
+        with _wrong_usage():
+            values[name] = parse_parameter(text)
     return values
 
 
@@ -162,8 +183,11 @@ def _run_batch(
     console = Console()
     machine = hardware.detect()
     threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    notebooks = _chosen(execution.find_notebooks(paths), only)
+    with _wrong_usage():
+        execution.validate_parameters(notebooks, values)
     results = execution.execute_notebooks(
-        _chosen(execution.find_notebooks(paths), only),
+        notebooks,
         folder,
         values,
         hardware.kernel_environment(machine, threads),
@@ -190,25 +214,28 @@ def _run_course(
     track: str,
     out: Path | None,
     values: dict[str, Any],
-    seed: int,
+    seed: int | None,
     resume: bool,
+    keep: bool,
     fresh: bool,
     time_limit: float | None,
 ) -> None:
     from rich.console import Console
 
     from course_utils import execution, hardware
-    from course_utils.settings import Settings, preset_settings, resolve_precision
+    from course_utils.settings import Settings, resolve_precision
 
     console = Console()
-    known = {name: value for name, value in values.items() if name in Settings.model_fields}
-    settings = preset_settings(preset, track, seed).with_changes(**known)
+    settable = set(Settings.model_fields) - set(OWN_OPTION)
+    known = {name: value for name, value in values.items() if name in settable}
+    with _wrong_usage():
+        settings = _begin_with(out, keep, preset, track, seed).with_changes(**known)
     others = {name: value for name, value in values.items() if name not in known}
     _check_names(notebooks, others)
     settings, reason = resolve_precision(settings)
     console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
-    _make_way(folder, resume or len(notebooks) == 1, fresh)
+    _make_way(folder, keep, fresh)
     _fetch_what_is_needed(settings.base_model)
     run_opened = _open_with(folder, settings, reason)
     machine = hardware.detect()
@@ -232,6 +259,21 @@ def _run_course(
     _finish(console, folder, results)
 
 
+def _begin_with(
+    out: Path | None, keep: bool, preset: str, track: str, seed: int | None
+) -> "Settings":
+    """The preset's settings; a run that goes on without naming a preset keeps its own."""
+    from course_utils.runs import saved_settings
+    from course_utils.settings import preset_settings
+
+    saved = _absolute(out) / "settings.json" if out else None
+    if keep and preset == "auto" and saved and saved.is_file():
+        settings = saved_settings(saved)
+        typer.echo(f"preset {settings.preset}: as saved in {saved}")
+        return settings.with_changes(seed=seed)
+    return preset_settings(preset, track, 42 if seed is None else seed)
+
+
 def _check_names(notebooks: list[Path], values: dict[str, Any]) -> None:
     """Every -p name is a setting of the course or a parameter that a notebook declares."""
     import difflib
@@ -242,7 +284,11 @@ def _check_names(notebooks: list[Path], values: dict[str, Any]) -> None:
     declared: set[str] = set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
     for path in notebooks:
         declared |= declared_parameters(read_notebook(path)) or set()
+    declared -= set(OWN_OPTION)
     for name in values:
+        if name in OWN_OPTION:
+            option = f"{OWN_OPTION[name]} {values[name]}"
+            raise UsageError(f"-p {name}: this has an option of its own", f"use {option}")
         if name not in declared:
             near = difflib.get_close_matches(name, declared, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -369,17 +415,24 @@ def model_list(
     if as_json:
         typer.echo(json.dumps([asdict(model) for model in known], indent=2))
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("Model", "Billions", "16-bit GB", "nf4 GB", "Licence", "Gated", "Note")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
+    # The note stands below the name, so that 80 columns show the names in full.
+    table.add_column("Model", min_width=max(len(model.name) for model in known))
+    for title in ("Billion", "16-bit\nGB", "nf4\nGB"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Licence")
     for model in known:
+        name = Text.assemble((model.name, "bold"), "\n", (model.note, "dim"))
         sizes = [f"{model.billions:g}", f"{model.memory_gb():.1f}", f"{model.memory_gb('nf4'):.1f}"]
-        table.add_row(model.name, *sizes, model.licence, "yes" if model.gated else "no", model.note)
+        table.add_row(name, *sizes, model.licence + ("\ngated" if model.gated else ""))
     Console().print(table)
-    typer.echo(
-        "Memory is computed for the weights alone. Choose one: course run -p base_model NAME"
-    )
+    typer.echo("Memory: of the weights, computed. Gated: accept the licence on the Hub first.")
+    typer.echo("Choose one: course run -p base_model NAME")
 
 
 @data_app.command("prepare", epilog="Example:  course data prepare")

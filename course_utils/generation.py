@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, Tokens, prompt_ids
+from course_utils.hardware import trim_heap
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +133,7 @@ def generate_answers(
             )
         for index, row in zip(batch, output[:, ids.shape[1] :], strict=True):  # (B, new tokens)
             answers[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
+    trim_heap()
     return answers
 
 
@@ -175,6 +177,7 @@ def completion_nll(
                 logits[row, -count - 1 : -1].float(), ids[row, -count:], reduction="sum"
             )
             nll[index] = float(losses)
+    trim_heap()
     return nll, counts
 
 

@@ -10,9 +10,14 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import ctypes
 
 GIB = 2**30
 
@@ -163,13 +168,34 @@ def keep_heap() -> bool:
 
     Only glibc on Linux has these options; elsewhere nothing happens. Call it before training.
     """
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+    libc = _glibc()
+    if libc is None:
         return False
-    import ctypes
-
-    libc = ctypes.CDLL("libc.so.6")
     done = [libc.mallopt(option, value) for option, _, value in HEAP_OPTIONS]
     return done == [1, 1, 1]  # mallopt returns 1 when it accepted the value
+
+
+def trim_heap() -> None:
+    """Give freed memory back to the system, between two phases of a run (Linux with glibc).
+
+    `keep_heap` never does; batches of ever other sizes then leave holes that add up.
+    """
+    import gc
+
+    gc.collect()
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+@lru_cache
+def _glibc() -> "ctypes.CDLL | None":
+    """The C library, where it is glibc on Linux."""
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return None
+    import ctypes
+
+    return ctypes.CDLL("libc.so.6")
 
 
 def peak_memory_gb() -> float:

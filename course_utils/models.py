@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from course_utils.errors import CourseError
+from course_utils.hardware import trim_heap
 from course_utils.packages import PackagedFile, cache_folder, extract, sha256_of
 from course_utils.runs import write_json_atomic
 from course_utils.settings import Settings
@@ -275,6 +276,7 @@ def load_model(
     import torch
     from transformers import AutoModelForCausalLM
 
+    trim_heap()  # what an earlier model left
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with _hub_errors(name), _quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(

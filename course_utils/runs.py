@@ -162,7 +162,7 @@ def open_run(
     folder = folder if folder.is_absolute() else find_root() / folder
     saved = folder / "settings.json"
     if saved.is_file():
-        settings = _saved_settings(saved)
+        settings = saved_settings(saved)
         if preset not in ("auto", settings.preset):
             settings = preset_settings(preset, track, seed)
         changes = {"track": track, "seed": seed, **changes}
@@ -175,7 +175,8 @@ def open_run(
     return run
 
 
-def _saved_settings(path: Path) -> Settings:
+def saved_settings(path: Path) -> Settings:
+    """The settings in a run folder's settings.json; CourseError when they do not fit."""
     values = read_json(path)
     try:
         return Settings(**values["settings"])

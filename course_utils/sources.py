@@ -42,8 +42,8 @@ FIELDS = {
     "Location": "location",
 }
 INSTRUCTION = (
-    "Turn the work order into a JSON record with the fields system, part, action, "
-    "failure_mode and location. Leave out what is not stated."
+    "Turn the work order into JSON: system, part, action, failure_mode, location. "
+    "Only what is stated."
 )
 
 

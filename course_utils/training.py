@@ -79,6 +79,7 @@ def callback_classes() -> tuple[type, type]:
     from transformers import TrainerCallback
 
     from course_utils.execution import report_progress
+    from course_utils.hardware import trim_heap
 
     class RunLog(TrainerCallback):
         """Adds perplexity to evaluation logs and tells `course run` how far training is."""
@@ -90,6 +91,9 @@ def callback_classes() -> tuple[type, type]:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             report_progress(state.global_step, state.max_steps, "training")
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            trim_heap()  # the batches of evaluation have other sizes
 
     class StopAt(TrainerCallback):
         """Stops the run after a step, as a lost connection would; checkpoints stay."""

@@ -1,0 +1,268 @@
+"""Batches and the shared prefix change the speed and nothing else."""
+
+import math
+
+import pytest
+
+from course_utils import chat, sources
+from course_utils.chat import Tokens
+from course_utils.generation import (
+    SHORTEST_PREFIX,
+    _batches,
+    common_prefix,
+    completion_nll,
+    generate_answers,
+)
+
+TEXTS = [
+    "L/H BUCKET CYL LEAKING.",
+    "SWAP BUCKET",
+    "replace broken RH joystick handle in the drivers cabin and check the other one too",
+    "ENGINE OVERHEATING",
+    "Grease pump",
+    "Right slew motor leaking oil",
+    "A/C u/s",
+]
+WORK_ORDERS = [
+    sources.work_order_record(text, '{"part": "Pump", "action": "' + "Replace " * n + '"}')
+    for n, text in enumerate(TEXTS, 1)
+]
+UNLIKE = [
+    [{"role": "user", "content": "Which part leaks?"}],
+    [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Why?"}],
+    [{"role": "system", "content": "Name a mineral."}, {"role": "user", "content": "It is green."}],
+]
+NEW = 10  # tokens
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer):
+    """A random two-layer Llama whose greedy answers wander; nano's repeat the last token."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+@pytest.fixture(scope="module")
+def shared(tokenizer):
+    """Prompts of unequal length that begin alike."""
+    return [chat.record_messages(record, tokenizer)["prompt"] for record in WORK_ORDERS]
+
+
+@pytest.fixture(scope="module")
+def examples(tokenizer):
+    return [chat.tokenize_record(record, tokenizer) for record in WORK_ORDERS]
+
+
+def one_by_one(model, tokenizer, prompts, new=NEW):
+    """Token ids of greedy answers, without batches, padding or a prefix cache."""
+    import torch
+
+    rows = []
+    for messages in prompts:
+        ids = torch.tensor([chat.prompt_ids(messages, tokenizer)])  # (1, T)
+        output = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=new,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        rows.append(output[0, ids.shape[1] :].tolist())
+    return rows
+
+
+def plain_nll(model, example):
+    """The same number from all logits of one example."""
+    import torch
+
+    ids = torch.tensor([example.input_ids])
+    with torch.no_grad():
+        log_p = model(ids).logits[0].double().log_softmax(-1)  # (T, vocabulary)
+    first = example.prompt_length
+    return -sum(
+        log_p[at - 1, token].item() for at, token in enumerate(example.input_ids[first:], first)
+    )
+
+
+# --- the shared prefix ---
+
+
+def test_the_common_prefix_ends_where_sequences_part():
+    start = list(range(SHORTEST_PREFIX + 4))
+    assert common_prefix([[*start, 1, 5], [*start, 2, 5]]) == len(start)
+
+
+def test_the_common_prefix_leaves_every_sequence_a_token_to_predict_from():
+    start = list(range(SHORTEST_PREFIX + 4))
+    assert common_prefix([start, start]) == len(start) - 1
+    assert common_prefix([start, [*start, 7]]) == len(start) - 1
+    assert common_prefix([start]) == len(start) - 1
+
+
+def test_a_prefix_too_short_to_pay_is_not_used():
+    start = list(range(SHORTEST_PREFIX - 1))
+    assert common_prefix([[*start, 1, 5], [*start, 2, 5]]) == 0
+
+
+def test_the_work_orders_share_their_instruction_and_the_unlike_prompts_share_nothing(
+    tokenizer, shared
+):
+    assert common_prefix([chat.prompt_ids(m, tokenizer) for m in shared]) > 30
+    assert common_prefix([chat.prompt_ids(m, tokenizer) for m in UNLIKE]) == 0
+
+
+# --- answers ---
+
+
+def decoded(tokenizer, rows):
+    return [tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
+
+
+def test_the_random_model_is_a_fair_test(model, tokenizer, shared):
+    rows = one_by_one(model, tokenizer, shared)
+    assert len({tuple(row) for row in rows}) == len(rows)
+    assert all(len(set(row)) > NEW // 2 for row in rows)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_batched_answers_equal_those_generated_one_by_one(model, tokenizer, shared, batch_size):
+    expected = decoded(tokenizer, one_by_one(model, tokenizer, shared))
+    assert generate_answers(model, tokenizer, shared, NEW, batch_size) == expected
+
+
+def test_answers_without_a_shared_prefix_equal_those_generated_one_by_one(model, tokenizer):
+    expected = decoded(tokenizer, one_by_one(model, tokenizer, UNLIKE))
+    assert generate_answers(model, tokenizer, UNLIKE, NEW, batch_size=3) == expected
+
+
+def test_answers_come_back_in_the_order_of_the_prompts(model, tokenizer, shared):
+    answers = generate_answers(model, tokenizer, shared, NEW, batch_size=3)
+    backwards = generate_answers(model, tokenizer, shared[::-1], NEW, batch_size=3)
+    assert backwards == answers[::-1]
+
+
+def test_generating_twice_gives_the_same_answers(model, tokenizer, shared):
+    first = generate_answers(model, tokenizer, shared, NEW, batch_size=4)
+    assert generate_answers(model, tokenizer, shared, NEW, batch_size=4) == first
+
+
+def test_equal_prompts_get_equal_answers(model, tokenizer, shared):
+    assert len(set(generate_answers(model, tokenizer, [shared[0]] * 3, NEW, batch_size=2))) == 1
+
+
+def test_an_answer_never_contains_its_prompt(model, tokenizer):
+    prompt = [{"role": "user", "content": "alpha beta"}]
+    expected = decoded(tokenizer, one_by_one(model, tokenizer, [prompt]))
+    assert generate_answers(model, tokenizer, [prompt], NEW) == expected
+    assert "alpha beta" not in expected[0]
+
+
+def test_an_answer_stops_at_eos_and_its_neighbours_go_on(model, tokenizer, shared, monkeypatch):
+    rows = one_by_one(model, tokenizer, shared)
+    end = rows[0][3]  # let the fourth token of the first answer be the end of an answer
+    monkeypatch.setattr(model.generation_config, "eos_token_id", end)
+    stopped = [row[: row.index(end) + 1] if end in row else row for row in rows]
+    answers = generate_answers(model, tokenizer, shared, NEW, batch_size=4)
+    assert answers == decoded(tokenizer, stopped)
+    assert max(len(row) for row in stopped) == NEW > len(stopped[0])
+
+
+def test_no_prompts_give_no_answers(model, tokenizer):
+    assert generate_answers(model, tokenizer, [], NEW) == []
+
+
+# --- log-likelihoods ---
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_the_nll_of_completions_equals_a_plain_computation(model, tokenizer, examples, batch_size):
+    nll, counts = completion_nll(model, tokenizer, examples, batch_size)
+    assert counts == [example.completion_length for example in examples]
+    assert nll == pytest.approx([plain_nll(model, e) for e in examples], rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_the_nll_without_a_shared_prefix_equals_a_plain_computation(model, tokenizer, batch_size):
+    answer = [{"role": "assistant", "content": "Because it is old."}]
+    unlike = [chat.tokenize_messages(prompt, answer, tokenizer) for prompt in UNLIKE]
+    nll, _ = completion_nll(model, tokenizer, unlike, batch_size)
+    assert nll == pytest.approx([plain_nll(model, e) for e in unlike], rel=1e-5)
+
+
+def test_the_nll_of_equal_prompts_with_different_answers_is_right(model, tokenizer):
+    prompt = [{"role": "user", "content": "Which part of the machine is it that leaks oil?"}]
+    answers = ["The pump.", "The left cylinder of the bucket.", "None"]
+    same = [
+        chat.tokenize_messages(prompt, [{"role": "assistant", "content": text}], tokenizer)
+        for text in answers
+    ]
+    nll, _ = completion_nll(model, tokenizer, same, batch_size=3)
+    assert nll == pytest.approx([plain_nll(model, e) for e in same], rel=1e-5)
+
+
+def test_plain_text_is_scored_from_its_second_token_on(model, tokenizer):
+    texts = [Tokens(tokenizer(text)["input_ids"], 1) for text in TEXTS]
+    nll, counts = completion_nll(model, tokenizer, texts, batch_size=3)
+    assert counts == [len(text.input_ids) - 1 for text in texts]
+    assert nll == pytest.approx([plain_nll(model, text) for text in texts], rel=1e-5)
+
+
+def test_the_nll_is_the_loss_that_training_minimises(model, tokenizer, examples):
+    import torch
+
+    example = examples[0]
+    loss = model(
+        torch.tensor([example.input_ids]), labels=torch.tensor([example.labels])
+    ).loss.item()
+    nll, counts = completion_nll(model, tokenizer, [example])
+    assert nll[0] / counts[0] == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_completion_without_tokens_counts_zero_and_disturbs_nothing(model, tokenizer, examples):
+    empty = Tokens(examples[2].input_ids[:20], 20)
+    nll, counts = completion_nll(model, tokenizer, [examples[0], empty, examples[1]], 2)
+    alone, _ = completion_nll(model, tokenizer, examples[:2], 2)
+    assert (nll[1], counts[1]) == (0.0, 0)
+    assert [nll[0], nll[2]] == pytest.approx(alone, rel=1e-5)
+
+
+def test_examples_that_were_cut_are_scored_on_what_is_left(model, tokenizer, examples):
+    cut = [example.cut(examples[0].prompt_length + 3) for example in examples]
+    nll, counts = completion_nll(model, tokenizer, cut, batch_size=3)
+    assert counts == [example.completion_length for example in cut]
+    assert nll == pytest.approx([plain_nll(model, e) if e.completion_length else 0 for e in cut])
+
+
+def test_only_empty_completions_or_no_examples_give_zeros(model, tokenizer):
+    assert completion_nll(model, tokenizer, []) == ([], [])
+    assert completion_nll(model, tokenizer, [Tokens([1, 2], 2)]) == ([0.0], [0])
+
+
+def test_the_order_of_examples_does_not_change_their_nll(model, tokenizer, examples):
+    forwards, _ = completion_nll(model, tokenizer, examples, batch_size=3)
+    backwards, _ = completion_nll(model, tokenizer, examples[::-1], batch_size=3)
+    assert backwards[::-1] == pytest.approx(forwards, rel=1e-5)
+
+
+def test_a_random_model_is_about_as_surprised_as_by_a_uniform_draw(model, tokenizer, examples):
+    nll, counts = completion_nll(model, tokenizer, examples)
+    assert sum(nll) / sum(counts) > 0.8 * math.log(len(tokenizer))
+
+
+def test_the_longest_batch_comes_first_so_that_memory_runs_out_at_once():
+    assert list(_batches([3, 9, 5, 4, 8], 2, "x")) == [[1, 4], [2, 3], [0]]
