@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from course_utils.errors import CourseError
+from course_utils.runs import atomic_path
 
 # ---------------------------------------------------------------------------------------------
 # The two schemas
@@ -1176,23 +1177,12 @@ def read_records(path: str | os.PathLike, schema: str = "auto") -> list[dict]:
 def write_records(path: str | os.PathLike, records: Iterable[Mapping]) -> Path:
     """Write JSON lines; the file appears whole or not at all. Returns the path."""
     path = _to_target(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # same folder: rename is atomic
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            for number, record in enumerate(records, start=1):
-                file.write(_to_line(path, number, record))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise CourseError(
-            f"{path}: could not be written ({error.strerror or error}); nothing was changed",
-            "Check free space and permissions, or choose another folder.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for number, record in enumerate(records, start=1):
+            file.write(_to_line(path, number, record))
     return path
 
 
