@@ -27,6 +27,16 @@ class NotYet(Exception):
     """What is wrong with the student's values, in one sentence."""
 
 
+class Verdict(int):
+    """True or False; a notebook cell that ends with it shows the printed line and no `True`."""
+
+    def _ipython_display_(self) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return str(bool(self))
+
+
 @dataclass(frozen=True)
 class Check:
     """One question to the student's values; `check` answers it, `hint` and `solution` help."""
@@ -38,7 +48,7 @@ class Check:
     solution_text: str
     judge: Callable[..., str] = field(repr=False)  # returns what is right, raises NotYet
 
-    def check(self, *values: object, **named: object) -> bool:
+    def check(self, *values: object, **named: object) -> "Verdict":
         """Print "Correct: ..." or "Not yet: ... Hint: ..." on one line; True when correct."""
         try:
             verdict, correct = f"Correct: {self.judge(*values, **named)}", True
@@ -49,7 +59,7 @@ class Check:
             verdict, correct = f"Not yet: {wanted} Hint: {self.hint_text}", False
         line = " ".join(verdict.split())
         print(line.encode("utf-8", "backslashreplace").decode())  # a lone surrogate cannot print
-        return correct
+        return Verdict(correct)
 
     __call__ = check
 

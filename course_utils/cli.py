@@ -72,7 +72,7 @@ def main() -> None:
 
 
 @app.command(
-    epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run --only 03 -p lora_r 8 --out runs/r8"
+    epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run -p lora_r 8 --out runs/r8"
     "\n\ncourse run my_notebooks/ --out runs/check"
 )
 def run(
@@ -89,10 +89,15 @@ def run(
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Change one setting."),
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME VALUE",
+            help="Change one setting, as in -p learning_rate 5e-4; repeatable.",
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of every random step. Default: 42.", min=0)
+        int | None, typer.Option(help="Seed of every random step. Default: 42.")
     ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only notebooks whose name begins so: 03, or 02,04.")
@@ -364,12 +369,22 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
         for line in execution.failure_lines(failed[0]):
             typer.secho(line, fg="red", err=True)
         sys.exit(1)
+    if _evaluation_is_stale(folder):
+        typer.secho("The evaluation is older than the adapter: run 04 and 05 too.", fg="yellow")
     page = report.write_report(folder)
     if (folder / "evaluation.json").is_file():
         written = report.write_results(folder)
         console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
         typer.echo(f"Results: {written}")
     typer.echo(f"Report:  {page}")
+
+
+def _evaluation_is_stale(folder: Path) -> bool:
+    """Whether notebook 03 ran again after 04, as with --only 03."""
+    adapter, evaluation = folder / "adapter" / "adapter_config.json", folder / "evaluation.json"
+    if not (adapter.is_file() and evaluation.is_file()):
+        return False
+    return evaluation.stat().st_mtime < adapter.stat().st_mtime
 
 
 @app.command(epilog="Example:  course doctor --json > doctor.json")

@@ -410,8 +410,8 @@ def _resume(resume: Mapping[str, Any]) -> str:
     gap = finite(resume.get("max_difference"))
     if gap is None:
         return f"{text}."
-    size = "exactly as" if gap == 0 else f"within {gap:.1e} of"
-    return f"{text}; the losses came out {size} those of the uninterrupted run."
+    size = "exactly the same losses" if gap == 0 else f"losses within {gap:.1e} of each other"
+    return f"{text}; the steps between, trained twice, gave {size}."
 
 
 def _data(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _build(values: dict[str, Any], origin: str) -> Settings:
     except ValidationError as error:
         raise CourseError(
             f"settings ({origin}): {explain(error)}",
-            "course run --help lists the parameters; course_utils/presets.yaml holds the presets",
+            "course_utils/presets.yaml holds the presets, course_utils/settings.py every parameter",
         ) from None
 
 

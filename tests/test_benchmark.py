@@ -29,7 +29,7 @@ def start(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "COURSE_THREADS": "1", "OMP_NUM_THREADS": "1", **variables}
     command = [sys.executable, str(SCRIPT), *arguments]
     return subprocess.run(
-        command, env=environment, capture_output=True, encoding="utf-8", timeout=300
+        command, env=environment, capture_output=True, encoding="utf-8", timeout=3000
     )
 
 

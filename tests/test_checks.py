@@ -210,13 +210,13 @@ def said(capsys):
 
 @pytest.mark.parametrize(("name", "values"), RIGHT)
 def test_a_right_answer_is_correct(name, values, capsys):
-    assert CHECKS[name].check(*values) is True
+    assert CHECKS[name].check(*values)
     assert said(capsys).startswith("Correct: ")
 
 
 @pytest.mark.parametrize(("name", "values", "piece"), WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(name, values, piece, capsys):
-    assert CHECKS[name].check(*values) is False
+    assert not CHECKS[name].check(*values)
     line = said(capsys)
     assert line.startswith("Not yet: ")
     assert piece in line
@@ -238,14 +238,14 @@ def test_a_right_lora_config_is_correct(targets):
 
 @pytest.mark.parametrize(("changes", "piece"), WRONG_LORA)
 def test_a_wrong_lora_config_is_told_what_is_wrong(changes, piece, capsys):
-    assert checks.lora_config.check(lora(**changes)) is False
+    assert not checks.lora_config.check(lora(**changes))
     assert piece in said(capsys)
 
 
 def test_another_peft_config_is_no_lora_config(capsys):
     from peft import IA3Config
 
-    assert checks.lora_config.check(IA3Config(task_type="CAUSAL_LM")) is False
+    assert not checks.lora_config.check(IA3Config(task_type="CAUSAL_LM"))
     assert "IA3Config" in said(capsys)
 
 
@@ -260,7 +260,7 @@ def test_a_right_sft_config_is_correct(changes):
 
 @pytest.mark.parametrize(("changes", "piece"), WRONG_SFT)
 def test_a_wrong_sft_config_is_told_what_is_wrong(changes, piece, capsys):
-    assert checks.sft_config.check(sft(**changes)) is False
+    assert not checks.sft_config.check(sft(**changes))
     assert piece in said(capsys)
 
 
@@ -268,7 +268,7 @@ def test_a_wrong_sft_config_is_told_what_is_wrong(changes, piece, capsys):
 def test_garbage_is_not_yet_and_never_raises(name, capsys):
     for garbage in GARBAGE:
         for count in range(5):
-            assert CHECKS[name].check(*[garbage] * count) is False
+            assert not CHECKS[name].check(*[garbage] * count)
             assert said(capsys).startswith("Not yet: ")
 
 
@@ -282,9 +282,9 @@ def test_one_garbage_value_among_right_ones_never_raises(name, values, capsys):
 
 
 def test_a_value_of_the_wrong_type_is_told_what_is_expected(capsys):
-    assert checks.lora_config.check(7) is False
+    assert not checks.lora_config.check(7)
     assert "peft.LoraConfig" in said(capsys)
-    assert checks.split_sizes.check(7) is False
+    assert not checks.split_sizes.check(7)
     assert "a dict of three lists" in said(capsys)
 
 
@@ -310,7 +310,7 @@ def test_every_check_is_tested_on_right_and_on_two_wrong_answers():
 
 
 def test_a_check_can_be_called_directly(capsys):
-    assert checks.effective_batch(16, batch=2, accumulation=8) is True
+    assert checks.effective_batch(16, batch=2, accumulation=8)
     assert said(capsys) == "Correct: 16 records a step, with memory for 2 at a time.\n"
 
 

@@ -409,3 +409,15 @@ def test_a_single_notebook_without_preset_keeps_the_settings_of_its_run(tmp_path
 def test_a_new_run_without_seed_uses_42(tmp_path):
     begun = cli._begin_with(tmp_path, keep=True, preset="nano", track="manufacturing", seed=None)
     assert begun.seed == 42
+
+
+def test_an_evaluation_older_than_its_adapter_is_noticed(tmp_path):
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
+    adapter = tmp_path / "adapter" / "adapter_config.json"
+    assert not cli._evaluation_is_stale(tmp_path)
+    adapter.write_text("{}", encoding="utf-8")
+    os.utime(adapter, (2e9, 2e9))
+    assert cli._evaluation_is_stale(tmp_path)
+    os.utime(adapter, (1e9, 1e9))
+    assert not cli._evaluation_is_stale(tmp_path)
