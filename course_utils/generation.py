@@ -89,6 +89,8 @@ def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]
     for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
         report_progress(number, len(batches), text)
         yield batch
+        # In a notebook the holes between batches added up to 12 GB over fifteen of them.
+        trim_heap(collect=False)
 
 
 def generate_answers(
@@ -133,7 +135,6 @@ def generate_answers(
             )
         for index, row in zip(batch, output[:, ids.shape[1] :], strict=True):  # (B, new tokens)
             answers[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
-    trim_heap()
     return answers
 
 
@@ -177,7 +178,6 @@ def completion_nll(
                 logits[row, -count - 1 : -1].float(), ids[row, -count:], reduction="sum"
             )
             nll[index] = float(losses)
-    trim_heap()
     return nll, counts
 
 

@@ -175,14 +175,16 @@ def keep_heap() -> bool:
     return done == [1, 1, 1]  # mallopt returns 1 when it accepted the value
 
 
-def trim_heap() -> None:
+def trim_heap(collect: bool = True) -> None:
     """Give freed memory back to the system, between two phases of a run (Linux with glibc).
 
-    `keep_heap` never does; batches of ever other sizes then leave holes that add up.
+    `keep_heap` never does; batches of ever other sizes then leave holes that add up. `collect`
+    frees what Python holds in cycles first, such as a model that nothing names any more.
     """
     import gc
 
-    gc.collect()
+    if collect:
+        gc.collect()
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
