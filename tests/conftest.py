@@ -6,6 +6,7 @@ process that a test starts (and writes down what was tried, which fails the test
 """
 
 import os
+import signal
 import tempfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -34,6 +35,9 @@ def shut_off(environ: os._Environ) -> None:
 
 
 shut_off(os.environ)
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and so would every
+# child that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402
 
