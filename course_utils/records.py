@@ -47,7 +47,7 @@ SCHEMAS = {
         name="manufacturing",
         required=("instruction", "input", "output"),
         may_be_empty=("input",),
-        optional=("task", "document", "source", "group"),
+        optional=("task", "document", "source", "group", "facts"),
         answer="output",
         choices={
             "task": ("understanding", "report", "qa"),
@@ -1061,21 +1061,39 @@ def overlap(
     }
 
 
+def close_to(
+    records: Sequence[Mapping[str, str]],
+    others: Sequence[Mapping[str, str]],
+    threshold: float = NEAR,
+) -> set[int]:
+    """Indices of the records that are exact or near duplicates of one of the others."""
+    _check_threshold(threshold)
+    left, right = ([normalise(text_of(r)) for r in part] for part in (records, others))
+    return {row for rows in _close_rows(left, right, threshold) for row in rows}
+
+
 def _count_close(left: Sequence[str], right: Sequence[str], threshold: float) -> int:
     """Number of pairs (one of left, one of right) with Jaccard similarity >= threshold."""
+    return sum(len(rows) for rows in _close_rows(left, right, threshold))
+
+
+def _close_rows(
+    left: Sequence[str], right: Sequence[str], threshold: float
+) -> Iterator[Sequence[int]]:
+    """The left row of every pair whose Jaccard similarity is >= threshold, a block at a time."""
     import numpy as np
 
     vocabulary: dict[str, int] = {}
     a, b = _incidence(left, vocabulary), _incidence(right, vocabulary)
     a.resize((a.shape[0], len(vocabulary)))
     size_a, size_b = np.diff(a.indptr), np.diff(b.indptr)
-    close = 0
     for start in range(0, len(left), 512):  # rows at a time, to bound the memory
         shared = (a[start : start + 512] @ b.T).tocoo()  # (512, len(right)) common n-grams
         union = size_a[start + shared.row] + size_b[shared.col] - shared.data
-        close += int((shared.data / union >= threshold).sum())
+        yield (start + shared.row)[shared.data / union >= threshold].tolist()
     # Texts without any n-gram (empty) share no entry above, yet are equal to each other.
-    return close + int((size_a == 0).sum()) * int((size_b == 0).sum())
+    empty = np.flatnonzero(size_a == 0).tolist()
+    yield empty * int((size_b == 0).sum())
 
 
 def _incidence(texts: Sequence[str], vocabulary: dict[str, int]):

@@ -1,0 +1,168 @@
+"""Facts that an answer must state: written beside a record, looked for in a text.
+
+A record's `facts` is one line: "work orders=12; total cost=15430 AUD; top system=Bucket".
+They were computed when the record was made, so an answer can be scored without a judge.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from course_utils.errors import CourseError
+
+NUMBER = re.compile(r"(?<![\w.,])[-+\u2212]?\d+(?:[,\u202f ]\d{3}(?!\d))*(?:\.\d+)?(?![\d])")
+# What stands for a unit in text: several spellings of the same thing count as the same.
+SAME_UNIT = {
+    "hours": "h",
+    "hour": "h",
+    "hrs": "h",
+    "days": "d",
+    "day": "d",
+    "minutes": "min",
+    "minute": "min",
+    "seconds": "s",
+    "second": "s",
+    "percent": "%",
+    "per cent": "%",
+    "a$": "AUD",
+    "degrees c": "°C",
+    "deg c": "°C",
+    "ppm": "ppm",
+}
+ANSWER = "answer"  # the name of the one fact of a question's record
+BEFORE = ("AUD", "EUR", "USD")  # a currency may stand before its number
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that an answer must state; `value` is a number as text, or a name."""
+
+    name: str
+    value: str
+    unit: str = ""
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number, or None where it is a name."""
+        return _to_number(self.value) if NUMBER.fullmatch(self.value) else None
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value} {self.unit}".strip()
+
+
+def format_facts(facts: Iterable[Fact]) -> str:
+    """Facts as one line. Raises CourseError for a name, value or unit that holds ';' or '='."""
+    facts = list(facts)
+    for fact in facts:
+        if any(mark in part for part in (fact.name, fact.value, fact.unit) for mark in ";="):
+            raise CourseError(f"the fact {fact!r} holds ';' or '='", "use other words for it")
+        if not fact.name or not fact.value:
+            raise CourseError(f"the fact {fact!r} has no name or no value", "give both")
+    return "; ".join(map(str, facts))
+
+
+def parse_facts(text: str) -> list[Fact]:
+    """The facts of one line; the reverse of `format_facts`.
+
+    A value is a number and a unit where it begins with a number, otherwise a name.
+    Raises CourseError for a part without "=".
+    """
+    facts = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name or not value:
+            raise CourseError(
+                f"facts: {part!r} is not NAME=VALUE", 'write "work orders=12; cost=100 AUD"'
+            )
+        match = NUMBER.match(value)
+        if match and (match.end() == len(value) or value[match.end()] == " "):
+            facts.append(Fact(name, match.group(), value[match.end() :].strip()))
+        else:
+            facts.append(Fact(name, value))
+    return facts
+
+
+def stands_in(text: str, fact: Fact) -> bool:
+    """Whether a text states a fact: the name as words, or the number with its unit beside it.
+
+    A number counts when it has the fact's value at the fact's own decimals (12.50 states 12.5) and
+    the unit follows it, or precedes it for currencies. Without a unit, a word of the fact's name
+    must stand in the same sentence, or any bare number would do (unless the name is "answer").
+    """
+    number = fact.number
+    if number is None:
+        return re.search(rf"(?<!\w){re.escape(_plain(fact.value))}(?!\w)", _plain(text)) is not None
+    for sentence in _sentences(text):
+        if not fact.unit and fact.name != ANSWER and not _names(sentence, fact.name):
+            continue
+        for match in NUMBER.finditer(sentence):
+            if _equal(match.group(), fact) and _has_unit(sentence, match, fact.unit):
+                return True
+    return False
+
+
+def answers_number(text: str, fact: Fact) -> bool:
+    """Whether the first number with the fact's unit in a text is the right one.
+
+    The first only: an answer that lists all numbers of the sheet must not count as right.
+    """
+    for match in NUMBER.finditer(text):
+        if _has_unit(text, match, fact.unit):
+            return _equal(match.group(), fact)
+    return False
+
+
+def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
+    """Share (0 to 1) of the facts that the text states."""
+    found = [stands_in(text, fact) for fact in facts]
+    if not found:
+        raise CourseError("there is no fact to look for", "give the record its facts")
+    return sum(found) / len(found)
+
+
+def _to_number(text: str) -> float:
+    return float(re.sub(r"[,\u202f ]", "", text).replace("\u2212", "-"))
+
+
+def _equal(text: str, fact: Fact) -> bool:
+    decimals = len(fact.value.partition(".")[2])
+    return round(_to_number(text), decimals) == round(fact.number, decimals) and (
+        # 12 does not state 12.46: a coarser number is another one.
+        len(text.partition(".")[2]) >= decimals or _to_number(text) == fact.number
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences and lines; a decimal point, or the one in "no. 3", does not end a sentence."""
+    return re.split(r"\n|(?<=[.;!?])\s+(?=[A-Z\d(-])", text)
+
+
+def _names(sentence: str, name: str) -> bool:
+    plain = _plain(sentence)
+    words = [word for word in re.findall(r"\w+", name.casefold()) if len(word) > 2]
+    return any(re.search(rf"(?<!\w){re.escape(word)}", plain) for word in words or [_plain(name)])
+
+
+def _has_unit(sentence: str, match: re.Match, unit: str) -> bool:
+    if not unit:
+        return True
+    after = sentence[match.end() :].lstrip(" \u202f-")
+    if _begins_with_unit(after, unit):
+        return True
+    before = sentence[: match.start()].rstrip()
+    return unit in BEFORE and before.endswith((unit, "A$" if unit == "AUD" else unit))
+
+
+def _begins_with_unit(text: str, unit: str) -> bool:
+    spellings = {unit} | {long for long, short in SAME_UNIT.items() if short == unit}
+    spellings |= {unit.replace("·", " "), unit.replace("µ", "u"), unit.replace("³", "3")}
+    spellings |= {unit.replace("²", "2")}
+    lower = text.casefold()
+    return any(
+        lower.startswith(spelling.casefold()) and not lower[len(spelling) :][:1].isalnum()
+        for spelling in spellings
+    )
