@@ -57,13 +57,19 @@ def few_shot_messages(
     examples: Sequence[dict[str, str]],
     tokenizer: "PreTrainedTokenizerBase | None" = None,
 ) -> Messages:
-    """The record's prompt after solved examples, each a user and an assistant turn."""
+    """The record's prompt after solved examples, each a user and an assistant turn.
+
+    Where the instructions differ (each question is its own), one system message cannot speak for
+    all turns: then every user turn begins with its instruction.
+    """
     prompt = record_messages(record, tokenizer)["prompt"]
+    solved = [record_messages(example, tokenizer) for example in examples]
+    if any(example["prompt"][0] != prompt[0] for example in solved if len(prompt) > 1):
+        prompt = _fold_system(prompt)
+        solved = [{**example, "prompt": _fold_system(example["prompt"])} for example in solved]
     shots: Messages = []
-    for example in examples:
-        messages = record_messages(example, tokenizer)
-        turn = messages["prompt"][-1]
-        shots += [turn, *messages["completion"]]
+    for example in solved:
+        shots += [example["prompt"][-1], *example["completion"]]
     system = [message for message in prompt if message["role"] == "system"]
     return [*system, *shots, prompt[-1]]
 

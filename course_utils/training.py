@@ -5,6 +5,7 @@
 
 import json
 import math
+import os
 import random
 import shutil
 from collections.abc import Sequence
@@ -36,12 +37,18 @@ class Schedule:
     logging_steps: int
 
 
+def processes() -> tuple[int, int]:
+    """(number of this process, number of processes), as `accelerate launch` and torchrun set it."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def plan_schedule(settings: Settings, records: int) -> Schedule:
     """Spread the evaluations evenly; log about ten times between two of them.
 
-    `eval_steps` is a multiple of `logging_steps`, so a resumed run logs at the same steps.
+    `eval_steps` is a multiple of `logging_steps`, so a resumed run logs at the same steps. With
+    several processes each takes a batch of its own in a step.
     """
-    batches = math.ceil(records / settings.per_device_train_batch_size)
+    batches = math.ceil(records / (settings.per_device_train_batch_size * processes()[1]))
     per_epoch = math.ceil(batches / settings.gradient_accumulation_steps)
     total = max(1, math.ceil(per_epoch * settings.num_train_epochs))
     between = max(1, total // settings.evaluations)
@@ -128,14 +135,18 @@ def checkpoints(run: Run) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
 
-def prepare_checkpoints(run: Run) -> Path | None:
+def prepare_checkpoints(run: Run, train_file: Path | None = None, more: Any = None) -> Path | None:
     """The checkpoint to go on from, or None; leftovers of other settings are removed.
 
-    A run that finished, or whose settings or data changed, starts anew.
+    A run that finished, or whose settings or data (`train_file`, by default the run folder's) or
+    `more` changed, starts anew.
     """
     folder = run.folder / "checkpoints"
     owner = folder / "settings.json"
-    wanted = {"settings": run.fingerprint(), "data": _data_digest(run)}
+    data = _data_digest(train_file or run.folder / "data" / "train.jsonl")
+    wanted = {"settings": run.fingerprint(), "data": data}
+    if more is not None:
+        wanted["more"] = more
     if owner.is_file() and read_json(owner) == wanted:
         found = [path for path in checkpoints(run) if _is_whole(path)]
         return found[-1] if found else None
@@ -155,18 +166,46 @@ def _is_whole(checkpoint: Path) -> bool:
     return bool(rng) and all((checkpoint / name).is_file() for name in needed)
 
 
-def _data_digest(run: Run) -> str:
+def _data_digest(path: Path) -> str:
     from course_utils.packages import sha256_of
 
-    path = run.folder / "data" / "train.jsonl"
     if not path.is_file():
-        raise CourseError(f"{path}: there is no such file", "run notebook 01 first: it writes it")
+        raise CourseError(
+            f"{path}: there is no such file",
+            "prepare the data first: notebook 01, or scripts/prepare_data.py",
+        )
     return sha256_of(path)
 
 
 def mark_finished(run: Run) -> None:
     """After the last cell of training: the next run of the notebook starts from step 0."""
     (run.folder / "checkpoints" / "settings.json").unlink(missing_ok=True)
+
+
+def resumed_from(checkpoint: Path | None) -> dict[str, Any]:
+    """What training.json says of a run that went on from a checkpoint, or of one that did not."""
+    step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    return {"stopped_at": None, "resumed_from": step, "steps_compared": 0, "max_difference": None}
+
+
+def check_targets(model: Any, targets: Sequence[str] | str) -> None:
+    """CourseError when a target module names no linear layer of the model, with the names it has.
+
+    peft itself only complains when none of them fits.
+    """
+    import torch
+
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+    }
+    wrong = [] if isinstance(targets, str) else [name for name in targets if name not in linear]
+    if wrong:
+        raise CourseError(
+            f"target_modules: this model has no linear layer {', '.join(wrong)}",
+            f"choose among: {', '.join(sorted(linear))}, or all-linear",
+        )
 
 
 def drill_step(schedule: Schedule) -> int:
@@ -206,7 +245,7 @@ def tokens_trained(
 
     `lengths` are the record lengths in training order.
     """
-    size = settings.effective_batch_size
+    size = settings.effective_batch_size * processes()[1]
     per_epoch = math.ceil(len(lengths) / size)
 
     def first_steps(steps: int) -> int:

@@ -1,0 +1,232 @@
+"""Base against tuned on every task: answers, likelihoods, scores, intervals, and their reports.
+
+The same functions serve notebooks, `scripts/evaluate.py` and the bonuses.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from course_utils import chat, tasks
+from course_utils.errors import CourseError
+from course_utils.generation import completion_nll, generate_answers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Record = Mapping[str, str]
+ROOM = 8  # tokens an answer may be longer than the longest of its task in training
+
+
+def draw(records: Sequence[Record], count: int, seed: int, only: Sequence[str]) -> list[Record]:
+    """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
+
+    A task with too few records gives all it has and the others fill up. Raises CourseError when
+    there are fewer records than asked for.
+    """
+    pools = {
+        task: [records[i] for i in indices]
+        for task, indices in tasks.by_task(records).items()
+        if task in only
+    }
+    if sum(map(len, pools.values())) < count:
+        have = ", ".join(f"{task} {len(pool)}" for task, pool in pools.items()) or "none"
+        raise CourseError(
+            f"{count} records are wanted of the tasks {', '.join(only)}; there are: {have}",
+            "ask for fewer in configs/lora_config.yaml, or build more data",
+        )
+    generator = random.Random(seed)
+    for pool in pools.values():
+        generator.shuffle(pool)
+    drawn: list[Record] = []
+    while len(drawn) < count:
+        for pool in pools.values():
+            if pool and len(drawn) < count:
+                drawn.append(pool.pop())
+    generator.shuffle(drawn)
+    return drawn
+
+
+def answer_lengths(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase") -> dict:
+    """task -> tokens that an answer of this task may take: the longest in training, and a few."""
+    longest: dict[str, int] = {}
+    for record in records:
+        task = tasks.task_of(record)
+        tokens = len(tokenizer(record["output"], add_special_tokens=False)["input_ids"])
+        longest[task] = max(longest.get(task, 0), tokens + ROOM)
+    return longest
+
+
+def few_shot_pool(train: Sequence[Record], count: int, seed: int) -> dict[str, list[Record]]:
+    """task -> solved examples for its prompts: short ones, each of another document if possible."""
+    pool = {}
+    for task, indices in tasks.by_task(train).items():
+        drawn = [train[i] for i in random.Random(f"{seed}/{task}").sample(indices, len(indices))]
+        # Of a random sample the shorter half: long examples would crowd the prompt.
+        drawn = sorted(drawn[: 8 * count], key=lambda r: len(r["input"]) + len(r["output"]))
+        chosen: list[Record] = []
+        for wanted_new in (True, False):
+            for record in drawn:
+                new = record.get("document") not in [c.get("document") for c in chosen]
+                if len(chosen) < count and record not in chosen and (new or not wanted_new):
+                    chosen.append(record)
+        pool[task] = chosen
+    return pool
+
+
+def answer(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    records: Sequence[Record],
+    lengths: Mapping[str, int],
+    batch_size: int,
+    examples: Mapping[str, Sequence[Record]] | None = None,
+    text: str = "answering",
+) -> dict[str, list]:
+    """Greedy answers and completion likelihoods of one system, in the order of the records.
+
+    Returns columns {"answers", "nll" (nats, summed), "tokens"}. With `examples` (task -> solved
+    records) the prompts are few-shot.
+    """
+    columns: dict[str, list] = {
+        "answers": [""] * len(records),
+        "nll": [0.0] * len(records),
+        "tokens": [0] * len(records),
+    }
+    for task, indices in tasks.by_task(records).items():
+        own = [records[i] for i in indices]
+        prompts = [_prompt(record, (examples or {}).get(task), tokenizer) for record in own]
+        bar = f"{text}: {task}"
+        answers = generate_answers(model, tokenizer, prompts, lengths[task], batch_size, bar)
+        nll, tokens = completion_nll(
+            model, tokenizer, _scored(own, prompts, tokenizer), batch_size, f"{bar}, likelihood"
+        )
+        for name, values in (("answers", answers), ("nll", nll), ("tokens", tokens)):
+            for index, value in zip(indices, values, strict=True):
+                columns[name][index] = value
+    return columns
+
+
+def _prompt(
+    record: Record, examples: Sequence[Record] | None, tokenizer: "PreTrainedTokenizerBase"
+) -> chat.Messages:
+    if examples:
+        return chat.few_shot_messages(record, examples, tokenizer)
+    return chat.record_messages(record, tokenizer)["prompt"]
+
+
+def _scored(
+    records: Sequence[Record],
+    prompts: Sequence[chat.Messages],
+    tokenizer: "PreTrainedTokenizerBase",
+) -> list[chat.Tokens]:
+    completions = [chat.record_messages(record, tokenizer)["completion"] for record in records]
+    return [
+        chat.tokenize_messages(prompt, completion, tokenizer)
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+
+
+def score(records: Sequence[Record], columns: Mapping[str, Sequence]) -> dict[str, dict]:
+    """task -> {score: value} of one system."""
+    return {
+        task: tasks.score_task(*_rows(records, columns, indices))
+        for task, indices in tasks.by_task(records).items()
+    }
+
+
+def _rows(records: Sequence[Record], columns: Mapping[str, Sequence], indices: Sequence[int]):
+    own = {name: [columns[name][i] for i in indices] for name in ("answers", "nll", "tokens")}
+    return own["answers"], [records[i] for i in indices], own["nll"], own["tokens"]
+
+
+def better_prompt(baselines: Mapping[str, Mapping[str, dict]], task: str) -> str:
+    """Which of zero_shot and few_shot is the base model's better prompt for this task.
+
+    By the main score; a tie is decided by perplexity. The tuned model has to beat that one.
+    """
+    main = tasks.MAIN_SCORE[task]
+
+    def rank(name: str) -> tuple[float, float]:
+        scores = baselines[name][task]
+        value, perplexity = scores[main], scores["perplexity"]
+        return (-1.0 if value is None else value, -(perplexity or float("inf")))
+
+    return max(baselines, key=rank)
+
+
+def compare(
+    records: Sequence[Record],
+    baseline: Mapping[str, Any],
+    tuned: Mapping[str, Sequence],
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict]:
+    """task -> {"records", "main", "base_prompt", "base", "tuned", "difference", "gain"}.
+
+    `baseline` holds "zero_shot" and "few_shot", each {"scores": {task: ...}, columns...}.
+    """
+    prompts = {name: baseline[name]["scores"] for name in ("zero_shot", "few_shot")}
+    tuned_scores = score(records, tuned)
+    result = {}
+    for task, indices in tasks.by_task(records).items():
+        chosen = better_prompt(prompts, task)
+        own = [records[i] for i in indices]
+        before, after = (
+            {name: [side[name][i] for i in indices] for name in ("answers", "nll", "tokens")}
+            for side in (baseline[chosen], tuned)
+        )
+        difference = tasks.compare_task(own, before, after, samples, seed)
+        main = tasks.MAIN_SCORE[task]
+        result[task] = {
+            "records": len(own),
+            "main": main,
+            "base_prompt": chosen,
+            "zero_shot": prompts["zero_shot"][task],
+            "few_shot": prompts["few_shot"][task],
+            "base": prompts[chosen][task],
+            "tuned": tuned_scores[task],
+            "difference": difference,
+            "gain": tasks.is_gain(main, difference[main]),
+        }
+    return result
+
+
+def prediction_rows(
+    records: Sequence[Record],
+    baseline: Mapping[str, Any],
+    tuned: Mapping[str, Sequence],
+    comparison: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, str]]:
+    """One row a record, as evaluation.json keeps it and a reviewer compares it."""
+    rows = []
+    for index, record in enumerate(records):
+        task = tasks.task_of(record)
+        prompt = comparison[task]["base_prompt"]
+        rows.append(
+            {
+                "task": task,
+                "document": record.get("document", ""),
+                "instruction": record["instruction"],
+                "input": record["input"],
+                "reference": record["output"],
+                "facts": record.get("facts", ""),
+                "base": baseline[prompt]["answers"][index],
+                "tuned": tuned["answers"][index],
+            }
+        )
+    return rows
+
+
+def forgetting(model: Any, tokenizer: "PreTrainedTokenizerBase") -> dict[str, float]:
+    """Perplexity of everyday text without and with the adapter: what general language it cost."""
+    from course_utils.metrics import perplexity
+    from course_utils.sources import general_text
+
+    text = general_text()
+    paragraphs = [tokenizer(part)["input_ids"] for part in text.split("\n") if part.strip()]
+    probe = [chat.Tokens(ids, prompt_length=1) for ids in paragraphs]
+    with model.disable_adapter():
+        off = perplexity(*completion_nll(model, tokenizer, probe, 8, "everyday text, base"))
+    on = perplexity(*completion_nll(model, tokenizer, probe, 8, "everyday text, tuned"))
+    return {"base": off, "tuned": on, "words": len(text.split())}
