@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from course_utils import assignment_cli
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ app = typer.Typer(
 model_app = typer.Typer(
     no_args_is_help=True, help="Base models: prepare the embedded one, list all."
 )
-data_app = typer.Typer(no_args_is_help=True, help="Training data: check and correct a file.")
+data_app = typer.Typer(
+    no_args_is_help=True, help="Training data: fetch the sources, build a track, check a file."
+)
 app.add_typer(model_app, name="model")
 app.add_typer(data_app, name="data")
+assignment_cli.mount(app)
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
 LEAST_LIMIT = 15  # ... and at least this many minutes
@@ -456,6 +460,42 @@ def data_prepare() -> None:
     from course_utils import sources
 
     typer.echo(f"work orders: {sources.work_orders_path()}")
+
+
+@data_app.command(
+    "build", epilog="Example:  course data build --track manufacturing --out data/manufacturing"
+)
+def data_build(
+    track: Annotated[str, typer.Option(help="Which data: manufacturing.")] = "manufacturing",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the parts. Default: data/TRACK in the kit.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 42,
+) -> None:
+    """Build a whole track offline: train, val, test, with counts, diversity and overlap."""
+    from course_utils import tracks
+
+    if track != "manufacturing":
+        raise UsageError(f"--track {track}: unknown", "choose manufacturing")
+    from course_utils import plots, sources, task_plots, writeup
+    from course_utils.runs import find_root
+
+    sources.work_orders_path()
+    folder = _absolute(out) if out else find_root() / "data" / track
+    summary = tracks.write_track(tracks.build_manufacturing(seed), folder, seed)
+    typer.echo(writeup.data_table(summary))
+    typer.echo(writeup.diversity_table(summary))
+    overlap = summary["overlap"]
+    typer.echo(
+        f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near, "
+        f"{overlap['groups']} groups, of {overlap['compared']:,} pairs compared"
+    )
+    figure = plots.save_figure(task_plots.plot_track(summary), folder / "track.png")
+    wrong = tracks.shortfalls(summary)
+    if wrong:
+        raise CourseError("the track keeps not all it promises: " + "; ".join(wrong))
+    typer.echo(f"Figure: {figure}")
+    typer.echo(f"Data: {folder}")
 
 
 @data_app.command(

@@ -12,7 +12,14 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from course_utils.errors import CourseError
 from course_utils.runs import write_text_atomic
@@ -69,6 +76,13 @@ class LoraFile(BaseModel):
     eval_batch_size: int = Field(16, ge=1)
     seed: int = Field(42, ge=0, le=2**32 - 1)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_yes(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and info.field_name != "gradient_checkpointing":
+            raise ValueError("yes, no, true and false are no value for it")
+        return value
+
     @field_validator("target_modules")
     @classmethod
     def _some_modules(cls, modules: list[str] | str) -> list[str] | str:
@@ -109,10 +123,10 @@ def read_config(path: Path, **changes: Any) -> LoraFile:
     content = _parse(path)
     values = {SYNONYMS.get(name, name): value for name, value in content.items()}
     if len(values) < len(content):
-        twice = [name for name in content if SYNONYMS.get(name) in content]
-        raise CourseError(
-            f"{path}: {twice[0]} and {SYNONYMS[twice[0]]} name the same value", "keep one of them"
-        )
+        means = [SYNONYMS.get(name, name) for name in content]
+        meant = next(name for name in means if means.count(name) > 1)
+        twice = [name for name, mean in zip(content, means, strict=True) if mean == meant]
+        raise CourseError(f"{path}: {' and '.join(twice)} name the same value", "keep one of them")
     values |= {SYNONYMS.get(k, k): value for k, value in changes.items() if value is not None}
     try:
         return LoraFile.model_validate(values)
@@ -139,16 +153,20 @@ def _parse(path: Path) -> dict[str, Any]:
         where = f"line {mark.line + 1}: " if mark else ""
         what = getattr(error, "problem", None) or getattr(error, "strerror", None) or error
         raise CourseError(
-            f"{path}: {where}{what}", "one `name: value` a line, indented alike, no tabs"
+            f"{path}: {where}{' '.join(str(what).split())}",
+            "one `name: value` a line, indented alike, no tabs",
         ) from None
     if content is None:
         raise CourseError(f"{path}: the file is empty", "write at least one line, such as r: 16")
     if not isinstance(content, dict):
         raise CourseError(f"{path}: this is no list of names and values", "write r: 16")
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in content.items():  # sections (lora:, training:) are only headings
-        flat |= value if isinstance(value, dict) else {name: value}
-    return {str(name): value for name, value in flat.items()}
+        for key, own in (value if isinstance(value, dict) else {name: value}).items():
+            if str(key) in flat:
+                raise CourseError(f"{path}: {key} is there twice", "keep one of them")
+            flat[str(key)] = own
+    return flat
 
 
 def _explain(error: ValidationError) -> str:

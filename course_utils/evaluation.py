@@ -21,8 +21,9 @@ ROOM = 8  # tokens an answer may be longer than the longest of its task in train
 def draw(records: Sequence[Record], count: int, seed: int, only: Sequence[str]) -> list[Record]:
     """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
 
-    A task with too few records gives all it has and the others fill up. Raises CourseError when
-    there are fewer records than asked for.
+    A task with too few records gives all it has and the others fill up. Which records of a task
+    are drawn does not depend on the other tasks, so one adapter for three tasks and three adapters
+    see the same ones. Raises CourseError when there are fewer records than asked for.
     """
     pools = {
         task: [records[i] for i in indices]
@@ -35,15 +36,14 @@ def draw(records: Sequence[Record], count: int, seed: int, only: Sequence[str]) 
             f"{count} records are wanted of the tasks {', '.join(only)}; there are: {have}",
             "ask for fewer in configs/lora_config.yaml, or build more data",
         )
-    generator = random.Random(seed)
-    for pool in pools.values():
-        generator.shuffle(pool)
+    for task, pool in pools.items():
+        random.Random(f"{seed}/{task}").shuffle(pool)
     drawn: list[Record] = []
     while len(drawn) < count:
         for pool in pools.values():
             if pool and len(drawn) < count:
                 drawn.append(pool.pop())
-    generator.shuffle(drawn)
+    random.Random(seed).shuffle(drawn)
     return drawn
 
 
@@ -94,6 +94,11 @@ def answer(
         "tokens": [0] * len(records),
     }
     for task, indices in tasks.by_task(records).items():
+        if task not in lengths:
+            raise CourseError(
+                f"no training record is of the task {task}: how long are its answers?",
+                "leave the task out of configs/lora_config.yaml, or train on it too",
+            )
         own = [records[i] for i in indices]
         prompts = [_prompt(record, (examples or {}).get(task), tokenizer) for record in own]
         bar = f"{text}: {task}"
@@ -197,8 +202,11 @@ def prediction_rows(
     baseline: Mapping[str, Any],
     tuned: Mapping[str, Sequence],
     comparison: Mapping[str, Mapping[str, Any]],
-) -> list[dict[str, str]]:
-    """One row a record, as evaluation.json keeps it and a reviewer compares it."""
+) -> list[dict[str, Any]]:
+    """One row a record, as evaluation.json keeps it and a reviewer compares it.
+
+    "nll" (nats, summed) and "tokens" are the tuned model's.
+    """
     rows = []
     for index, record in enumerate(records):
         task = tasks.task_of(record)
@@ -213,6 +221,8 @@ def prediction_rows(
                 "facts": record.get("facts", ""),
                 "base": baseline[prompt]["answers"][index],
                 "tuned": tuned["answers"][index],
+                "nll": tuned["nll"][index],
+                "tokens": tuned["tokens"][index],
             }
         )
     return rows

@@ -6,6 +6,7 @@ or a Mac can be reasoned about (and tested) on any laptop. Each decision comes w
 
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -209,6 +210,11 @@ def peak_memory_gb() -> float:
         import psutil
 
         return psutil.Process().memory_info().peak_wset / GIB
+    # getrusage on Linux begins with the peak of the process that started this one, so a notebook
+    # with a model in memory would lend its own to every child. VmHWM is this process alone.
+    status = re.search(r"^VmHWM:\s+(\d+) kB", _read(Path("/proc/self/status")), re.MULTILINE)
+    if status:
+        return int(status[1]) / 2**20
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

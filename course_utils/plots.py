@@ -17,9 +17,11 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
+from course_utils.runs import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,6 +85,13 @@ def figure_to_data_uri(figure: "Figure", dpi: int = 110) -> str:
     if pyplot is not None:
         pyplot.close(figure)
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def save_figure(figure: "Figure", path: Path, dpi: int = 110) -> Path:
+    """The figure as a PNG file, written whole or not at all."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(_png(figure, dpi))
+    return Path(path)
 
 
 def figure_title(figure: "Figure") -> str:

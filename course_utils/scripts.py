@@ -43,7 +43,8 @@ class Workspace:
 
     def data(self, part: str) -> Path:
         """data/train.jsonl, data/val.jsonl or data/test.jsonl."""
-        return self.folder / "data" / f"{part}.jsonl"
+        folder = self.arguments.data or self.folder / "data"
+        return folder / f"{part}.jsonl"
 
     def report(self, name: str) -> Path:
         """A file of reports/."""
@@ -76,6 +77,7 @@ def arguments(description: str, folder: Path) -> argparse.ArgumentParser:
     parser.add_argument(
         "--run", type=Path, help="run folder for the evidence (default: run/ in the folder)"
     )
+    parser.add_argument("--data", type=Path, help="folder of the parts (default: data/)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE",
         help="replace one value of the configuration, as in --set learning_rate=5e-4; repeatable",
@@ -106,7 +108,11 @@ def _changes(pairs: Sequence[str]) -> dict[str, Any]:
     changes = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
-        if not equals or not name:
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = None
+        if not equals or not name.strip() or value is None:
             raise CourseError(f"--set {pair}: this is not NAME=VALUE", "for example --set r=8")
-        changes[name.strip()] = yaml.safe_load(text)
+        changes[name.strip()] = value
     return changes

@@ -40,6 +40,14 @@ class Track:
         """Records for each value of `task` or `document`."""
         return dict(sorted(Counter(record[key] for record in self.records).items()))
 
+    def cross(self) -> dict[str, dict[str, int]]:
+        """document -> task -> records."""
+        table: dict[str, dict[str, int]] = {}
+        for record in self.records:
+            row = table.setdefault(record["document"], {})
+            row[record["task"]] = row.get(record["task"], 0) + 1
+        return {document: dict(sorted(row.items())) for document, row in sorted(table.items())}
+
 
 def build_manufacturing(seed: int = 42, lots: int = LOTS) -> Track:
     """Draft, clean, split by group, remove what is alike across parts, and measure.
@@ -126,6 +134,7 @@ def _without_surplus(drafts: Sequence[Draft], seed: int) -> list[Draft]:
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
     """Each group whole in one part; each document kind in the shares of PARTS."""
     parts: dict[str, list[Draft]] = {name: [] for name in PARTS}
+    home: dict[str, str] = {}  # a group may hold records of several document kinds
     for document in sorted({draft.record["document"] for draft in drafts}):
         groups: dict[str, list[Draft]] = {}
         for draft in drafts:
@@ -137,7 +146,8 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
         room = {name: share * total for name, share in PARTS.items()}
         for group in names:
             # The part with the most room left, as a share of its size: small parts fill evenly.
-            part = max(room, key=lambda name: room[name] / PARTS[name])
+            emptiest = max(room, key=lambda name: room[name] / PARTS[name])
+            part = home.setdefault(group, emptiest)
             parts[part] += groups[group]
             room[part] -= len(groups[group])
     return parts
@@ -173,6 +183,7 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
         "parts": {name: len(part) for name, part in track.parts.items()},
         "tasks": track.counts("task"),
         "documents": track.counts("document"),
+        "cross": track.cross(),
         "groups": len({record["group"] for record in track.records}),
         "overlap": overlap,
         "templates": {
@@ -189,7 +200,8 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
     if summary["kept"] < LEAST["records"]:
         wrong.append(f"{summary['kept']} records, {LEAST['records']} are promised")
     for kind, key in (("tasks", "task"), ("documents", "document")):
-        for name, count in summary[kind].items():
+        for name in records_module.SCHEMAS["manufacturing"].choices[key]:
+            count = summary[kind].get(name, 0)
             if count < LEAST[key]:
                 wrong.append(f"{name}: {count} records, {LEAST[key]} are promised")
     for task, figures in summary["templates"].items():

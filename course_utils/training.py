@@ -8,7 +8,7 @@ import math
 import os
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,8 +38,42 @@ class Schedule:
 
 
 def processes() -> tuple[int, int]:
-    """(number of this process, number of processes), as `accelerate launch` and torchrun set it."""
+    """(number of this process, number of processes), as `accelerate launch` and torchrun set it.
+
+    Raises CourseError under `accelerate launch --cpu --num_processes 2`: accelerate leaves a CPU's
+    processes to mpirun, so it starts a single one, and that one would train alone without a word.
+    """
+    alone = "WORLD_SIZE" not in os.environ and os.environ.get("ACCELERATE_USE_CPU") == "True"
+    if alone and "MASTER_PORT" in os.environ:
+        raise CourseError(
+            "accelerate was asked for several processes on the CPU and started one",
+            "give it a configuration with distributed_type: MULTI_GPU and use_cpu: true, such as "
+            "bonuses/distributed/cpu_2_processes.yaml, and leave --cpu out",
+        )
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def first_decides(decide: Callable[[], Any]) -> Any:
+    """What `decide()` returns in the first process, for all of them; its CourseError too.
+
+    Call it after the training arguments are made: they join the processes. Two processes that look
+    at a folder while one of them clears it do not see the same.
+    """
+    rank, world = processes()
+    if world == 1:
+        return decide()
+    from accelerate.utils import broadcast_object_list
+
+    outcome: list[Any] = [None, None]
+    if rank == 0:
+        try:
+            outcome[0] = decide()
+        except CourseError as error:
+            outcome[1] = (error.message, error.cure)
+    result, problem = broadcast_object_list(outcome)
+    if problem:
+        raise CourseError(*problem)
+    return result
 
 
 def plan_schedule(settings: Settings, records: int) -> Schedule:
@@ -157,13 +191,15 @@ def prepare_checkpoints(run: Run, train_file: Path | None = None, more: Any = No
 
 def _is_whole(checkpoint: Path) -> bool:
     """A run killed while saving leaves a checkpoint without its last files."""
-    needed = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
+    needed = ("adapter_model.safetensors", "scheduler.pt", "trainer_state.json")
+    optimiser = ("optimizer.pt", "optimizer.bin", "latest")  # plain or DDP, FSDP, DeepSpeed
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    rng = list(checkpoint.glob("rng_state*.pth"))
-    return bool(rng) and all((checkpoint / name).is_file() for name in needed)
+    rng = list(checkpoint.glob("rng_state*.pth"))  # one from each process
+    found = [name for name in (*needed, *optimiser) if (checkpoint / name).is_file()]
+    return len(rng) == processes()[1] and len(found) == len(needed) + 1
 
 
 def _data_digest(path: Path) -> str:
@@ -334,6 +370,7 @@ def summarise_training(
         "stopped_early": trainer.state.global_step < trainer.state.max_steps,
         "best_step": trainer.state.best_global_step,
         "peak_memory_gb": peak_memory_gb(),
+        "weights_gb": trainer.model.get_memory_footprint() / 2**30,
         "trainable_parameters": trainable,
         "total_parameters": total,
         "quantization": settings.quantization,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import evaluation, tasks, tracks
 from course_utils.errors import CourseError
+from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.runs import read_json, write_text_atomic
 
@@ -32,7 +33,8 @@ def data_summary(
     """The content of run/data_summary.json, with token lengths of the base model's tokenizer."""
     from course_utils import chat, models
 
-    track = tracks.Track({k: list(v) for k, v in parts.items()}, track.drafts, track.dropped)
+    own = {name: list(part) for name, part in parts.items()}
+    track = tracks.Track(own, track.drafts, track.dropped, track.templates)
     tokenizer = models.load_tokenizer(workspace.config.base_model)
     limit = workspace.config.max_length
     lengths: dict[str, dict[str, float]] = {}
@@ -64,7 +66,52 @@ def data_table(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def diversity_table(summary: Mapping[str, Any]) -> str:
+    """Diversity and the largest share of one wording, a line a task."""
+    lines = [
+        f"{'task':<15}{'distinct-3':>22}{'self-BLEU':>22}{'wordings':>10}{'largest share':>15}",
+        f"{'':<15}{'prompt':>11}{'answer':>11}{'prompt':>11}{'answer':>11}",
+    ]
+    for task, figures in summary["diversity"].items():
+        cells = [
+            f"{figures[side][name]:>11.{digits}f}"
+            for name, digits in (("distinct_3", 2), ("self_bleu", 1))
+            for side in ("prompt", "answer")
+        ]
+        template = summary["templates"][task]
+        share = f"{template['share']:.2%}"
+        lines.append(f"{task:<15}{''.join(cells)}{template['templates']:>10,}{share:>15}")
+    return "\n".join(lines)
+
+
 # --- Part 3: training ---------------------------------------------------------------------------
+
+
+def is_trained(workspace: "Workspace") -> bool:
+    """Whether the adapter is there and was trained with this configuration and this data."""
+    path = workspace.run.folder / "training.json"
+    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
+        return False
+    return read_json(path).get("made_from") == made_from(workspace)
+
+
+def made_from(workspace: "Workspace") -> str:
+    """What a training depends on, as a checksum: configuration without the test part, and data."""
+    config = workspace.config.model_dump(exclude={"test_records", "few_shot_examples"})
+    data = [sha256_of(workspace.data(part)) for part in ("train", "val")]
+    return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()
+
+
+def is_evaluated(workspace: "Workspace") -> bool:
+    """Whether evaluation.json is of the adapter that lies in the submission."""
+    path = workspace.run.folder / "evaluation.json"
+    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
+        return False
+    return read_json(path).get("adapter") == _adapter_digest(workspace)
+
+
+def _adapter_digest(workspace: "Workspace") -> str:
+    return sha256_of(workspace.adapter / "adapter_model.safetensors")
 
 
 def write_training_log(workspace: "Workspace") -> str:
@@ -114,7 +161,9 @@ def _digest(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> str:
     config = workspace.config.model_dump(
         include={"base_model", "quantization", "precision", "few_shot_examples", "seed"}
     )
-    text = json.dumps([config, list(test)], sort_keys=True)
+    train = workspace.data("train")  # the solved examples and the room for an answer
+    shown = sha256_of(train) if train.is_file() else ""
+    text = json.dumps([config, shown, list(test)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -153,6 +202,7 @@ def write_evaluation(
         "base_model": workspace.config.base_model,
         "seed": workspace.config.seed,
         "test_records": len(test),
+        "adapter": _adapter_digest(workspace),
         "tasks": comparison,
         "forgetting": forgetting,
         "predictions": evaluation.prediction_rows(test, baseline, tuned, comparison),

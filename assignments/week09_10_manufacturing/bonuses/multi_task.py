@@ -1,0 +1,68 @@
+"""Bonus multi-task: one adapter for three tasks, beside three adapters for one task each.
+
+python bonuses/multi_task.py --folder my_submission --train-records 480
+
+Task-balanced sampling: each task gives the same number of records. The three single adapters see
+exactly the records of their task that the one adapter sees, and are asked the same test records.
+Writes multi_task.md, multi_task.json and multi_task.png.
+"""
+
+import argparse
+from pathlib import Path
+
+from course_utils import bonus, scripts
+from course_utils.tasks import MAIN_SCORE, TASKS
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("--folder", type=Path, default=Path("."), help="submission folder")
+parser.add_argument("--out", type=Path, help="results (default: FOLDER/run/bonus_multi_task)")
+parser.add_argument("--train-records", type=int, default=480, help="of the one adapter, in all")
+parser.add_argument("--test-records", type=int, default=90, help="of all tasks together")
+parser.add_argument("--seed", type=int, default=42)
+parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+
+if __name__ == "__main__":
+    with scripts.command_line():
+        options = parser.parse_args()
+        out = options.out or options.folder / "run" / "bonus_multi_task"
+        share = len(TASKS)
+
+        def common(parts):
+            """The shared settings of a variant that takes 1 / `parts` of the records."""
+            sizes = {"train": options.train_records, "test": options.test_records}
+            counts = [f"{name}_records={size // parts}" for name, size in sizes.items()]
+            return [*counts, f"seed={options.seed}", *options.set]
+
+        one = bonus.run_variant(options.folder, out, "one adapter", common(1))
+        singles = {
+            task: bonus.run_variant(
+                options.folder, out, f"only {task}", [*common(share), f"tasks=[{task}]"]
+            )
+            for task in TASKS
+        }
+
+        rows = [bonus.row(one), *(bonus.row(variant) for variant in singles.values())]
+        differences = {
+            f"{task}, one adapter minus its own": bonus.difference(
+                variant, one, task, options.seed
+            )[MAIN_SCORE[task]]
+            for task, variant in singles.items()
+        }
+        verdicts = []
+        for task, interval in zip(TASKS, differences.values(), strict=True):
+            decided = interval["low"] > 0 or interval["high"] < 0
+            side = "better" if interval["mean"] > 0 else "worse"
+            verdict = f"the one adapter is {side}" if decided else "no difference shown"
+            verdicts.append(f"{task}: {verdict}")
+        sizes = [row["trainable_parameters"] for row in rows]
+        finding = (
+            f"{'; '.join(verdicts)}. One adapter holds {sizes[0]:,} parameters, three hold "
+            f"{sum(sizes[1:]):,}."
+        )
+        print(finding)
+        page = bonus.write_bonus(
+            out, "multi_task", "One adapter beside three", rows, differences, finding, options.seed
+        )
+        print(f"Results: {page}")

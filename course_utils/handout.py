@@ -1,0 +1,115 @@
+"""One source, two versions: the reference solution, and the student's starter made from it.
+
+Regions between `BEGIN SOLUTION` and `END SOLUTION` are cut out by nbgrader's own preprocessor, in
+notebooks and (each file taken as one cell) in scripts, Markdown and YAML.
+
+course assignment release     # for those who change the solution
+course assignment start week09_10 my_submission
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from course_utils.errors import CourseError
+from course_utils.runs import find_root, write_text_atomic
+
+ASSIGNMENTS = {"week09_10": "week09_10_manufacturing"}
+# What a solution run leaves behind; the starter has the empty folders only.
+MADE_BY_RUNNING = ("data", "models", "reports", "run")
+TEXT_STUBS = {
+    ".md": "YOUR ANSWER HERE",
+    ".yaml": "# YOUR VALUES HERE",
+}
+
+
+def assignment_folder(name: str) -> Path:
+    """The folder of an assignment in the kit; CourseError for an unknown name."""
+    if name not in ASSIGNMENTS:
+        raise CourseError(
+            f"there is no assignment {name!r}", f"choose one of: {', '.join(ASSIGNMENTS)}"
+        )
+    folder = find_root() / "assignments" / ASSIGNMENTS[name]
+    if not folder.is_dir():
+        raise CourseError(f"{folder}: not there", "change into the folder of the kit (git clone)")
+    return folder
+
+
+def make_starter(solution: Path, target: Path) -> list[Path]:
+    """Write the starter into `target` (made anew); returns its files.
+
+    Raises CourseError when nbgrader is missing, or when no file has a solution region: a starter
+    that gives the solution away must never be released.
+    """
+    stripper = _stripper()
+    sources = [path for path in sorted(solution.rglob("*")) if _belongs(path, solution)]
+    stripped = {path.relative_to(solution): _strip(path, stripper) for path in sources}
+    if not any(changed for _, changed in stripped.values()):
+        raise CourseError(
+            f"{solution}: no file holds a BEGIN SOLUTION region", "mark what students write"
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    for name, (text, _) in stripped.items():
+        write_text_atomic(target / name, text)
+    for name in MADE_BY_RUNNING[:-1]:
+        write_text_atomic(target / name / ".gitkeep", "")
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _belongs(path: Path, solution: Path) -> bool:
+    parts = path.relative_to(solution).parts
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+    return path.is_file() and not hidden and parts[0] not in MADE_BY_RUNNING
+
+
+def _stripper() -> Any:
+    try:
+        from nbgrader.preprocessors import ClearSolutions
+    except ImportError:
+        raise CourseError(
+            "nbgrader is not installed", "pip install -r requirements-dev.txt"
+        ) from None
+    # Our cells carry no nbgrader metadata: graders go by names, and Colab loses metadata.
+    return ClearSolutions(enforce_metadata=False)
+
+
+def _strip(path: Path, stripper: Any) -> tuple[str, bool]:
+    """(the student's text, whether anything was cut out) of one file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        return _strip_notebook(text, stripper)
+    import nbformat
+
+    if path.suffix in TEXT_STUBS:
+        stripper.text_stub = TEXT_STUBS[path.suffix]
+        cell = nbformat.v4.new_markdown_cell(text)
+    else:
+        cell = nbformat.v4.new_code_cell(text)
+    changed = stripper._replace_solution_region(cell, "python")
+    return cell.source, changed
+
+
+def _strip_notebook(text: str, stripper: Any) -> tuple[str, bool]:
+    import nbformat
+
+    notebook = nbformat.reads(text, as_version=4)
+    stripper.text_stub = TEXT_STUBS[".md"]
+    changed = False
+    for cell in notebook.cells:
+        changed |= stripper._replace_solution_region(cell, "python")
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(notebook) + "\n", changed
+
+
+def start(name: str, folder: Path) -> Path:
+    """Copy the starter of an assignment into a new folder; never over an existing one."""
+    starter = assignment_folder(name) / "starter"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CourseError(f"{folder}: already there", "choose a new folder, or empty this one")
+    if not starter.is_dir():
+        raise CourseError(f"{starter}: not there", "clone the kit again")
+    shutil.copytree(starter, folder, dirs_exist_ok=True)
+    for made in MADE_BY_RUNNING[:-1]:
+        (folder / made / ".gitkeep").unlink(missing_ok=True)
+    return folder
