@@ -1,5 +1,6 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
+# make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make setup    only the virtual environment, the model and the data (needs the network once)
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: course test setup doctor clean
+.PHONY: course test assignment setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume
@@ -17,6 +18,20 @@ test: $(VENV)/.prepared $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+
+# The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
+SOLUTION := assignments/week09_10_manufacturing/solution
+WORK ?= runs/week09_10
+
+assignment: $(VENV)/.prepared
+	@mkdir -p $(WORK) && cp -r $(SOLUTION)/. $(WORK)/
+	$(BIN)/python $(WORK)/scripts/prepare_data.py
+	$(BIN)/python $(WORK)/scripts/train.py --resume
+	$(BIN)/python $(WORK)/scripts/evaluate.py
+	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb -p folder $(abspath $(WORK)) --out $(WORK)/run/notebook
+	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
+	$(BIN)/course submit check $(WORK)
+	$(BIN)/course submit pack $(WORK) --overwrite
 
 setup: $(VENV)/.prepared
 

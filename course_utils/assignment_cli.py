@@ -83,11 +83,15 @@ def submit_pack(
     force: Annotated[
         bool, typer.Option("--force", help="Pack although the check finds something.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an archive that is there.")
+    ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""
     from course_utils import submission
 
-    print(f"Archive: {submission.pack_submission(folder, out, force=force)}")
+    made = submission.pack_submission(folder, out, force=force, overwrite=overwrite)
+    print(f"Archive: {made}")
 
 
 def compare_models(

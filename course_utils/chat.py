@@ -64,7 +64,9 @@ def few_shot_messages(
     """
     prompt = record_messages(record, tokenizer)["prompt"]
     solved = [record_messages(example, tokenizer) for example in examples]
-    if any(example["prompt"][0] != prompt[0] for example in solved if len(prompt) > 1):
+    heads = [messages[0] for messages in (prompt, *(example["prompt"] for example in solved))]
+    systems = [head for head in heads if head["role"] == "system"]
+    if systems and any(head != systems[0] for head in heads):
         prompt = _fold_system(prompt)
         solved = [{**example, "prompt": _fold_system(example["prompt"])} for example in solved]
     shots: Messages = []

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 from course_utils.errors import CourseError
 
-NUMBER = re.compile(r"(?<![\w.,])[-+\u2212]?\d+(?:[,\u202f ]\d{3}(?!\d))*(?:\.\d+)?(?![\d])")
+# Not the 12 of "CP-12" and not the 4 of "4,5"; "2004 125" are two numbers, "12 500" is one.
+NUMBER = re.compile(
+    r"(?<![\w.])(?<!\d,)(?<![^\W\d]-)[-+\u2212]?"
+    r"(?:\d{1,3}(?:[,\u202f\u00a0 ]\d{3}(?!\d))+|\d+)(?:\.\d+)?(?![.,]?\d)"
+)
+DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")  # its day is no number of anything
 # What stands for a unit in text: several spellings of the same thing count as the same.
 SAME_UNIT = {
     "hours": "h",
@@ -92,7 +97,7 @@ def stands_in(text: str, fact: Fact) -> bool:
     number = fact.number
     if number is None:
         return re.search(rf"(?<!\w){re.escape(_plain(fact.value))}(?!\w)", _plain(text)) is not None
-    for sentence in _sentences(text):
+    for sentence in _sentences(_without_dates(text)):
         if not fact.unit and fact.name != ANSWER and not _names(sentence, fact.name):
             continue
         for match in NUMBER.finditer(sentence):
@@ -102,14 +107,14 @@ def stands_in(text: str, fact: Fact) -> bool:
 
 
 def answers_number(text: str, fact: Fact) -> bool:
-    """Whether the first number with the fact's unit in a text is the right one.
+    """Whether the first or the last number with the fact's unit in a text is the right one.
 
-    The first only: an answer that lists all numbers of the sheet must not count as right.
+    A result stands in front or at the end of its working ("6 x 4.439 gives Cp = 0.68"). Only these
+    two count: an answer that lists all numbers of the sheet must not count as right.
     """
-    for match in NUMBER.finditer(text):
-        if _has_unit(text, match, fact.unit):
-            return _equal(match.group(), fact)
-    return False
+    text = _without_dates(text)
+    told = [m.group() for m in NUMBER.finditer(text) if _has_unit(text, m, fact.unit)]
+    return any(_equal(number, fact) for number in (told[:1] + told[-1:]))
 
 
 def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
@@ -121,7 +126,7 @@ def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
 
 
 def _to_number(text: str) -> float:
-    return float(re.sub(r"[,\u202f ]", "", text).replace("\u2212", "-"))
+    return float(re.sub(r"[,\u202f\u00a0 ]", "", text).replace("\u2212", "-"))
 
 
 def _equal(text: str, fact: Fact) -> bool:
@@ -136,21 +141,27 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def _without_dates(text: str) -> str:
+    return DATE.sub("date", text)
+
+
 def _sentences(text: str) -> list[str]:
     """Sentences and lines; a decimal point, or the one in "no. 3", does not end a sentence."""
-    return re.split(r"\n|(?<=[.;!?])\s+(?=[A-Z\d(-])", text)
+    return re.split(r"\n|;\s+|(?<=[.!?])(?<!\b[Nn]o\.)\s+(?=[A-Z\d(-])", text)
 
 
 def _names(sentence: str, name: str) -> bool:
     plain = _plain(sentence)
     words = [word for word in re.findall(r"\w+", name.casefold()) if len(word) > 2]
-    return any(re.search(rf"(?<!\w){re.escape(word)}", plain) for word in words or [_plain(name)])
+    if not words:  # a short name is no beginning of a longer one: Cp is not Cpk
+        return re.search(rf"(?<!\w){re.escape(_plain(name))}(?!\w)", plain) is not None
+    return any(re.search(rf"(?<!\w){re.escape(word)}", plain) for word in words)
 
 
 def _has_unit(sentence: str, match: re.Match, unit: str) -> bool:
     if not unit:
         return True
-    after = sentence[match.end() :].lstrip(" \u202f-")
+    after = sentence[match.end() :].lstrip(" \u202f\u00a0-")
     if _begins_with_unit(after, unit):
         return True
     before = sentence[: match.start()].rstrip()
@@ -158,11 +169,13 @@ def _has_unit(sentence: str, match: re.Match, unit: str) -> bool:
 
 
 def _begins_with_unit(text: str, unit: str) -> bool:
+    unit = SAME_UNIT.get(unit.casefold(), unit)
     spellings = {unit} | {long for long, short in SAME_UNIT.items() if short == unit}
     spellings |= {unit.replace("·", " "), unit.replace("µ", "u"), unit.replace("³", "3")}
     spellings |= {unit.replace("²", "2")}
     lower = text.casefold()
+    # What follows must not make another unit of it: 4.5 mm/s is no length, 5 min⁻¹ no time.
     return any(
-        lower.startswith(spelling.casefold()) and not lower[len(spelling) :][:1].isalnum()
+        re.match(rf"{re.escape(spelling.casefold())}(?![\w²³⁻^]|[/·*]\w)", lower)
         for spelling in spellings
     )

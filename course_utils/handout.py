@@ -77,7 +77,7 @@ def _strip(path: Path, stripper: Any) -> tuple[str, bool]:
     """(the student's text, whether anything was cut out) of one file."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
-        return _strip_notebook(text, stripper)
+        return _strip_notebook(text, stripper, path)
     import nbformat
 
     if path.suffix in TEXT_STUBS:
@@ -85,18 +85,27 @@ def _strip(path: Path, stripper: Any) -> tuple[str, bool]:
         cell = nbformat.v4.new_markdown_cell(text)
     else:
         cell = nbformat.v4.new_code_cell(text)
-    changed = stripper._replace_solution_region(cell, "python")
-    return cell.source, changed
+    return _cut(cell, stripper, path), cell.source != text
 
 
-def _strip_notebook(text: str, stripper: Any) -> tuple[str, bool]:
+def _cut(cell: Any, stripper: Any, path: Path) -> str:
+    """Cut the solution regions out of a cell, in place; returns its source."""
+    try:
+        stripper._replace_solution_region(cell, "python")
+    except RuntimeError as error:  # nested regions, or one without its end
+        raise CourseError(f"{path}: {error}", "close each BEGIN SOLUTION") from None
+    return cell.source
+
+
+def _strip_notebook(text: str, stripper: Any, path: Path) -> tuple[str, bool]:
     import nbformat
 
     notebook = nbformat.reads(text, as_version=4)
     stripper.text_stub = TEXT_STUBS[".md"]
     changed = False
     for cell in notebook.cells:
-        changed |= stripper._replace_solution_region(cell, "python")
+        before = cell.source
+        changed |= _cut(cell, stripper, path) != before
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return nbformat.writes(notebook) + "\n", changed

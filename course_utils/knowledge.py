@@ -103,7 +103,7 @@ def _load_file(path: Path) -> Equipment:
         raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"])) or "the whole file"
         raise CourseError(
             f"{path}: {place}: {first['msg']}", "course_utils/knowledge.py describes every key"
         ) from None

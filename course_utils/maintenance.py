@@ -1007,7 +1007,7 @@ ASK = {
     "difference": (
         "How much more did {a} cost than {b}?",
         "By how many AUD does the cost of {a} exceed that of {b}?",
-        "What is the cost difference between the systems {a} and {b}?",
+        "What is the cost difference between {a} and {b}?",
     ),
     "longest": (
         "What was the longest gap, in days, between two consecutive order dates?",

@@ -61,6 +61,16 @@ def _listing(items: Sequence[str], word: str = "and") -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
+def _is_plural(part: Component) -> bool:
+    """A plural component ("shaft bearings") has the plural verb in its function: "carry"."""
+    return not part.function.split()[0].rstrip(",").endswith("s")
+
+
+def _verb(equipment: Equipment, component: str, singular: str, plural: str) -> str:
+    found = [part for part in equipment.components if part.name == component]
+    return plural if found and _is_plural(found[0]) else singular
+
+
 def _lower(text: str) -> str:
     """An imperative inside a sentence; abbreviations keep their capitals."""
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
@@ -226,7 +236,7 @@ QUESTIONS = {
         "What lies behind {fault} on this machine?",
         "Which reasons should be ruled out when there is {fault}?",
         "List the possible origins of the {fault}.",
-        "The {component} has failed with {fault}. What are the usual reasons?",
+        "The {component} {has} failed with {fault}. What are the usual reasons?",
     ],
     "action": [
         "What should be done about the {fault}?",
@@ -293,7 +303,7 @@ def _manual_question(
     x = quantity.name if quantity else ""
     question = say(
         "question", QUESTIONS[kind], x=x, fault=mode.name, component=mode.component,
-        machine=equipment.name,
+        machine=equipment.name, has=_verb(equipment, mode.component, "has", "have"),
     )  # fmt: skip
     texts = {
         "limit": lambda: limit_text(quantity),
@@ -353,7 +363,7 @@ def _manual_understanding(
     keys += ["limit"] if "check" in extra else []
     opening = [
         "{machine}, {component}: {fault}.",
-        "The {component} of the {machine} shows {fault}.",
+        "The {component} of the {machine} {shows} {fault}.",
         "Note on {machine_a}. Component {component}, fault {fault}.",
         "{fault_c} at the {component} ({machine}).",
         "Machine: {machine}. Fault found: {fault}, in the {component}.",
@@ -367,6 +377,7 @@ def _manual_understanding(
             component=mode.component,
             fault=mode.name,
             fault_c=mode.name[0].upper() + mode.name[1:],
+            shows=_verb(equipment, mode.component, "shows", "show"),
         )  # fmt: skip
     ]
     stated = {
@@ -507,12 +518,13 @@ def _inspection_text(
         "open",
         [
             "{asset}, {machine_a}, was inspected after {symptom}; it concerns the {component}.",
-            "After a complaint of {symptom}, the {component} of {machine} {asset} was inspected.",
+            "After a complaint of {symptom}, the {component} of {machine} {asset} {was} inspected.",
             "Inspection of the {component} on {machine} {asset}. Reason: {symptom}.",
-            "The crew of {asset} ({machine}) reported {symptom}, so the {component} was checked.",
-            "Report on {machine} {asset}: the {component} was looked at after {symptom}.",
+            "The crew of {asset} ({machine}) reported {symptom}, so the {component} {was} checked.",
+            "Report on {machine} {asset}: the {component} {was} looked at after {symptom}.",
         ],
-        machine_a=article(equipment.name), **names,
+        machine_a=article(equipment.name),
+        was=_verb(equipment, mode.component, "was", "were"), **names,
     )  # fmt: skip
     finding = say(
         "finding",
@@ -648,7 +660,7 @@ def _specification_understanding(
     text = say(
         "text",
         [
-            "{machine_a_c} of this size ({example}) has a {x} of {y}.",
+            "{machine_a_c} of this size ({example}) has {x_a} of {y}.",
             "Technical data, {machine}: {x} {y}.",
             "For the {machine}, the {x} is given as {y} (size: {example}).",
             "The data sheet of the {machine} lists {y} under {x}.",
@@ -657,7 +669,7 @@ def _specification_understanding(
         ],
         machine=equipment.name, example=equipment.example, x=quantity.name,
         y=limit_text(quantity), x_c=quantity.name[0].upper() + quantity.name[1:],
-        machine_a_c=_sentence(article(equipment.name))[:-1],
+        machine_a_c=_sentence(article(equipment.name))[:-1], x_a=article(quantity.name),
     )  # fmt: skip
     how = f" {say('how', ['Measured', 'To be read', 'Taken'])} {quantity.how}." if (
         quantity.how.startswith(("at ", "on ", "with ", "by ", "in ", "from ", "between "))
@@ -705,7 +717,7 @@ def _component_question(
     shown = [part, *rng.sample(others, min(len(others), rng.choice([2, 3])))]
     rng.shuffle(shown)
     sheet = _component_list(say, equipment, shown)
-    singular = part.function.split()[0].endswith("s")
+    singular = not _is_plural(part)
     if backwards:
         wordings = NAME_QUESTIONS + (SINGULAR_NAME_QUESTIONS if singular else [])
         question = say("question", wordings, f=part.function, m=equipment.name)

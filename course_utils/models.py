@@ -278,6 +278,8 @@ def load_model(
 
     trim_heap()  # what an earlier model left
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if _is_cut_into_pieces():  # FSDP and DeepSpeed put the weights in place themselves
+        device = None
     with _hub_errors(name), _quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
             resolve(name),
@@ -287,6 +289,12 @@ def load_model(
             local_files_only=_offline(name),
         )
     return model.eval()
+
+
+def _is_cut_into_pieces() -> bool:
+    """Whether `accelerate launch` was given an FSDP or DeepSpeed configuration."""
+    names = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+    return any(os.environ.get(name) == "true" for name in names)
 
 
 def quantization_for(settings: Settings) -> Any:
@@ -300,6 +308,8 @@ def quantization_for(settings: Settings) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype_of(settings.precision),
+        # FSDP cuts only floating-point tensors: the same 4-bit codes, called bf16 (None: uint8).
+        bnb_4bit_quant_storage=dtype_of(settings.precision) if _is_cut_into_pieces() else None,
     )
 
 

@@ -990,7 +990,8 @@ def _note(rng: random.Random, group: str) -> Draft:
         answer["disposition"] = rng.choice(_allowed(part.reworkable, answer["defect"]))
     asked = say("asked", NOTE_ASKED)
     style = say("style", ["telegram", "sentence", "log", "mail", "telegram", "card"])
-    text = _NOTES[style](say, answer, part.station)
+    # "flatness" + "flatness error": the characteristic is part of the defect's name.
+    text = re.sub(r"\b(\w{4,}(?: \w+)?) \1\b", r"\1", _NOTES[style](say, answer, part.station))
     output = json.dumps(answer, ensure_ascii=False)
     return _draft(say, "understanding", group, instruction=asked, input=text, output=output)
 
@@ -1098,7 +1099,8 @@ def _shift_log(say: Realiser, answer: dict, station: str) -> str:
     body = say("body", ["{time} {s}: {f}", "{time} - {f} - {s}", "{time}: lot {lot}, {s}, {f}",
                         "{time} {where} stopped, {s}, {f}"], **fields)  # fmt: skip
     last = say("logend", ["\n{x}", ". {x}", " -> {x}", "\nAction: {x}"], x=fate) if fate else ""
-    return (first + "\n" + body + last).replace(",:", ":").replace(",,", ",").replace(", -", " -")
+    # A finding may bring a comma of its own to the end of its phrase.
+    return re.sub(r",(?=[:,.]| -)", "", first + "\n" + body + last)
 
 
 def _mail(say: Realiser, answer: dict, station: str) -> str:

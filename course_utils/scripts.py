@@ -7,7 +7,9 @@ with scripts.command_line():
 
 import argparse
 import contextlib
+import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from course_utils.configuration import LoraFile, read_config
 from course_utils.errors import CourseError
 from course_utils.runs import Run, save_settings
 
+TURN = 20  # seconds that a further process gives the first one to tell of a problem
 CONFIG = Path("configs") / "lora_config.yaml"
 
 # Python puts a script's folder first on its path, so scripts/evaluate.py would hide the package
@@ -57,10 +60,21 @@ def command_line() -> Iterator[None]:
     try:
         yield
     except CourseError as error:
+        if _is_a_further_process():
+            # Most problems are everyone's, and the first process tells them: its end makes the
+            # launcher end this one. Was it this one's alone, it is told after the wait.
+            time.sleep(TURN)
         sys.exit(f"Error: {error.message}" + (f"\nCure: {error.cure}" if error.cure else ""))
     except KeyboardInterrupt:
+        if _is_a_further_process():
+            sys.exit(130)
         print("\nInterrupted. What was finished is kept.", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_a_further_process() -> bool:
+    """One that `accelerate launch` started beside the first."""
+    return os.environ.get("RANK", "0") != "0"
 
 
 def arguments(description: str, folder: Path) -> argparse.ArgumentParser:

@@ -54,8 +54,8 @@ def task_of(record: Mapping[str, str]) -> str:
 def token_f1(prediction: str, reference: str) -> float:
     """F1 (0 to 1) over the words of an answer, as bags; case, punctuation and articles ignored.
 
-    The measure of SQuAD (Rajpurkar et al. 2016), except that a point inside a number stays, so
-    4.5 and 45 are different words.
+    The measure of SQuAD (Rajpurkar et al. 2016), except that a point inside a number and a
+    sign before it stay, so 4.5 and 45 are different words.
     """
     told, asked = Counter(_words(prediction)), Counter(_words(reference))
     shared = (told & asked).total()
@@ -65,9 +65,12 @@ def token_f1(prediction: str, reference: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    words = (word.strip(string.punctuation) for word in text.casefold().split())
-    plain = (re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", word) for word in words)  # 1,500 is 1500
-    return [word for word in plain if word and word not in ("a", "an", "the")]
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.casefold())  # 1,500 is 1500
+    # A sign before a number is no punctuation: -5 and 5 are different words too.
+    signed = (re.sub(r"^[^\w\u2212-]*[\u2212-](?=\d)", "\u2212", word) for word in text.split())
+    words = [word for word in (word.strip(string.punctuation) for word in signed) if word]
+    # An answer that is nothing but "A" (a shift, an excavator) keeps it.
+    return [word for word in words if word not in ("a", "an", "the")] or words
 
 
 def fact_scores(predictions: Sequence[str], records: Sequence[Mapping[str, str]]) -> list[float]:

@@ -77,7 +77,7 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
     kept = _without_copies(drafts)
     dropped = {"exact duplicate (same prompt)": len(drafts) - len(kept)}
     capped = _without_surplus(kept, seed)
-    dropped["wording that stood in more than 2 % of the task"] = len(kept) - len(capped)
+    dropped["wording that carried more than its share of the task"] = len(kept) - len(capped)
     parts = _split(capped, seed)
     before = sum(map(len, parts.values()))
     _prune(parts)

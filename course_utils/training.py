@@ -20,6 +20,8 @@ from course_utils.settings import Settings
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
+# Steps between two trims of the heap: batches of ever other widths leave holes in it.
+TRIM_EVERY = 4
 
 
 def target_modules(include_mlp: bool) -> list[str]:
@@ -132,6 +134,8 @@ def callback_classes() -> tuple[type, type]:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             report_progress(state.global_step, state.max_steps, "training")
+            if state.global_step % TRIM_EVERY == 0:
+                trim_heap(collect=False)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             trim_heap()  # the batches of evaluation have other sizes

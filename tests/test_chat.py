@@ -287,3 +287,58 @@ def test_html_legend_explains_every_kind_with_its_count(tokenizer):
     for kind, (colour, meaning) in chat.KINDS.items():
         assert f"{meaning} ({view.counts()[kind]})" in view._repr_html_()
         assert colour in view._repr_html_()
+
+
+# --- few-shot prompts of records with instructions of their own ---
+
+ASKED = [
+    {"instruction": f"What is {name}?", "input": f"sheet {name}", "output": f"answer {name}"}
+    for name in "abc"
+]
+
+
+def roles_and_texts(messages):
+    return [(m["role"], m["content"]) for m in messages]
+
+
+def test_few_shot_folds_instructions_that_differ_into_their_turns(tokenizer):
+    messages = chat.few_shot_messages(ASKED[0], ASKED[1:], tokenizer)
+    assert roles_and_texts(messages) == [
+        ("user", "What is b?\n\nsheet b"),
+        ("assistant", "answer b"),
+        ("user", "What is c?\n\nsheet c"),
+        ("assistant", "answer c"),
+        ("user", "What is a?\n\nsheet a"),
+    ]
+
+
+def test_few_shot_folds_all_turns_when_one_example_differs(tokenizer):
+    alike = {**ASKED[1], "instruction": ASKED[0]["instruction"]}
+    messages = chat.few_shot_messages(ASKED[0], [alike, ASKED[2]], tokenizer)
+    assert not any(message["role"] == "system" for message in messages)
+    asked = [m["content"].split("\n\n")[0] for m in messages if m["role"] == "user"]
+    assert asked == ["What is a?", "What is c?", "What is a?"]
+
+
+def test_few_shot_keeps_one_system_message_where_all_say_the_same(tokenizer):
+    alike = [{**example, "instruction": "Name it."} for example in ASKED]
+    messages = chat.few_shot_messages(alike[0], alike[1:], tokenizer)
+    assert roles_and_texts(messages)[:2] == [("system", "Name it."), ("user", "sheet b")]
+    assert sum(message["role"] == "system" for message in messages) == 1
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_few_shot_with_and_without_input_in_one_prompt(tokenizer, position):
+    """A question without input has no system message, and its neighbours must not lend it one."""
+    mixed = [ASKED[0], QUESTION] if position else [QUESTION, ASKED[0]]
+    messages = chat.few_shot_messages(mixed[0], mixed[1:], tokenizer)
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    texts = {message["content"] for message in messages}
+    assert QUESTION["instruction"] in texts
+    assert "What is a?\n\nsheet a" in texts
+
+
+def test_few_shot_leaves_the_records_as_they_were(tokenizer):
+    before = copy.deepcopy(ASKED)
+    chat.few_shot_messages(ASKED[0], ASKED[1:], tokenizer)
+    assert before == ASKED

@@ -646,3 +646,60 @@ def test_importing_records_loads_no_heavy_library():
     code = "import sys, course_utils.records; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "scipy", "pandas", "datasketch", "torch"} & set(done.stdout.split())
+
+
+# --- facts, and what is close to other records -------------------------------------------------
+
+
+def test_facts_are_a_text_that_may_be_missing_and_not_empty():
+    assert R.validate(order("x", facts="cost=12 AUD"), "manufacturing") == []
+    assert R.validate(order("x"), "manufacturing") == []
+    assert [p.kind for p in R.validate(order("x", facts=""), "manufacturing")] == ["empty-field"]
+    assert [p.kind for p in R.validate(order("x", facts=12), "manufacturing")] == ["wrong-type"]
+    kinds = [p.kind for p in R.validate(ROCK | {"facts": "a=1"}, "geology")]
+    assert kinds == ["unknown-field"]
+
+
+def test_a_misspelt_facts_field_gets_its_name():
+    (problem,) = R.validate(order("x", fact="cost=12 AUD"), "manufacturing")
+    assert "did you mean `facts`" in problem.message
+
+
+def test_close_to_names_the_records_that_another_set_holds_too():
+    others = [order("Replace  PUMP at the crusher"), order("engine overheating")]
+    own = [
+        order("replace pump at the crusher"),  # exact but for case and spaces
+        order("crack in bucket weld"),
+        order("replace pump at the crusher."),  # near
+        order("engine overheated again and again on the night shift"),
+    ]
+    assert R.close_to(own, others) == {0, 2}
+    assert R.close_to(own, others, threshold=1.0) == {0}
+    assert R.close_to(others, own) == {0}
+
+
+def test_close_to_finds_what_comparing_every_pair_finds():
+    texts = variants(60)
+    own, others = [order(t) for t in texts[:40]], [order(t) for t in texts[40:]]
+    by_hand = {
+        i
+        for i, a in enumerate(own)
+        if any(R.jaccard(R.normalise(a["input"]), R.normalise(b["input"])) >= 0.7 for b in others)
+    }
+    assert R.close_to(own, others, 0.7) == by_hand != set()
+
+
+def test_close_to_nothing_and_nothing_close():
+    some = [order("replace pump")]
+    assert R.close_to([], some) == R.close_to(some, []) == R.close_to([], []) == set()
+    assert R.close_to(some, [order("crack in bucket weld")]) == set()
+
+
+def test_close_to_compares_the_question_where_there_is_no_input():
+    ask = [order("", instruction="What is a shim?"), order("", instruction="Name a pump type.")]
+    assert R.close_to(ask, [order("", instruction="what is a SHIM?")]) == {0}
+
+
+def test_close_to_takes_more_rows_than_one_block():
+    own = [order(f"note {n} about {n * 7919} things on line {n % 13}") for n in range(1100)]
+    assert R.close_to(own, [own[3], own[600], own[1099]], threshold=1.0) == {3, 600, 1099}

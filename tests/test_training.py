@@ -548,3 +548,112 @@ def test_importing_training_loads_nothing_heavy():
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "False"
+
+
+# --- several processes, other files, target modules ---
+
+
+def launched(monkeypatch, rank, world):
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+
+
+def test_without_a_launcher_there_is_one_process(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "ACCELERATE_USE_CPU", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert training.processes() == (0, 1)
+
+
+def test_the_launcher_tells_each_process_its_number(monkeypatch):
+    launched(monkeypatch, 3, 4)
+    assert training.processes() == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("world", "per_epoch"), [(1, 13), (2, 7), (4, 4), (25, 1), (100, 1)]
+)  # 100 records in batches of 4, two batches a step: 25 batches in one process
+def test_several_processes_share_the_steps_of_an_epoch(monkeypatch, world, per_epoch):
+    launched(monkeypatch, 0, world)
+    schedule = plan(100, batch=4, accumulation=2, epochs=3)
+    assert (schedule.steps_per_epoch, schedule.total_steps) == (per_epoch, 3 * per_epoch)
+
+
+def test_a_step_of_several_processes_trains_the_tokens_of_all(monkeypatch):
+    launched(monkeypatch, 0, 2)
+    sized = settings(per_device_train_batch_size=1, gradient_accumulation_steps=1)
+    fresh = training.resumed_from(None)
+    trained = [
+        training.tokens_trained([1, 2, 4, 8, 16], sized, SimpleNamespace(global_step=step), fresh)
+        for step in (1, 2, 3)
+    ]
+    assert trained == [1 + 2, 1 + 2 + 4 + 8, 31]
+
+
+@pytest.fixture
+def data_run(tmp_path):
+    """A run whose data lie elsewhere, with one whole checkpoint."""
+    file = tmp_path / "elsewhere.jsonl"
+    file.write_text("{}\n")
+    run = runs.Run(tmp_path / "run", settings(precision="fp32"))
+    training.prepare_checkpoints(run, file, ["more", 1])
+    folder = run.folder / "checkpoints" / "checkpoint-5"
+    folder.mkdir()
+    for name in ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (folder / name).write_text("")
+    (folder / "trainer_state.json").write_text("{}")
+    return run, file
+
+
+def test_the_data_may_lie_outside_the_run_folder(data_run):
+    run, file = data_run
+    assert training.prepare_checkpoints(run, file, ["more", 1]).name == "checkpoint-5"
+    file.write_text("{}\n{}\n")
+    assert training.prepare_checkpoints(run, file, ["more", 1]) is None
+    assert training.checkpoints(run) == []
+
+
+@pytest.mark.parametrize("more", [None, ["more", 2], ["more"], {"more": 1}])
+def test_a_change_in_what_else_matters_starts_anew(data_run, more):
+    run, file = data_run
+    assert training.prepare_checkpoints(run, file, more) is None
+    assert training.checkpoints(run) == []
+
+
+def test_a_configuration_is_the_same_after_its_way_through_the_file(data_run):
+    """A value that JSON changes (a tuple, a float) would end every resume."""
+    from course_utils.configuration import LoraFile
+
+    run, file = data_run
+    more = [LoraFile(learning_rate=1 / 3, target_modules=["q_proj"]).model_dump(), 2]
+    training.prepare_checkpoints(run, file, more)
+    marker = run.path("checkpoints", "marker")
+    marker.write_text("")
+    training.prepare_checkpoints(run, file, more)
+    assert marker.exists()
+
+
+def test_missing_data_outside_the_run_folder_are_named(tmp_path):
+    run = runs.Run(tmp_path, settings(precision="fp32"))
+    with pytest.raises(CourseError, match=r"other\.jsonl: there is no such file"):
+        training.prepare_checkpoints(run, tmp_path / "other.jsonl")
+
+
+def test_training_json_says_where_a_run_went_on():
+    assert training.resumed_from(Path("checkpoints/checkpoint-40"))["resumed_from"] == 40
+    fresh = training.resumed_from(None)
+    assert (fresh["resumed_from"], fresh["steps_compared"], fresh["stopped_at"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize("targets", ["all-linear", training.target_modules(True), ["q_proj"], []])
+def test_target_modules_that_the_model_has_are_taken(nano_model_path, targets):
+    training.check_targets(models.load_model("nano"), targets)  # raises nothing
+
+
+@pytest.mark.parametrize(
+    "wrong", ["query", "c_attn", "q_proj ", "lm_head", "embed_tokens", "Q_PROJ"]
+)
+def test_a_target_module_that_the_model_lacks_is_named_with_those_it_has(nano_model_path, wrong):
+    with pytest.raises(CourseError, match=f"no linear layer {wrong}") as caught:
+        training.check_targets(models.load_model("nano"), ["q_proj", wrong, "v_proj"])
+    for name in (*training.target_modules(True), "all-linear"):
+        assert name in caught.value.cure

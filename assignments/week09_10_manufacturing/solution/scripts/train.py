@@ -144,7 +144,10 @@ if __name__ == "__main__":
         parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
         workspace = scripts.open_workspace(parser)
         compat.quiet_known_noise()
-        train(workspace, workspace.arguments.resume)
+        if workspace.arguments.resume and writeup.is_trained(workspace):
+            print("nothing to resume: this configuration and data are trained already")
+        else:
+            train(workspace, workspace.arguments.resume)
         if training.processes()[0] == 0:
             print(f"Adapter: {workspace.adapter}")
             print(f"Log: {workspace.report('training_log.txt')}")

@@ -1,0 +1,58 @@
+"""Part 4: base model against tuned model on held-out records, task by task.
+
+python scripts/evaluate.py
+python scripts/evaluate.py --again       # measure the baseline anew too
+
+Writes run/baseline.json, run/evaluation.json, reports/evaluation_results.md and
+reports/comparison_baseline.md.
+"""
+
+from pathlib import Path
+
+from course_utils import compat, evaluation, hardware, models, scripts, writeup
+from course_utils.records import read_records
+
+
+def measure_baseline(model, tokenizer, test, train, config, lengths):
+    """The base model, asked zero-shot and few-shot (with solved examples from train)."""
+    # YOUR CODE HERE
+    raise NotImplementedError()
+    return baseline
+
+
+def measure_tuned(model, tokenizer, test, config, lengths):
+    """The tuned model, asked zero-shot: it has learned what the examples had to show."""
+    # YOUR CODE HERE
+    raise NotImplementedError()
+
+
+def run(workspace, again=False):
+    """Measure both models on the same records, compare, write the two reports."""
+    config = workspace.config
+    train = read_records(workspace.data("train"), "manufacturing")
+    pool = read_records(workspace.data("test"), "manufacturing")
+    test = evaluation.draw(pool, config.test_records, config.seed, config.tasks)
+    tokenizer = models.load_tokenizer(config.base_model)
+    lengths = evaluation.answer_lengths(train, tokenizer)
+    model = models.load_base(workspace.run.settings)
+
+    baseline = None if again else writeup.saved_baseline(workspace, test)
+    if baseline is None:
+        baseline = measure_baseline(model, tokenizer, test, train, config, lengths)
+        writeup.write_baseline(workspace, test, baseline)
+    tuned_model = models.load_adapter(model, workspace.adapter)
+    tuned = measure_tuned(tuned_model, tokenizer, test, config, lengths)
+    forgetting = evaluation.forgetting(tuned_model, tokenizer)
+    print(writeup.write_evaluation(workspace, test, baseline, tuned, forgetting))
+
+
+if __name__ == "__main__":
+    with scripts.command_line():
+        parser = scripts.arguments(__doc__, Path(__file__).parents[1])
+        parser.add_argument("--again", action="store_true", help="do not reuse the baseline")
+        workspace = scripts.open_workspace(parser)
+        compat.quiet_known_noise()
+        hardware.keep_heap()
+        run(workspace, workspace.arguments.again)
+        print(f"Results: {workspace.report('evaluation_results.md')}")
+        print(f"Comparison: {workspace.report('comparison_baseline.md')}")

@@ -1,0 +1,48 @@
+"""Part 1: build the data, clean it, split it without leaks, look at it.
+
+python scripts/prepare_data.py
+
+Writes data/train.jsonl, data/val.jsonl, data/test.jsonl and run/data_summary.json.
+"""
+
+from pathlib import Path
+
+from course_utils import records, scripts, tracks, writeup
+
+MINIMUM = 5000  # samples that the assignment asks for
+
+
+def prepare(seed):
+    """Build the manufacturing track: {"train": [...], "val": [...], "test": [...]}."""
+    track = tracks.build_manufacturing(seed)
+    # YOUR CODE HERE
+    raise NotImplementedError()
+    return track, parts
+
+
+def check(parts):
+    """Stop here rather than after an hour of training."""
+    # YOUR CODE HERE
+    raise NotImplementedError()
+    return overlap
+
+
+def run(workspace):
+    """Build, check, write; returns the summary that run/data_summary.json keeps."""
+    track, parts = prepare(workspace.config.seed)
+    overlap = check(parts)
+    print(f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near")
+    for name, part in parts.items():
+        records.write_records(workspace.data(name), part)
+    summary = writeup.data_summary(track, parts, overlap, workspace)
+    workspace.run.write("data_summary.json", summary)
+    print(writeup.data_table(summary))
+    return summary
+
+
+if __name__ == "__main__":
+    with scripts.command_line():
+        workspace = scripts.open_workspace(scripts.arguments(__doc__, Path(__file__).parents[1]))
+        run(workspace)
+        print(f"Data: {workspace.data('train').parent}")
+        print(f"Summary: {workspace.run.folder / 'data_summary.json'}")

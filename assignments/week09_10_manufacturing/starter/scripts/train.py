@@ -1,0 +1,117 @@
+"""Part 3: fine-tune a LoRA adapter on all three tasks.
+
+python scripts/train.py
+python scripts/train.py --set learning_rate=5e-4 --set lora_r=8
+python scripts/train.py --resume                      # go on after an interruption
+accelerate launch --config_file CONFIG scripts/train.py   # several processes: bonus `distributed`
+
+Writes models/finetuned_model/ (the adapter, no base weights), run/training.json and
+reports/training_log.txt.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import EarlyStoppingCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from course_utils import chat, compat, evaluation, hardware, models, scripts, training, writeup
+from course_utils.generation import completion_nll
+from course_utils.records import read_records
+
+
+def lora_configuration(config):
+    """The adapter: rank, scale and the layers it sits on."""
+    # YOUR CODE HERE
+    raise NotImplementedError()
+
+
+def sft_configuration(config, settings, schedule, output_dir):
+    """The training: batches, learning rate, evaluation, checkpoints, early stopping."""
+    # YOUR CODE HERE
+    raise NotImplementedError()
+
+
+def train(workspace, resume):
+    """Train, evaluate on the validation part with every token weighing the same, save."""
+    config, run, (rank, world) = workspace.config, workspace.run, training.processes()
+    settings = run.settings
+    tokenizer = models.load_tokenizer(config.base_model)
+    parts = {}
+    for part, count in (("train", config.train_records), ("val", config.val_records)):
+        pool = read_records(workspace.data(part), "manufacturing")
+        parts[part] = evaluation.draw(pool, count, config.seed, config.tasks)
+
+    # Records of like length share a batch, so little of it is padding.
+    lengths = [min(chat.count_tokens(r, tokenizer), config.max_length) for r in parts["train"]]
+    global_batch = config.per_device_train_batch_size * world
+    order = training.order_by_length(lengths, global_batch, config.seed)
+    ordered = [lengths[i] for i in order]
+    train_dataset = Dataset.from_list(
+        [chat.record_messages(parts["train"][i], tokenizer) for i in order]
+    )
+    eval_dataset = Dataset.from_list([chat.record_messages(r, tokenizer) for r in parts["val"]])
+
+    schedule = training.plan_schedule(settings, len(train_dataset))
+    output_dir = run.path("checkpoints", "x").parent
+    if rank == 0:
+        print(f"{settings.base_model}, {settings.quantization}, {settings.precision}; {schedule}")
+    # First of all: this joins the processes and gives each its device.
+    arguments = sft_configuration(config, settings, schedule, output_dir)
+    checkpoint = training.first_decides(
+        lambda: training.prepare_checkpoints(
+            run, workspace.data("train"), [config.model_dump(), world]
+        )
+    )
+    hardware.keep_heap()
+    set_seed(config.seed)
+    model = models.load_base(settings)
+    training.check_targets(model, config.target_modules)
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
+        processing_class=tokenizer,
+        peft_config=lora_configuration(config),
+        callbacks=[EarlyStoppingCallback(config.early_stopping_patience), training.run_log()],
+    )
+    compat.cast_adapters_to_fp32(trainer.model)  # 4-bit weights with fp16 fail without it
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if resume and checkpoint else None)
+    seconds = time.perf_counter() - started
+
+    # Every process scores and saves: when the weights are sharded, both need all of them.
+    trainer.model.eval()
+    tokens = [chat.tokenize_record(r, tokenizer).cut(config.max_length) for r in parts["val"]]
+    scored = completion_nll(trainer.model, tokenizer, tokens, config.eval_batch_size)
+    trainer.save_model(str(workspace.adapter))  # only the first process writes
+    if rank == 0:
+        (workspace.adapter / "training_args.bin").unlink()  # a pickle, no part of an adapter
+        resumed = training.resumed_from(checkpoint if resume else None)
+        trained = training.tokens_trained(ordered, settings, trainer.state, resumed)
+        summary = training.summarise_training(trainer, settings, scored, seconds, trained, resumed)
+        more = {"processes": world, "made_from": writeup.made_from(workspace)}
+        run.write("training.json", summary | more)
+        training.mark_finished(run)
+        print(writeup.write_training_log(workspace))
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()  # leaves the group of processes
+
+
+if __name__ == "__main__":
+    with scripts.command_line():
+        parser = scripts.arguments(__doc__, Path(__file__).parents[1])
+        parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+        workspace = scripts.open_workspace(parser)
+        compat.quiet_known_noise()
+        if workspace.arguments.resume and writeup.is_trained(workspace):
+            print("nothing to resume: this configuration and data are trained already")
+        else:
+            train(workspace, workspace.arguments.resume)
+        if training.processes()[0] == 0:
+            print(f"Adapter: {workspace.adapter}")
+            print(f"Log: {workspace.report('training_log.txt')}")
