@@ -59,18 +59,18 @@ class LoraFile(BaseModel):
 
     learning_rate: float = Field(1e-3, gt=0, le=1)
     num_train_epochs: float = Field(1, gt=0, le=100)
-    per_device_train_batch_size: int = Field(8, ge=1)
-    gradient_accumulation_steps: int = Field(1, ge=1)
+    per_device_train_batch_size: int = Field(2, ge=1)
+    gradient_accumulation_steps: int = Field(2, ge=1)
     warmup_ratio: float = Field(0.03, ge=0, lt=1)
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
-    max_length: int = Field(448, ge=16, le=131072, description="tokens, prompt + completion")
+    max_length: int = Field(640, ge=16, le=131072, description="tokens, prompt + completion")
     gradient_checkpointing: bool = False
     early_stopping_patience: int = Field(2, ge=1)
     evaluations: int = Field(5, ge=2, description="evaluations and checkpoints during training")
 
     tasks: list[Literal["understanding", "report", "qa"]] = Field(list(TASKS), min_length=1)
-    train_records: int = Field(1200, ge=2, description="drawn evenly from the tasks")
-    val_records: int = Field(96, ge=2)
+    train_records: int = Field(1500, ge=2, description="drawn evenly from the tasks")
+    val_records: int = Field(60, ge=2)
     test_records: int = Field(180, ge=2)
     few_shot_examples: int = Field(3, ge=1, le=64)
     eval_batch_size: int = Field(16, ge=1)

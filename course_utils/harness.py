@@ -911,11 +911,11 @@ def _table(rows: Sequence[Mapping[str, Any]], digits: int = 3) -> tuple[list[str
     return head, lines
 
 
-@plots._styled
+@plots.styled
 def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Score of base and tuned with 95 % bars (Wilson) and chance, task by task."""
-    plots._require(rows, "no task was compared", "run the benchmark with an adapter")
-    figure, ax = plots._new(10.5, 2.2 + 0.62 * len(rows))
+    plots.require(rows, "no task was compared", "run the benchmark with an adapter")
+    figure, ax = plots.new_figure(10.5, 2.2 + 0.62 * len(rows))
     styles = {
         "base": {"color": plots.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 8},
         "tuned": {"color": plots.BLUE, "marker": "o", "ls": "none", "ms": 8},
@@ -934,14 +934,14 @@ def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         span = [index - 0.36, index + 0.36]
         ax.plot([row["chance"]] * 2, span, color=plots.RED, ls=":", lw=2.4, label=label)
         ax.text(1.02, index, row["verdict"], va="center", size=10, color=plots.INK)
-    names = [f"{plots._label(row['title'])} (n = {row['n']})" for row in rows]
+    names = [f"{plots.label_text(row['title'])} (n = {row['n']})" for row in rows]
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of questions answered right (bar: 95 %)")
-    plots._grid(ax, "x")
+    plots.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=3)
-    plots._state(figure, finding(rows))
+    plots.state_finding(figure, finding(rows))
     return figure
 
 
@@ -985,7 +985,7 @@ def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
     from course_utils.runs import atomic_path
 
     with atomic_path(folder / "benchmark.png") as temporary:
-        temporary.write_bytes(plots._png(plot_benchmark(comparison["rows"]), 110))
+        temporary.write_bytes(plots.to_png(plot_benchmark(comparison["rows"]), 110))
     return write_text_atomic(folder / "benchmark.md", report_text(comparison))
 
 

@@ -971,14 +971,14 @@ def _with_interval(interval: Mapping[str, float] | None) -> str:
     return f"{_share(interval)} [{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]"
 
 
-@plots._styled
+@plots.styled
 def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
     """Each kind of instruction before and after, with its 95 % interval, by gain."""
-    plots._require(before["kinds"], "no instruction was checked", "ask for at least one prompt")
+    plots.require(before["kinds"], "no instruction was checked", "ask for at least one prompt")
     kinds = sorted(
         before["kinds"], key=lambda k: after["kinds"][k]["mean"] - before["kinds"][k]["mean"]
     )
-    figure, ax = plots._new(10.5, 2.4 + 0.42 * len(kinds))
+    figure, ax = plots.new_figure(10.5, 2.4 + 0.42 * len(kinds))
     styles = {
         "before": {"color": plots.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 7},
         "after": {"color": plots.BLUE, "marker": "o", "ls": "none", "ms": 8},
@@ -998,9 +998,9 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
     ax.set_yticks(range(len(kinds)), names)
     ax.set_xlim(-3, 103)
     ax.set_xlabel("answers that follow the instruction, % (bars: 95 % intervals)")
-    plots._grid(ax, "x")
+    plots.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=2)
-    plots._state(figure, title)
+    plots.state_finding(figure, title)
     return figure
 
 
@@ -1012,7 +1012,7 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     write_json_atomic(folder / "instruction_tuning.json", result)
     figure = plot_checks(result["before"], result["after"], result["finding"])
     with atomic_path(folder / "instruction_tuning.png") as temporary:
-        temporary.write_bytes(plots._png(figure, 110))
+        temporary.write_bytes(plots.to_png(figure, 110))
     return write_text_atomic(folder / "instruction_tuning.md", report_text(result))
 
 

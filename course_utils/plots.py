@@ -80,7 +80,7 @@ def figure_to_data_uri(figure: "Figure", dpi: int = 110) -> str:
 
     A figure made with pyplot is closed afterwards (its memory would stay until the kernel ends).
     """
-    png = _png(figure, dpi)
+    png = to_png(figure, dpi)
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(figure)
@@ -90,7 +90,7 @@ def figure_to_data_uri(figure: "Figure", dpi: int = 110) -> str:
 def save_figure(figure: "Figure", path: Path, dpi: int = 110) -> Path:
     """The figure as a PNG file, written whole or not at all."""
     with atomic_path(Path(path)) as temporary:
-        temporary.write_bytes(_png(figure, dpi))
+        temporary.write_bytes(to_png(figure, dpi))
     return Path(path)
 
 
@@ -133,7 +133,7 @@ def _interval_parts(interval: Mapping[str, Any], factor: float, digits: int = 2)
     return [signed(part * factor, digits) if part is not None else "?" for part in parts]
 
 
-def _png(figure: "Figure", dpi: float) -> bytes:
+def to_png(figure: "Figure", dpi: float) -> bytes:
     import matplotlib
 
     buffer = io.BytesIO()
@@ -143,19 +143,19 @@ def _png(figure: "Figure", dpi: float) -> bytes:
 
 
 @functools.cache
-def _figure_class() -> type:
+def figure_class() -> type:
     from matplotlib.figure import Figure
 
     class CourseFigure(Figure):
         """A Figure that shows itself as a cell's last line, without pyplot's global list."""
 
         def _repr_png_(self) -> bytes:
-            return _png(self, 100)
+            return to_png(self, 100)
 
     return CourseFigure
 
 
-def _styled(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
+def styled(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
     """Run a drawing function with the course's style and leave the reader's own style alone."""
 
     @functools.wraps(draw)
@@ -168,9 +168,9 @@ def _styled(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
     return styled
 
 
-def _new(width: float, height: float, **subplots: Any) -> tuple["Figure", Any]:
+def new_figure(width: float, height: float, **subplots: Any) -> tuple["Figure", Any]:
     """A figure (inches) and its axes."""
-    figure = _figure_class()(figsize=(width, height), layout="constrained")
+    figure = figure_class()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, wspace=0.04, hspace=0.06)
     axes = figure.subplots(**subplots)
     for ax in figure.axes:
@@ -178,7 +178,7 @@ def _new(width: float, height: float, **subplots: Any) -> tuple["Figure", Any]:
     return figure, axes
 
 
-def _state(figure: "Figure", finding: str) -> None:
+def state_finding(figure: "Figure", finding: str) -> None:
     """Put the finding on top, wrapped to the width of the figure (14 pt: about 8 letters/inch)."""
     width = int(figure.get_figwidth() * 8)
     finding = re.sub(r" (?=[=%])|(?<==) ", "\u00a0", finding)  # "r = 8" and "95 %" stay together
@@ -187,30 +187,30 @@ def _state(figure: "Figure", finding: str) -> None:
     )
 
 
-def _percent(share: float, digits: int = 0) -> str:
+def percent_text(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _plain(value: float) -> str:
+def plain_number(value: float) -> str:
     """A perplexity: 1.27, 18.9, 44,356."""
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _from_zero(ax: "Axes", values: Sequence[float], room: float = 1.1) -> None:
+def from_zero(ax: "Axes", values: Sequence[float], room: float = 1.1) -> None:
     """A y axis that starts at 0 and leaves room above the largest value."""
     ax.set_ylim(0, max(values, default=0) * room or 1)
 
 
-def _legend(ax: "Axes", **place: Any) -> None:
+def add_legend(ax: "Axes", **place: Any) -> None:
     """A legend that stays readable on top of lines and bands."""
     ax.legend(frameon=True, facecolor="white", edgecolor="none", framealpha=0.92, **place)
 
 
-def _grid(ax: "Axes", axis: str = "y") -> None:
+def add_grid(ax: "Axes", axis: str = "y") -> None:
     ax.grid(axis=axis, color=GRID, linewidth=1)
 
 
-def _label(value: Any, width: int = 34) -> str:
+def label_text(value: Any, width: int = 34) -> str:
     """Text from data as a label: one line, cut, no control characters, `$` is not mathematics."""
     text = str(value).encode("utf-8", "replace").decode("utf-8")
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -218,7 +218,7 @@ def _label(value: Any, width: int = 34) -> str:
     return text.replace("$", r"\$") or "(empty)"
 
 
-def _compact(number: float) -> str:
+def compact_number(number: float) -> str:
     """1234567 -> '1.23 M', 9216 -> '9,216'."""
     for limit, unit in ((1e9, "B"), (1e6, "M")):
         if abs(number) >= limit:
@@ -226,7 +226,7 @@ def _compact(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _require(data: Any, what: str, cure: str) -> None:
+def require(data: Any, what: str, cure: str) -> None:
     if not data:
         raise CourseError(f"nothing to draw: {what}", cure)
 
@@ -234,7 +234,7 @@ def _require(data: Any, what: str, cure: str) -> None:
 # ---------------------------------------------------------------- data
 
 
-@_styled
+@styled
 def plot_length_histogram(
     lengths: Sequence[int],
     max_length: int,
@@ -247,20 +247,20 @@ def plot_length_histogram(
     """
     import numpy as np
 
-    _require(len(lengths), "there are no lengths", "tokenize at least one record first")
+    require(len(lengths), "there are no lengths", "tokenize at least one record first")
     all_lengths = np.asarray(lengths)
     cut = int((all_lengths > max_length).sum())
     p50, p95, p99 = np.percentile(all_lengths, [50, 95, 99])
     # A few giants would squeeze the rest into one bar: they are counted in the last one.
     limit = int(max(max_length * 1.08, min(all_lengths.max(), p99 * 1.6))) + 1
     groups = parts or {"records": lengths}
-    figure, ax = _new(10, 4.8)
+    figure, ax = new_figure(10, 4.8)
     bars = ax.hist(
         [np.clip(np.asarray(values), 0, limit) for values in groups.values()],
         bins=np.linspace(0, limit, 49),
         stacked=True,
         color=[BLUE, ORANGE, PALE, GREEN][: len(groups)] if len(groups) <= 4 else None,
-        label=[f"{_label(name)} ({len(values):,})" for name, values in groups.items()],
+        label=[f"{label_text(name)} ({len(values):,})" for name, values in groups.items()],
         edgecolor="white",
         linewidth=0.6,
     )[2]
@@ -278,53 +278,53 @@ def plot_length_histogram(
     note = f" (the last bar counts all up to {all_lengths.max():,})" if beyond else ""
     ax.set_xlabel(f"tokens per record{note}")
     ax.set_ylabel("records")
-    _grid(ax)
+    add_grid(ax)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     total = len(all_lengths)
-    share = f"{cut:,} of {total:,} records ({_percent(cut / total, 1)})" if cut else "no record"
+    share = f"{cut:,} of {total:,} records ({percent_text(cut / total, 1)})" if cut else "no record"
     finding = f"max_length {max_length} cuts {share}; 95 % need at most {math.ceil(p95)} tokens"
-    _state(figure, finding)
+    state_finding(figure, finding)
     return figure
 
 
-@_styled
+@styled
 def plot_field_coverage(records_fields: Mapping[str, int], total: int) -> "Figure":
     """In how many of `total` records each field is filled: {field: records}."""
-    _require(records_fields and total > 0, "no record has a field", "look at the records' outputs")
+    require(records_fields and total > 0, "no record has a field", "look at the records' outputs")
     rows = sorted(records_fields.items(), key=lambda item: -item[1])
     shares = [count / total for _, count in rows]
-    figure, ax = _new(9, 1.9 + 0.46 * len(rows))
+    figure, ax = new_figure(9, 1.9 + 0.46 * len(rows))
     _share_bars(ax, [name for name, _ in rows], [count for _, count in rows], shares)
     ax.set_xlabel("share of the records that fill the field (%)")
     (most, _), (least, _) = rows[0], rows[-1]
-    finding = f"'{_label(most)}' is filled in {_percent(shares[0])} of {total:,} records"
+    finding = f"'{label_text(most)}' is filled in {percent_text(shares[0])} of {total:,} records"
     if len(rows) > 1:
-        finding += f", '{_label(least)}' in {_percent(shares[-1])}"
-    _state(figure, finding)
+        finding += f", '{label_text(least)}' in {percent_text(shares[-1])}"
+    state_finding(figure, finding)
     return figure
 
 
-@_styled
+@styled
 def plot_top_values(
     values: Sequence[str] | Mapping[str, int], field: str, top: int = 12
 ) -> "Figure":
     """The `top` commonest values of a field, from the values themselves or {value: records}."""
     counts = Counter(values)
-    _require(counts, f"field {field!r} has no values", "choose another field")
+    require(counts, f"field {field!r} has no values", "choose another field")
     rows, total = counts.most_common(top), sum(counts.values())
     shares = [count / total for _, count in rows]
-    figure, ax = _new(9, 1.9 + 0.40 * len(rows))
+    figure, ax = new_figure(9, 1.9 + 0.40 * len(rows))
     _share_bars(ax, [name for name, _ in rows], [count for _, count in rows], shares)
-    ax.set_xlabel(f"share of the records with a value for '{_label(field)}' (%)")
+    ax.set_xlabel(f"share of the records with a value for '{label_text(field)}' (%)")
     if len(rows) < len(counts):
-        what = f"The {len(rows)} commonest of {len(counts):,} values of '{_label(field)}'"
-        finding = f"{what} cover {_percent(sum(shares))} of {total:,} records"
+        what = f"The {len(rows)} commonest of {len(counts):,} values of '{label_text(field)}'"
+        finding = f"{what} cover {percent_text(sum(shares))} of {total:,} records"
     else:
         finding = (
-            f"'{_label(field)}' has {len(counts)} values; '{_label(rows[0][0])}' leads "
-            f"with {_percent(shares[0])} of {total:,} records"
+            f"'{label_text(field)}' has {len(counts)} values; '{label_text(rows[0][0])}' leads "
+            f"with {percent_text(shares[0])} of {total:,} records"
         )
-    _state(figure, finding)
+    state_finding(figure, finding)
     return figure
 
 
@@ -335,17 +335,17 @@ def _share_bars(
     bars = ax.barh(range(len(names)), percent, color=BLUE, height=0.68)
     labels = [f"{count:,}  ({p:.0f} %)" for count, p in zip(counts, percent, strict=True)]
     ax.bar_label(bars, labels, padding=5, size=11)
-    ax.set_yticks(range(len(names)), [_label(name) for name in names])
+    ax.set_yticks(range(len(names)), [label_text(name) for name in names])
     ax.invert_yaxis()
     ax.set_xlim(0, max(percent) * 1.22 or 1)
     ax.tick_params(axis="y", length=0)
-    _grid(ax, "x")
+    add_grid(ax, "x")
 
 
 # ---------------------------------------------------------------- training
 
 
-@_styled
+@styled
 def plot_training(
     log: Sequence[Mapping[str, Any]],
     stopped_at: int | None = None,
@@ -357,10 +357,10 @@ def plot_training(
     `stopped_at` and `resumed_from` are steps of the resume drill: both are marked.
     """
     cure = "run notebook 03 for at least one logging interval"
-    _require(log, "the training log is empty", cure)
+    require(log, "the training log is empty", cure)
     train, evaluation = _series(log, "loss"), _series(log, "eval_loss")
-    _require(train[0] or evaluation[0], "the training log holds no loss", cure)
-    figure, axes = _new(11, 7.2, nrows=2, ncols=2)
+    require(train[0] or evaluation[0], "the training log holds no loss", cure)
+    figure, axes = new_figure(11, 7.2, nrows=2, ncols=2)
     _draw_loss(axes[0, 0], train, evaluation)
     _draw_perplexity(axes[0, 1], log, train, evaluation)
     _draw_learning_rate(axes[1, 0], _series(log, "learning_rate"))
@@ -369,10 +369,10 @@ def plot_training(
     for ax in axes.flat:
         ax.set_xlim(0, last * 1.02 or 1)
         ax.set_xlabel("optimiser step")
-        _grid(ax)
+        add_grid(ax)
         _mark_resume(ax, stopped_at, resumed_from)
-    _legend(axes[0, 0], loc="best")
-    _state(figure, _training_finding(train, evaluation, resumed_from))
+    add_legend(axes[0, 0], loc="best")
+    state_finding(figure, _training_finding(train, evaluation, resumed_from))
     return figure
 
 
@@ -410,7 +410,7 @@ def _draw_loss(ax: "Axes", train: Series, evaluation: Series) -> None:
         ax.plot(*evaluation, color=BLUE, ls="--", lw=2.4, marker="o", ms=8, label="eval")
     ax.set_ylabel("loss (nats per token)")
     ax.set_title("Loss on completion tokens", loc="left")
-    _from_zero(ax, [*train[1], *evaluation[1]])
+    from_zero(ax, [*train[1], *evaluation[1]])
 
 
 def _draw_perplexity(
@@ -430,7 +430,7 @@ def _draw_perplexity(
     elif min(both) < 2:
         ax.set_ylim(1, max(both) * 1.05)  # 1 is a model that is certain of every token
     ax.set_ylabel("perplexity")
-    at_end = f": {_plain(values[-1])} at the end" if values else ""
+    at_end = f": {plain_number(values[-1])} at the end" if values else ""
     ax.set_title(f"Perplexity{at_end}", loc="left")
 
 
@@ -462,7 +462,7 @@ def _draw_learning_rate(ax: "Axes", series: Series) -> None:
     exponent = math.floor(math.log10(values[peak]))
     marker = "o" if len(steps) < 12 else ""
     ax.plot(steps, [v / 10.0**exponent for v in values], color=GREEN, lw=2.2, marker=marker)
-    _from_zero(ax, [values[peak] / 10.0**exponent])
+    from_zero(ax, [values[peak] / 10.0**exponent])
     ax.set_ylabel(f"learning rate (× 1e{exponent})")
     ax.set_title(f"Learning rate: peak {values[peak]:.1e} at step {steps[peak]}", loc="left")
 
@@ -475,7 +475,7 @@ def _draw_gradient_norm(ax: "Axes", series: Series) -> None:
         return
     marker = "o" if len(steps) < 12 else ""
     ax.plot(steps, values, color=RED, lw=1.8, marker=marker)
-    _from_zero(ax, values)
+    from_zero(ax, values)
     ax.set_ylabel("norm before clipping")
     middle = sorted(values)[len(values) // 2]
     ax.set_title(f"Gradient norm: median {middle:.2f}, largest {max(values):.2f}", loc="left")
@@ -497,17 +497,17 @@ def _mark_resume(ax: "Axes", stopped_at: int | None, resumed_from: int | None) -
 # ---------------------------------------------------------------- LoRA in pictures
 
 
-@_styled
+@styled
 def plot_lora_parameters(table: Sequence[Mapping[str, Any]]) -> "Figure":
     """Trainable parameters against rank, a line for each choice of target modules.
 
     Rows: {"targets": "attention + MLP", "rank": 16, "trainable": 4884480, "total"?: 134515008}.
     """
-    _require(table, "the parameter table is empty", "give at least one row")
+    require(table, "the parameter table is empty", "give at least one row")
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in table:
         groups.setdefault(str(row["targets"]), []).append(row)
-    figure, ax = _new(10, 5)
+    figure, ax = new_figure(10, 5)
     for index, (name, rows) in enumerate(groups.items()):
         rows = sorted(rows, key=lambda row: row["rank"])
         style = GROUP_STYLES[index % len(GROUP_STYLES)]
@@ -516,11 +516,11 @@ def plot_lora_parameters(table: Sequence[Mapping[str, Any]]) -> "Figure":
             [row["trainable"] for row in rows],
             lw=2.4,
             ms=8,
-            label=_label(name, 48),
+            label=label_text(name, 48),
             **style,
         )
         ax.annotate(
-            _compact(rows[-1]["trainable"]),
+            compact_number(rows[-1]["trainable"]),
             (rows[-1]["rank"], rows[-1]["trainable"]),
             xytext=(10, 0),
             textcoords="offset points",
@@ -529,7 +529,7 @@ def plot_lora_parameters(table: Sequence[Mapping[str, Any]]) -> "Figure":
     _plain_log(ax, "y", [row["trainable"] for row in table])
     from matplotlib.ticker import FuncFormatter
 
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact_number(value)))
     ranks = sorted({row["rank"] for row in table})
     ax.set_xscale("log", base=2)
     ax.set_xticks(ranks, [str(rank) for rank in ranks])
@@ -537,22 +537,22 @@ def plot_lora_parameters(table: Sequence[Mapping[str, Any]]) -> "Figure":
     ax.margins(x=0.1)
     ax.set_xlabel("rank r (log scale)")
     ax.set_ylabel("trainable parameters (log scale)")
-    _grid(ax)
-    _legend(ax, loc="upper left")
+    add_grid(ax)
+    add_legend(ax, loc="upper left")
     largest = max(table, key=lambda row: row["trainable"])
-    finding = f"r = {largest['rank']} on {_label(largest['targets'], 48)} trains "
-    finding += f"{_compact(largest['trainable'])} parameters"
+    finding = f"r = {largest['rank']} on {label_text(largest['targets'], 48)} trains "
+    finding += f"{compact_number(largest['trainable'])} parameters"
     if largest.get("total"):
-        finding += f", {_percent(largest['trainable'] / largest['total'], 1)} of the model"
-    _state(figure, f"{finding}; doubling r doubles them" if len(ranks) > 1 else finding)
+        finding += f", {percent_text(largest['trainable'] / largest['total'], 1)} of the model"
+    state_finding(figure, f"{finding}; doubling r doubles them" if len(ranks) > 1 else finding)
     return figure
 
 
-@_styled
+@styled
 def plot_lora_shapes(in_features: int, out_features: int, rank: int) -> "Figure":
     """LoRA in pictures: W (out x in) beside B (out x r) and A (r x in), drawn to scale."""
     for name, value in (("in", in_features), ("out", out_features), ("rank", rank)):
-        _require(value > 0, f"{name} = {value}", "sizes and rank must be at least 1")
+        require(value > 0, f"{name} = {value}", "sizes and rank must be at least 1")
     full, low_rank = in_features * out_features, rank * (in_features + out_features)
     unit = max(in_features, out_features)
     wide, high, r = in_features / unit, out_features / unit, rank / unit
@@ -560,7 +560,7 @@ def plot_lora_shapes(in_features: int, out_features: int, rank: int) -> "Figure"
     left_b = wide + 0.56
     left_a = left_b + r + 0.32
     total_width, total_height = left_a + wide + 0.3, max(high, r) + 0.5
-    figure, ax = _new(11, min(5.4, 0.9 + 10 * total_height / total_width))
+    figure, ax = new_figure(11, min(5.4, 0.9 + 10 * total_height / total_width))
     _matrix(ax, 0, (wide, high), PALE, "W  (frozen)", (out_features, in_features))
     _matrix(ax, left_b, (r, high), ORANGE, "B  (trained)", (out_features, rank))
     _matrix(ax, left_a, (wide, r), BLUE, "A  (trained)", (rank, in_features))
@@ -573,10 +573,10 @@ def plot_lora_shapes(in_features: int, out_features: int, rank: int) -> "Figure"
     ax.set_aspect("equal")
     ax.axis("off")
     share = low_rank / full
-    finding = f"With r = {rank}, B and A hold {_percent(share, 1)} as many numbers as W"
+    finding = f"With r = {rank}, B and A hold {percent_text(share, 1)} as many numbers as W"
     if share >= 1:
         finding = f"r = {rank} saves nothing: B and A hold {share:.1f} times the numbers of W"
-    _state(figure, f"{finding} ({low_rank:,} against {full:,})")
+    state_finding(figure, f"{finding} ({low_rank:,} against {full:,})")
     return figure
 
 
@@ -600,14 +600,14 @@ def _matrix(
     ax.text(center, -height / 2 - 0.04, text, ha="center", va="top", size=12)
 
 
-@_styled
+@styled
 def plot_lora_scale(alphas: Sequence[int], ranks: Sequence[int]) -> "Figure":
     """The factor alpha / r by which the update B·A counts, for each pair."""
     import numpy as np
 
-    _require(len(alphas) and len(ranks), "no alpha or no rank", "give at least one of each")
+    require(len(alphas) and len(ranks), "no alpha or no rank", "give at least one of each")
     scale = np.array([[alpha / rank for rank in ranks] for alpha in alphas])
-    figure, ax = _new(1.6 + 1.15 * max(len(ranks), 5), 2.2 + 0.62 * len(alphas))
+    figure, ax = new_figure(1.6 + 1.15 * max(len(ranks), 5), 2.2 + 0.62 * len(alphas))
     ax.imshow(np.log2(scale), cmap="Blues", aspect="auto", vmin=-6, vmax=6)
     for (row, column), value in np.ndenumerate(scale):
         tone = "white" if np.log2(value) > 1.5 else INK
@@ -624,14 +624,14 @@ def plot_lora_scale(alphas: Sequence[int], ranks: Sequence[int]) -> "Figure":
     finding += f" at r = {first}"
     if last != first:
         finding += f" and by {alpha / last:.3g} at r = {last}"
-    _state(figure, finding)
+    state_finding(figure, finding)
     return figure
 
 
 # ---------------------------------------------------------------- evaluation
 
 
-@_styled
+@styled
 def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     """Base zero-shot, base few-shot and tuned: shares in one panel, perplexity in the other.
 
@@ -645,9 +645,9 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
         for key in ("field_f1", "exact_match", "rougeL", "bleu")
         if any(finite(scores.get(key)) is not None for _, scores in systems)
     ]
-    _require(keys, "the results hold no score", "run notebooks 02 and 04")
+    require(keys, "the results hold no score", "run notebooks 02 and 04")
     ratios = {"width_ratios": [len(keys) * 1.15 + 0.3, 1.8]}
-    figure, (ax, ppl) = _new(11.5, 5.2, ncols=2, gridspec_kw=ratios)
+    figure, (ax, ppl) = new_figure(11.5, 5.2, ncols=2, gridspec_kw=ratios)
     width = 0.8 / len(systems)
     for index, (name, scores) in enumerate(systems):
         label, style = SYSTEMS[name]
@@ -666,10 +666,10 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     if difference:
         base = _base_name(results)
         ax.set_xlabel(f"under each metric: tuned − {base}, with its 95 % interval", color=SOFT)
-    _grid(ax)
+    add_grid(ax)
     ax.legend(loc="upper left", ncols=3)
     _draw_perplexity_bars(ppl, systems)
-    _state(figure, comparison_finding(results))
+    state_finding(figure, comparison_finding(results))
     return figure
 
 
@@ -713,7 +713,7 @@ def _draw_perplexity_bars(ax: "Axes", systems: Sequence[tuple[str, Mapping[str, 
     for index, (name, value) in enumerate(values):
         if value is not None and value >= 1:
             bar = ax.bar(index, value - 1, 0.72, bottom=1, **SYSTEMS[name][1])
-            ax.bar_label(bar, [_plain(value)], padding=2, size=11)
+            ax.bar_label(bar, [plain_number(value)], padding=2, size=11)
     top = max(known)
     _plain_log(ax, "y", [1, top])
     ax.set_ylim(1, max(top, 1.1) ** 1.12)
@@ -722,7 +722,7 @@ def _draw_perplexity_bars(ax: "Axes", systems: Sequence[tuple[str, Mapping[str, 
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel("per completion token (log scale)")
-    _grid(ax)
+    add_grid(ax)
 
 
 def comparison_finding(results: Mapping[str, Any]) -> str:
@@ -759,20 +759,20 @@ def _base_finding(results: Mapping[str, Any]) -> str:
     return "No score was measured yet"
 
 
-@_styled
+@styled
 def plot_differences(difference: Mapping[str, Mapping[str, Any] | None]) -> "Figure":
     """Forest plot of tuned − base with 95 % paired bootstrap intervals.
 
     Filled squares: the interval excludes 0. Perplexity, where lower is better, has its own axis.
     """
     known = {key: value for key, value in difference.items() if value and _ends(value)}
-    _require(known, "there are no differences", "run notebook 04")
+    require(known, "there are no differences", "run notebook 04")
     shares = [key for key in SHARE_METRICS if key in known]
     panels = [shares] if shares else []
     panels += [["perplexity"]] if "perplexity" in known else []
-    _require(panels, "no known metric among the differences", "run notebook 04")
+    require(panels, "no known metric among the differences", "run notebook 04")
     heights = [0.6 + len(panel) for panel in panels]
-    figure, axes = _new(
+    figure, axes = new_figure(
         11,
         1.6 + 0.42 * sum(heights) + 0.35 * len(panels),
         nrows=len(panels),
@@ -788,7 +788,7 @@ def plot_differences(difference: Mapping[str, Mapping[str, Any] | None]) -> "Fig
     if len(clear) > len(better):
         finding += f", worsens {len(clear) - len(better)}"
     unclear = count - len(clear)
-    _state(figure, f"{finding}; {unclear} unclear (95 % interval includes 0)" if unclear else
+    state_finding(figure, f"{finding}; {unclear} unclear (95 % interval includes 0)" if unclear else
            f"{finding} (no 95 % interval includes 0)")  # fmt: skip
     return figure
 
@@ -819,29 +819,29 @@ def _draw_forest(ax: "Axes", keys: Sequence[str], difference: Mapping[str, Any])
     right.spines["right"].set_visible(False)
     lower = keys == ["perplexity"]
     ax.set_xlabel("tuned − base" + (" (lower is better)" if lower else " (higher is better)"))
-    _grid(ax, "x")
+    add_grid(ax, "x")
 
 
 # ---------------------------------------------------------------- inference
 
 
-@_styled
+@styled
 def plot_latency(latency: Sequence[Mapping[str, Any]]) -> "Figure":
     """Wall-clock seconds and generated tokens per second, by mode and batch size."""
-    _require(latency, "the latency table is empty", "run notebook 05")
+    require(latency, "the latency table is empty", "run notebook 05")
     modes = list(dict.fromkeys(str(row["mode"]) for row in latency))
     sizes = sorted({row["batch_size"] for row in latency})
-    figure, axes = _new(11, 4.6, ncols=2)
+    figure, axes = new_figure(11, 4.6, ncols=2)
     panels = (("seconds", "wall-clock time (s)"), ("tokens_per_second", "generated tokens/s"))
     for ax, (key, label) in zip(axes, panels, strict=True):
         _draw_latency(ax, latency, modes, sizes, key)
         ax.set_ylabel(label)
         ax.set_xlabel("batch size (prompts generated together)")
-        _grid(ax)
+        add_grid(ax)
     axes[0].set_title("Time (lower is better)", loc="left")
     axes[1].set_title("Throughput (higher is better)", loc="left")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(modes))
-    _state(figure, _latency_finding(latency))
+    state_finding(figure, _latency_finding(latency))
     return figure
 
 
@@ -866,7 +866,7 @@ def _draw_latency(
             color=colors[index % 4],
             hatch="///" if index % 2 == 0 else "",
             edgecolor="white",
-            label=_label(mode),
+            label=label_text(mode),
         )
         ax.bar_label(bars, ["" if v is None else f"{v:.3g}" for v in values], padding=2, size=11)
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
@@ -881,9 +881,11 @@ def _latency_finding(latency: Sequence[Mapping[str, Any]]) -> str:
     fast = max(rows, key=lambda row: row["tokens_per_second"])
     slow = min(rows, key=lambda row: row["tokens_per_second"])
     rate = f"{fast['tokens_per_second']:.3g} tokens/s"
-    finding = f"{_label(fast['mode']).capitalize()} at batch size {fast['batch_size']} is fastest"
+    finding = (
+        f"{label_text(fast['mode']).capitalize()} at batch size {fast['batch_size']} is fastest"
+    )
     if fast is slow:
         return f"{finding}: {rate}"
     ratio = fast["tokens_per_second"] / slow["tokens_per_second"]
-    slowest = f"{_label(slow['mode'])} at {slow['batch_size']}"
+    slowest = f"{label_text(slow['mode'])} at {slow['batch_size']}"
     return f"{finding}: {rate}, {ratio:.1f} times as many as {slowest}"

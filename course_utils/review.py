@@ -722,17 +722,19 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#!~])", r"\\\1", text)
 
 
-@plots._styled
+@plots.styled
 def plot_review(summary: Mapping[str, Any]) -> "Figure":
     """Left: shares of the four outcomes; right: win rates with their intervals; a row each for all
     judgements, each reviewer and each task."""
     rows = [row for row in _rows(summary) if row[2]["judged"]]
-    figure, (bars, rates) = plots._new(
+    figure, (bars, rates) = plots.new_figure(
         12, 2.6 + 0.62 * len(rows), ncols=2, sharey=True, gridspec_kw={"width_ratios": [1.35, 1]}
     )
     _draw_outcomes(bars, [row for _, _, row in rows])
     _draw_win_rates(rates, [row for _, _, row in rows])
-    names = [plots._label(f"task {name}" if kind == "task" else name, 26) for kind, name, _ in rows]
+    names = [
+        plots.label_text(f"task {name}" if kind == "task" else name, 26) for kind, name, _ in rows
+    ]
     counts = [
         f"{name}\n{row['judged']} judged" for name, (_, _, row) in zip(names, rows, strict=True)
     ]
@@ -744,7 +746,7 @@ def plot_review(summary: Mapping[str, Any]) -> "Figure":
     for handles, ax in ((4, bars), (2, rates)):
         ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=handles, fontsize=10.5,
                   handlelength=1.3, columnspacing=1.1)  # fmt: skip
-    plots._state(figure, finding(summary))
+    plots.state_finding(figure, finding(summary))
     return figure
 
 
@@ -792,7 +794,7 @@ def _draw_win_rates(ax: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     ax.axvline(50, color=plots.INK, lw=1.4, ls="--")
     ax.set_xlim(-3, 103)
     ax.set_xlabel("tuned model wins (%), 95 % interval")
-    plots._grid(ax, "x")
+    plots.add_grid(ax, "x")
 
 
 # ---------------------------------------------------------------- in a notebook

@@ -999,7 +999,7 @@ def _main_table(result: Mapping[str, Any]) -> "Table":
         name = (
             f"{escape(_short(row['model']))}\n{row['precision']}, {escape(row['licence'] or '?')}"
         )
-        size = "-" if row["parameters"] is None else plots._compact(row["parameters"])
+        size = "-" if row["parameters"] is None else plots.compact_number(row["parameters"])
         if row["status"] != "done":
             style = "red" if row["status"] == "failed" else "dim"
             name += f"\n{row['status']}: {escape(row['reason'])}"
@@ -1007,7 +1007,7 @@ def _main_table(result: Mapping[str, Any]) -> "Table":
             continue
         memory, speed = row["memory_gb"], row["tokens_per_second"]
         cells = [f"{memory['weights']:.2f}\n{memory['peak']:.2f}"]
-        cells.append("\n".join(f"{plots._plain(speed[str(size)])}" for size in BATCH_SIZES))
+        cells.append("\n".join(f"{plots.plain_number(speed[str(size)])}" for size in BATCH_SIZES))
         cells += [_two(row, "main", ".3f"), _two(row, "perplexity")]
         cells.append(_two(row, "bits_per_byte", ".3f"))
         table.add_row(name, size, *cells)
@@ -1032,18 +1032,20 @@ def _task_table(result: Mapping[str, Any]) -> "Table":
 def _two(row: Mapping[str, Any], key: str, shape: str = "") -> str:
     """Zero-shot over few-shot."""
     values = [row[prompt][key] for prompt in PROMPTS]
-    return "\n".join(format(value, shape) if shape else plots._plain(value) for value in values)
+    return "\n".join(
+        format(value, shape) if shape else plots.plain_number(value) for value in values
+    )
 
 
 # --- Figure ---------------------------------------------------------------------------------------
 
 
-@plots._styled
+@plots.styled
 def plot_model_comparison(result: Mapping[str, Any]) -> "Figure":
     """Score, bits per byte, memory and speed of each candidate, side by side."""
     rows = [row for row in result["rows"] if row["status"] == "done"]
-    plots._require(rows, "no candidate was measured", "see the reasons in the table")
-    figure, axes = plots._new(13, 2.9 + 0.8 * len(rows), ncols=4, sharey=True)
+    plots.require(rows, "no candidate was measured", "see the reasons in the table")
+    figure, axes = plots.new_figure(13, 2.9 + 0.8 * len(rows), ncols=4, sharey=True)
     prompts = [(plots.SYSTEMS[name][0].removeprefix("base, "), plots.SYSTEMS[name][1])
                for name in PROMPTS]  # fmt: skip
     dark, light = {"color": plots.BLUE}, {"color": plots.PALE}
@@ -1060,16 +1062,16 @@ def plot_model_comparison(result: Mapping[str, Any]) -> "Figure":
     ]  # fmt: skip
     for ax, (title, styles, columns) in zip(axes, panels, strict=True):
         _draw_pairs(ax, title, styles, columns)
-    names = [f"{plots._label(_short(row['model']), 24)}\n{row['precision']}" for row in rows]
+    names = [f"{plots.label_text(_short(row['model']), 24)}\n{row['precision']}" for row in rows]
     axes[0].set_yticks(range(len(rows)), names)
     axes[0].set_ylim(len(rows) - 0.45, -0.55)
     axes[0].set_xlim(0, max(1.0, axes[0].get_xlim()[1]))
     left_out = [row for row in result["rows"] if row["status"] != "done"]
     if left_out:
-        notes = [plots._label(f"{_label(row)}: {row['reason']}", 130) for row in left_out[:8]]
+        notes = [plots.label_text(f"{_label(row)}: {row['reason']}", 130) for row in left_out[:8]]
         text = "\n".join(["Not measured:", *notes])
         figure.supxlabel(text, x=0.012, ha="left", size=11, color=plots.SOFT)
-    plots._state(figure, result["recommendation"]["finding"])
+    plots.state_finding(figure, result["recommendation"]["finding"])
     return figure
 
 
@@ -1089,7 +1091,7 @@ def _draw_pairs(
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(0, max(max(values) for values in columns) * 1.28 or 1)
     ax.locator_params(axis="x", nbins=4)
-    plots._grid(ax, "x")
+    plots.add_grid(ax, "x")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2, columnspacing=1.0)
 
 
@@ -1146,7 +1148,7 @@ def _markdown_row(row: Mapping[str, Any]) -> list[str]:
         return [*cells, row["status"], *["-"] * (len(BATCH_SIZES) + 9)]
     memory, speed = row["memory_gb"], row["tokens_per_second"]
     cells += [f"{memory['weights']:.2f}", f"{memory['peak']:.2f}"]
-    cells += [f"{plots._plain(speed[str(size)])}" for size in BATCH_SIZES]
+    cells += [f"{plots.plain_number(speed[str(size)])}" for size in BATCH_SIZES]
     cells.append(f"{row['load_seconds']:.1f}")
     for key, shape in (("main", ".3f"), ("perplexity", ""), ("bits_per_byte", ".3f")):
         cells += _two(row, key, shape).split("\n")
@@ -1216,7 +1218,7 @@ def write_comparison(result: Mapping[str, Any], folder: Path) -> Path:
         from course_utils.runs import atomic_path
 
         with atomic_path(picture) as temporary:
-            temporary.write_bytes(plots._png(figure, 110))
+            temporary.write_bytes(plots.to_png(figure, 110))
         text += f"\n![{plots.figure_title(figure)}]({picture.name})\n"
     else:
         picture.unlink(missing_ok=True)

@@ -79,11 +79,13 @@ ALSO = {
     "scripts": (1, {".py"}),
     "configs": (1, {".yaml", ".yml", ".json"}),
     "reports": (4, {".md", ".txt", ".json", ".jsonl", ".csv", ".html", ".png", ".svg", ".pdf"}),
-    "run": (2, {".json", ".md", ".png", ".html"}),  # run/bonus_*/ holds what the bonuses write
+    # run/bonus_*/ holds what the bonuses write, run/model_comparison/ what part 2 measured
+    "run": (3, {".json", ".md", ".png", ".html"}),
 }
 # Never walked into and never packed: they can be made again, or hold another's work.
 ASIDE = {
-    *("checkpoints", "__pycache__", ".git", ".venv", "venv", "env", ".ipynb_checkpoints"),
+    *("checkpoints", "notebook", "__pycache__", ".git", ".venv", "venv", "env"),
+    ".ipynb_checkpoints",
     *(".pytest_cache", ".ruff_cache", "node_modules", ".idea", ".vscode", "wandb", "mlruns"),
 }
 CHECKPOINT = re.compile(r"checkpoint-\d+$")  # what the trainer calls its folders
@@ -522,10 +524,11 @@ def _others(visit: Visit) -> str:
         cure = "unpack what belongs to the structure and remove the archive"
         raise Warn(f"{_names(archives)}: archives are neither opened nor packed", cure)
     rest = [name for name in visit.folder.files if not belongs(name)]
-    if rest or visit.folder.aside:
+    if rest:
         cure = "nothing to do, unless you meant it to be read: then put it under reports/"
-        what = _names([*rest, *visit.folder.aside])
-        raise Warn(f"{what}: not part of the structure, so it is not packed", cure)
+        raise Warn(f"{_names(rest)}: not part of the structure, so it is not packed", cure)
+    if visit.folder.aside:
+        return f"nothing besides the structure ({_names(visit.folder.aside)} will not be packed)"
     return "nothing besides the structure"
 
 

@@ -21,18 +21,18 @@ from course_utils.plots import (
     RED,
     SOFT,
     SYSTEMS,
-    _grid,
-    _label,
-    _plain,
     _plain_log,
-    _require,
     _say,
-    _state,
-    _styled,
+    add_grid,
     excludes_zero,
     finite,
     interval_text,
+    label_text,
+    plain_number,
+    require,
     signed,
+    state_finding,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _mosaic(
     width: float, height: float, layout: list[list[str]], **options: Any
 ) -> tuple["Figure", dict[str, "Axes"]]:
     """A figure (inches) with named panels of unequal size, set like those of course_utils.plots."""
-    figure = plots._figure_class()(figsize=(width, height), layout="constrained")
+    figure = plots.figure_class()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, wspace=0.04, hspace=0.06)
     axes = figure.subplot_mosaic(layout, **options)
     for ax in axes.values():
@@ -91,7 +91,7 @@ def _ordered(names: Sequence[str]) -> list[str]:
 
 def _words(name: str, width: int = 15) -> str:
     """'technical_documentation' as a label of one or two short lines; the rest is cut."""
-    text = _label(name.replace(r"\$", "$").replace("_", " "), 2 * width).replace(r"\$", "$")
+    text = label_text(name.replace(r"\$", "$").replace("_", " "), 2 * width).replace(r"\$", "$")
     lines = textwrap.wrap(
         text, width, max_lines=2, placeholder="…"
     )  # first wrapped, then escaped: no line ends inside r"\$"
@@ -120,7 +120,7 @@ def _bars_across(
 # ---------------------------------------------------------------- the data
 
 
-@_styled
+@styled
 def plot_track(summary: Mapping[str, Any]) -> "Figure":
     """Records by document and task, and how varied prompts and answers are.
 
@@ -130,7 +130,7 @@ def plot_track(summary: Mapping[str, Any]) -> "Figure":
     summary = _mapping(summary)
     cross = {str(name): _numbers(row) for name, row in _mapping(summary.get("cross")).items()}
     counts = [_numbers(summary.get(key)) for key in ("tasks", "documents")]
-    _require(any(cross.values()) or any(counts), "no record was counted", "build the data first")
+    require(any(cross.values()) or any(counts), "no record was counted", "build the data first")
     left = [["cross"], ["cross"]] if any(cross.values()) else [["tasks"], ["documents"]]
     figure, axes = _mosaic(
         13.5,
@@ -145,7 +145,7 @@ def plot_track(summary: Mapping[str, Any]) -> "Figure":
         _draw_counts(axes["tasks"], counts[0], "task")
         _draw_counts(axes["documents"], counts[1], "document")
     _draw_diversity(axes, _mapping(summary.get("diversity")))
-    _state(figure, track_finding(summary))
+    state_finding(figure, track_finding(summary))
     return figure
 
 
@@ -217,7 +217,7 @@ def _draw_diversity(axes: Mapping[str, "Axes"], diversity: Mapping[str, Any]) ->
         ax.set_xticks([0, most / 2, most])
         ax.set_xlabel(label)
         _bare(ax, "y")
-        _grid(ax, "x")
+        add_grid(ax, "x")
     if names:
         handles = axes["distinct_3"].get_legend_handles_labels()
         axes["self_bleu"].figure.legend(*handles, loc="outside lower right", ncols=2)
@@ -235,7 +235,7 @@ def track_finding(summary: Mapping[str, Any]) -> str:
     parts = []
     if counts:
         smallest = min(counts, key=counts.__getitem__)
-        named = f"{counts[smallest]:,.0f} ({_label(smallest.replace('_', ' '))})"
+        named = f"{counts[smallest]:,.0f} ({label_text(smallest.replace('_', ' '))})"
         parts.append(f"every task has at least {named}" if len(counts) > 1 else f"all of {named}")
     templates = _mapping(summary.get("templates")).values()
     shares = [finite(_mapping(row).get("share")) for row in templates]
@@ -251,7 +251,7 @@ def _at_most(share: float) -> str:
     return f"{math.ceil(round(1000 * share, 6)) / 10:.1f} %"
 
 
-@_styled
+@styled
 def plot_lengths(tokens: Mapping[str, Any], max_length: int | None) -> "Figure":
     """Tokens per record of each task: mean (bar), 99th percentile, longest, and `max_length`.
 
@@ -260,7 +260,7 @@ def plot_lengths(tokens: Mapping[str, Any], max_length: int | None) -> "Figure":
     """
     rows = {str(task): _numbers(found) for task, found in _mapping(tokens).items()}
     rows = {task: rows[task] for task in _ordered(list(rows)) if rows[task]}
-    _require(rows, "no length was counted", "run scripts/prepare_data.py first")
+    require(rows, "no length was counted", "run scripts/prepare_data.py first")
     figure, ax = _mosaic(11, 2.5 + 0.85 * len(rows), [["lengths"]])
     ax = ax["lengths"]
     for row, found in enumerate(rows.values()):
@@ -274,11 +274,11 @@ def plot_lengths(tokens: Mapping[str, Any], max_length: int | None) -> "Figure":
     ax.set_ylim(len(rows) - 0.45, -0.6)
     ax.set_xlabel("tokens per record (prompt and answer)")
     _bare(ax, "y")
-    _grid(ax, "x")
+    add_grid(ax, "x")
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     names = sorted(handles, key=lambda name: name != "mean")  # in the order of a row
     figure.legend([handles[name] for name in names], names, loc="outside lower left", ncols=4)
-    _state(figure, lengths_finding(rows, limit))
+    state_finding(figure, lengths_finding(rows, limit))
     return figure
 
 
@@ -311,12 +311,12 @@ def lengths_finding(tokens: Mapping[str, Mapping[str, float]], limit: float | No
     """What `max_length` cuts; without it, the longest record."""
     longest = {task: row["longest"] for task, row in tokens.items() if "longest" in row}
     top = max(longest, key=longest.__getitem__, default=None)
-    record = f"the longest record ({longest[top]:.0f} tokens, {_label(top)})" if top else ""
+    record = f"the longest record ({longest[top]:.0f} tokens, {label_text(top)})" if top else ""
     cut = {task: row["cut"] for task, row in tokens.items() if row.get("cut")}
     if limit is None:
         return f"T{record[1:]} sets what max_length must hold" if top else "Tokens per record"
     if cut:
-        parts = [f"{number:,.0f} of the task {_label(task)}" for task, number in cut.items()]
+        parts = [f"{number:,.0f} of the task {label_text(task)}" for task, number in cut.items()]
         return f"max_length {limit:.0f} cuts records: {_listed(parts)}"
     if top and longest[top] > limit:  # counted with another max_length
         return f"max_length {limit:.0f} cuts {record}"
@@ -328,7 +328,7 @@ def lengths_finding(tokens: Mapping[str, Mapping[str, float]], limit: float | No
 # ---------------------------------------------------------------- the tasks
 
 
-@_styled
+@styled
 def plot_tasks(comparison: Mapping[str, Any]) -> "Figure":
     """A panel for each task: base zero-shot, base few-shot and tuned on the scores of that task.
 
@@ -338,7 +338,7 @@ def plot_tasks(comparison: Mapping[str, Any]) -> "Figure":
     """
     entries = {str(task): _mapping(entry) for task, entry in _mapping(comparison).items()}
     entries = {task: entries[task] for task in _ordered(list(entries)) if _systems(entries[task])}
-    _require(entries, "no task was scored", "run scripts/evaluate.py first")
+    require(entries, "no task was scored", "run scripts/evaluate.py first")
     shown = {task: _shares(task, entry) for task, entry in entries.items()}
     widths = [max(len(keys), 3) + 0.35 for keys in shown.values()]
     figure, axes = _mosaic(
@@ -358,7 +358,7 @@ def plot_tasks(comparison: Mapping[str, Any]) -> "Figure":
             axes[task].tick_params(axis="y", labelleft=False)
     names = {name for entry in entries.values() for name in _systems(entry)}
     _systems_legend(figure, [name for name in SYSTEMS if name in names])
-    _state(figure, tasks_finding(entries))
+    state_finding(figure, tasks_finding(entries))
     return figure
 
 
@@ -380,7 +380,7 @@ def _factor(key: str) -> float:
 
 
 def _name(key: Any) -> str:
-    return tasks.NAMES.get(key) or _label(str(key).replace("_", " "))
+    return tasks.NAMES.get(key) or label_text(str(key).replace("_", " "))
 
 
 def _main(task: str, entry: Mapping[str, Any]) -> str:
@@ -405,10 +405,10 @@ def _draw_scores(ax: "Axes", task: str, entry: Mapping[str, Any], keys: Sequence
     ax.set_ylim(0, 1.08)
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     _bare(ax, "x")
-    _grid(ax)
+    add_grid(ax)
     count = finite(entry.get("records"))
     ax.set_title(
-        _label(task.replace("_", " "), 18)
+        label_text(task.replace("_", " "), 18)
         + (f" ({count:,.0f} records)" if count is not None else ""),
         loc="left",
         weight="bold",
@@ -471,7 +471,7 @@ def _draw_task_perplexity(ax: "Axes", entry: Mapping[str, Any], worst: float, na
     for row, name in enumerate(systems):
         value = known.get(name)
         ax.barh(row, (value or 1) - 1, 0.78, left=1, **SYSTEMS[name][1])
-        text = "n/a" if value is None else _plain(value)
+        text = "n/a" if value is None else plain_number(value)
         ax.annotate(
             text, (value or 1, row), (4, 0), textcoords="offset points", va="center", size=11
         )
@@ -504,7 +504,7 @@ def tasks_finding(comparison: Mapping[str, Mapping[str, Any]]) -> str:
         kinds[_verdict(task, entry)].append(task)
     if len(kinds["unknown"]) == len(comparison):
         return "Scores of the systems that were evaluated; nothing was compared"
-    plain = {name: _listed([_label(t) for t in found]) for name, found in kinds.items()}
+    plain = {name: _listed([label_text(t) for t in found]) for name, found in kinds.items()}
     parts = []
     for name, verb in (("gain", "improves"), ("loss", "worsens")):
         if kinds[name]:
@@ -529,15 +529,15 @@ def _move(task: str, entry: Mapping[str, Any]) -> str:
     after = systems.get("tuned", {}).get(main)
     if before is None or after is None:
         gain = signed(_interval(task, entry)["mean"] * _factor(main))
-        return f"{_label(task)} ({_name(main)} {gain})"
+        return f"{label_text(task)} ({_name(main)} {gain})"
     before, after = before * _factor(main), after * _factor(main)
-    return f"{_label(task)} ({_name(main)} {before:.2f} to {after:.2f})"
+    return f"{label_text(task)} ({_name(main)} {before:.2f} to {after:.2f})"
 
 
 # ---------------------------------------------------------------- adapters side by side
 
 
-@_styled
+@styled
 def plot_adapters(rows: Sequence[Mapping[str, Any]], against: str = "") -> "Figure":
     """Adapters side by side: main score of each task, memory, time and perplexity.
 
@@ -549,8 +549,10 @@ def plot_adapters(rows: Sequence[Mapping[str, Any]], against: str = "") -> "Figu
     rows = [_mapping(row) for row in rows or []]
     scores = [_numbers(row.get("scores")) for row in rows]
     measured = any(scores) or any(finite(row.get(key)) is not None for row in rows for key in COSTS)
-    _require(measured, "no adapter was measured", "train and evaluate at least one adapter")
-    names = [_label(row.get("name") or f"row {index + 1}", 30) for index, row in enumerate(rows)]
+    require(measured, "no adapter was measured", "train and evaluate at least one adapter")
+    names = [
+        label_text(row.get("name") or f"row {index + 1}", 30) for index, row in enumerate(rows)
+    ]
     found = _ordered([task for own in scores for task in own])
     figure, axes = _mosaic(
         12.5,
@@ -567,7 +569,7 @@ def plot_adapters(rows: Sequence[Mapping[str, Any]], against: str = "") -> "Figu
     if found:
         handles = axes["scores"].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower left", ncols=3)
-    _state(figure, adapters_finding(rows, against))
+    state_finding(figure, adapters_finding(rows, against))
     return figure
 
 
@@ -597,11 +599,11 @@ def _draw_adapter_scores(
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set_ylabel("score (0 to 1)")
     if against:
-        ax.set_xlabel(f"numbers: difference to {_label(against)}, 95 % interval", color=SOFT)
+        ax.set_xlabel(f"numbers: difference to {label_text(against)}, 95 % interval", color=SOFT)
     elif any(_whisker(row, task) for row in rows for task in found):
         ax.set_xlabel("whiskers: 95 % interval", color=SOFT)
     _bare(ax, "x")
-    _grid(ax)
+    add_grid(ax)
 
 
 def _whisker(row: Mapping[str, Any], task: str) -> tuple[float, float] | None:
@@ -646,7 +648,7 @@ def _draw_cost(
         _say(ax, "not measured")
         return
     for row, value in enumerate(values):
-        _bars_across(ax, [value], [row], 0.74, form=_plain, **LOOKS[row % len(LOOKS)])
+        _bars_across(ax, [value], [row], 0.74, form=plain_number, **LOOKS[row % len(LOOKS)])
     ax.set_yticks(range(len(names)), [_words(name, 18) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(min(*known, 0), max(known) * 1.25 or 1)
@@ -657,7 +659,9 @@ def _draw_cost(
 
 def adapters_finding(rows: Sequence[Mapping[str, Any]], against: str = "") -> str:
     """Two rows: the second against the first. More: the best on average and the lightest."""
-    names = [_label(row.get("name") or f"row {index + 1}", 30) for index, row in enumerate(rows)]
+    names = [
+        label_text(row.get("name") or f"row {index + 1}", 30) for index, row in enumerate(rows)
+    ]
     if len(rows) != 2:
         return _best_finding(rows, names)
     first, second = rows
@@ -703,7 +707,7 @@ def _overlap(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
         for task in _ordered(list(_numbers(first.get("scores"))))
     ]
     both = [(task, a, b) for task, a, b in both if a and b]
-    apart = [_label(task) for task, a, b in both if a[1] < b[0] or b[1] < a[0]]
+    apart = [label_text(task) for task, a, b in both if a[1] < b[0] or b[1] < a[0]]
     if not both:
         return ""
     return f" (intervals apart on {_listed(apart)})" if apart else " (their intervals overlap)"
@@ -714,7 +718,7 @@ def _clear(row: Mapping[str, Any]) -> str:
     found = {str(task): _mapping(value) for task, value in _mapping(row.get("intervals")).items()}
     if not any(found.values()):
         return ""
-    clear = [_label(task) for task in _ordered(list(found)) if excludes_zero(found[task])]
+    clear = [label_text(task) for task in _ordered(list(found)) if excludes_zero(found[task])]
     return f" (clear on {_listed(clear)})" if clear else " (no difference is clear)"
 
 
@@ -736,6 +740,6 @@ def _best_finding(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> st
     known = [value for value in memory if value is not None]
     if len(known) > 1:
         least = [n for n, value in zip(names, memory, strict=True) if value == min(known)]
-        parts.append(f"least memory: {_listed(least)}, {_plain(min(known))} GB")
+        parts.append(f"least memory: {_listed(least)}, {plain_number(min(known))} GB")
     text = "; ".join(parts) or f"What was measured of {len(rows)} adapters"
     return text[:1].upper() + text[1:]

@@ -88,7 +88,9 @@ def accepted_keywords(target: Any) -> frozenset[str] | None:
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     if target in (open_run, Settings.with_changes):  # their **changes are settings
         named |= set(Settings.model_fields)
-    elif target.__name__ in OPEN and any(p.kind is p.VAR_KEYWORD for p in parameters):
+    elif any(p.kind is p.VAR_KEYWORD for p in parameters) and (
+        target.__name__ in OPEN or target.__module__.startswith("course_utils.")
+    ):
         return None
     return frozenset(named)
 
