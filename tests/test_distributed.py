@@ -25,6 +25,7 @@ ASSIGNMENT = ROOT / "assignments" / "week09_10_manufacturing"
 SCRIPT = ASSIGNMENT / "solution" / "scripts" / "train.py"
 CONFIGS = ASSIGNMENT / "bonuses" / "distributed"
 CONFIG_FILES = sorted(CONFIGS.glob("*.yaml"))
+ONE_BATCH = ["--set", "gradient_accumulation_steps=1"]  # a step is one batch of each process
 STEPS = 18  # 24 records in batches of 4, 3 epochs; a checkpoint every 6
 LORA = """\
 base_model: nano
@@ -95,8 +96,8 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def train(folder: Path, processes: int, *more: str) -> str:
-    batch = f"per_device_train_batch_size={4 // processes}"
-    return finish(start(command(processes, "--folder", str(folder), "--set", batch, *more)))
+    batch = ["--set", f"per_device_train_batch_size={4 // processes}", *ONE_BATCH]
+    return finish(start(command(processes, "--folder", str(folder), *batch, *more)))
 
 
 def result(folder: Path) -> dict:
@@ -170,7 +171,7 @@ def test_interrupted_pair_resumes_at_its_checkpoint_and_ends_alike(
     pair: tuple, tmp_path: Path
 ) -> None:
     folder = submission(tmp_path)
-    batch = ["--set", "per_device_train_batch_size=2"]
+    batch = ["--set", "per_device_train_batch_size=2", *ONE_BATCH]
     process = start(command(2, "--folder", str(folder), *batch))
     try:
         seen = 0
