@@ -607,7 +607,7 @@ def compare_models(
     environment = _environment(machine)
     rows = []
     with (
-        _workplace(folder) as place,
+        _working_folder(folder) as place,
         tqdm(candidates, desc="candidates", unit="model", disable=not progress) as bar,
     ):
         for candidate in bar:
@@ -629,7 +629,7 @@ def compare_models(
 
 
 @contextlib.contextmanager
-def _workplace(folder: Path | None) -> Iterator[Path]:
+def _working_folder(folder: Path | None) -> Iterator[Path]:
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="course-selection-") as temporary:
             yield Path(temporary)
