@@ -59,7 +59,8 @@ if __name__ == "__main__":
         sizes = [row["trainable_parameters"] for row in rows]
         finding = (
             f"{'; '.join(verdicts)}. One adapter holds {sizes[0]:,} parameters, three hold "
-            f"{sum(sizes[1:]):,}."
+            f"{sum(sizes[1:]):,}. Perplexities are each on the validation records of the adapter's "
+            "own tasks, so they cannot be compared with each other."
         )
         print(finding)
         page = bonus.write_bonus(
