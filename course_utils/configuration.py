@@ -25,6 +25,7 @@ from course_utils.errors import CourseError
 from course_utils.runs import write_text_atomic
 from course_utils.settings import Settings, resolve_precision
 from course_utils.tasks import TASKS
+from course_utils.training import MLP
 
 # What people write for the same thing; the kit's settings and peft differ in two names.
 SYNONYMS = {
@@ -37,7 +38,6 @@ SYNONYMS = {
     "batch_size": "per_device_train_batch_size",
     "max_seq_length": "max_length",
 }
-MLP_LAYERS = {"gate_proj", "up_proj", "down_proj"}
 ALL_LINEAR = "all-linear"
 
 
@@ -111,7 +111,7 @@ class LoraFile(BaseModel):
     @property
     def adapts_mlp(self) -> bool:
         """Whether the adapter reaches the MLP layers."""
-        return self.target_modules == ALL_LINEAR or bool(MLP_LAYERS & set(self.target_modules))
+        return self.target_modules == ALL_LINEAR or bool(set(MLP) & set(self.target_modules))
 
 
 def read_config(path: Path, **changes: Any) -> LoraFile:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from course_utils import packages, plots
 from course_utils.errors import CourseError
 from course_utils.facts import SAME_UNIT, Fact, parse_facts
+from course_utils.metrics import wilson_interval
 from course_utils.packages import PackagedFile, cache_folder, sha256_of
 from course_utils.runs import read_json, versions, write_json_atomic, write_text_atomic
 
@@ -730,18 +731,10 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927): unlike 1.96 SE it holds for few questions too."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, n).proportion_ci(0.95, "wilson")
-    return interval.low, interval.high
-
-
 def near_chance(right: Sequence[int], chance: float) -> bool:
     """Whether the 95 % interval of the share of right answers includes chance."""
-    low, high = wilson(sum(right), len(right))
-    return low <= chance <= high
+    interval = wilson_interval(sum(right), len(right))
+    return interval["low"] <= chance <= interval["high"]
 
 
 def score_rows(result: Mapping[str, Any], metric: str = METRIC) -> list[dict[str, Any]]:
@@ -923,10 +916,10 @@ def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     for shift, (side, style) in zip((-0.14, 0.14), styles.items(), strict=True):
         places = [index + shift for index in range(len(rows))]
         values = [row[side] for row in rows]
-        ends = [wilson(round(row[side] * row["n"]), row["n"]) for row in rows]
+        ends = [wilson_interval(round(row[side] * row["n"]), row["n"]) for row in rows]
         errors = [
-            [max(0, value - low) for value, (low, _) in zip(values, ends, strict=True)],
-            [max(0, high - value) for value, (_, high) in zip(values, ends, strict=True)],
+            [max(0, value - end["low"]) for value, end in zip(values, ends, strict=True)],
+            [max(0, end["high"] - value) for value, end in zip(values, ends, strict=True)],
         ]
         ax.errorbar(values, places, xerr=errors, capsize=3, lw=1.8, label=side, **style)
     for index, row in enumerate(rows):
@@ -982,10 +975,7 @@ def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
     """benchmark.json, benchmark.png and benchmark.md into a folder; returns the Markdown file."""
     folder = Path(folder)
     write_json_atomic(folder / "benchmark.json", comparison)
-    from course_utils.runs import atomic_path
-
-    with atomic_path(folder / "benchmark.png") as temporary:
-        temporary.write_bytes(plots.to_png(plot_benchmark(comparison["rows"]), 110))
+    plots.save_figure(plot_benchmark(comparison["rows"]), folder / "benchmark.png")
     return write_text_atomic(folder / "benchmark.md", report_text(comparison))
 
 

@@ -836,7 +836,7 @@ def check_answers(
     "trained_kinds": prompts without and with training on their kinds. "followed" holds the single
     decisions. Raises CourseError when the counts do not fit.
     """
-    from course_utils.review import wilson_interval
+    from course_utils.metrics import wilson_interval
 
     _check_lengths(answers, prompts, stopped)
     followed = [prompt.follows(answer) for prompt, answer in zip(prompts, answers, strict=True)]
@@ -1006,13 +1006,12 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
 
 def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     """instruction_tuning.json, .png and .md into a folder; returns the Markdown file."""
-    from course_utils.runs import atomic_path, write_json_atomic, write_text_atomic
+    from course_utils.runs import write_json_atomic, write_text_atomic
 
     folder = Path(folder)
     write_json_atomic(folder / "instruction_tuning.json", result)
     figure = plot_checks(result["before"], result["after"], result["finding"])
-    with atomic_path(folder / "instruction_tuning.png") as temporary:
-        temporary.write_bytes(plots.to_png(figure, 110))
+    plots.save_figure(figure, folder / "instruction_tuning.png")
     return write_text_atomic(folder / "instruction_tuning.md", report_text(result))
 
 

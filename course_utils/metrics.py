@@ -34,6 +34,7 @@ EVALUATE_MODULES = Path(__file__).parent / "evaluate_modules"
 MAX_OBJECT_STARTS = 50
 
 Record = dict[str, frozenset[str]]
+Z_95 = 1.959963984540054  # the normal distribution holds 95 % within this many deviations
 
 
 # --- Likelihood ---------------------------------------------------------------------------------
@@ -363,6 +364,21 @@ def paired_bootstrap(
         low, high = np.percentile(gain, [2.5, 97.5])
         difference[metric] = {"mean": float(gain.mean()), "low": float(low), "high": float(high)}
     return difference
+
+
+def wilson_interval(wins: int, trials: int) -> dict[str, float] | None:
+    """{"mean", "low", "high"}: a share and its 95 % interval; None without a trial.
+
+    Wilson (1927): the shares that a test of the observed one would not reject. Unlike
+    mean ± 2 errors it stays inside 0 to 1 and says something after 5 wins of 5.
+    """
+    if not trials:
+        return None
+    share, z2 = wins / trials, Z_95**2 / trials
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z_95 / (1 + z2) * (share * (1 - share) / trials + z2 / (4 * trials)) ** 0.5
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return {"mean": share, "low": low, "high": high}
 
 
 def _record_sums(table: Mapping[str, Sequence]) -> dict[str, "np.ndarray"]:

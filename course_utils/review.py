@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from course_utils import plots
 from course_utils.errors import CourseError
 from course_utils.execution import PROGRESS_FILE
+from course_utils.metrics import wilson_interval
 from course_utils.report import UNPRINTABLE
 from course_utils.runs import read_json, write_json_atomic, write_text_atomic
 
@@ -54,7 +55,6 @@ CATEGORIES = {
 KEEP = (
     "Keep this file: it says which answers are the tuned model's. Reviewers get review.html only."
 )
-Z_95 = 1.959963984540054  # the normal distribution holds 95 % within this many deviations
 
 
 # ---------------------------------------------------------------- making a review
@@ -427,21 +427,6 @@ def _answer_json(path: Path) -> Any:
 
 
 # ---------------------------------------------------------------- what the answers say
-
-
-def wilson_interval(wins: int, trials: int) -> dict[str, float] | None:
-    """{"mean", "low", "high"}: a share and its 95 % interval; None without a trial.
-
-    Wilson (1927): the shares that a test of the observed one would not reject. Unlike
-    mean ± 2 errors it stays inside 0 to 1 and says something after 5 wins of 5.
-    """
-    if not trials:
-        return None
-    share, z2 = wins / trials, Z_95**2 / trials
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z_95 / (1 + z2) * (share * (1 - share) / trials + z2 / (4 * trials)) ** 0.5
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return {"mean": share, "low": low, "high": high}
 
 
 def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Any]:

@@ -1215,10 +1215,7 @@ def write_comparison(result: Mapping[str, Any], folder: Path) -> Path:
     text, picture = comparison_markdown(result), folder / "model_comparison.png"
     if any(row["status"] == "done" for row in result["rows"]):
         figure = plot_model_comparison(result)
-        from course_utils.runs import atomic_path
-
-        with atomic_path(picture) as temporary:
-            temporary.write_bytes(plots.to_png(figure, 110))
+        plots.save_figure(figure, picture)
         text += f"\n![{plots.figure_title(figure)}]({picture.name})\n"
     else:
         picture.unlink(missing_ok=True)

@@ -171,9 +171,9 @@ def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
     return summary
 
 
-def summarise(track: Track, seed: int) -> dict[str, Any]:
-    """What was built: counts, templates, diversity, overlap between the parts."""
-    overlap = records_module.overlap(track.parts)
+def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What was built: counts, templates, diversity, overlap between the parts (if not given)."""
+    overlap = overlap or records_module.overlap(track.parts)
     return {
         "track": "manufacturing",
         "seed": seed,

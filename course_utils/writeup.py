@@ -46,7 +46,7 @@ def data_summary(
             "longest": counts[-1],
             "cut": sum(count > limit for count in counts),
         }
-    return {**tracks.summarise(track, workspace.config.seed), "overlap": overlap, "tokens": lengths}
+    return {**tracks.summarise(track, workspace.config.seed, overlap), "tokens": lengths}
 
 
 def data_table(summary: Mapping[str, Any]) -> str:
