@@ -32,7 +32,7 @@ def mount(app: typer.Typer) -> None:
 
 @assignment_app.command("start", epilog="Example:  course assignment start week09_10 my_submission")
 def assignment_start(
-    name: Annotated[str, typer.Argument(help="week09_10.")],
+    name: Annotated[str, typer.Argument(help="week05 or week09_10.")],
     folder: Annotated[Path, typer.Argument(help="A new folder for your submission.")],
 ) -> None:
     """Copy the starter of an assignment into a new folder."""
@@ -44,13 +44,13 @@ def assignment_start(
 
 @assignment_app.command("release", epilog="Example:  course assignment release")
 def assignment_release(
-    name: Annotated[str, typer.Argument(help="week09_10.")] = "week09_10",
+    name: Annotated[str, typer.Argument(help="week05 or week09_10.")] = "week09_10",
 ) -> None:
     """Make the starter anew from the reference solution (needs nbgrader)."""
     from course_utils import handout
 
     folder = handout.assignment_folder(name)
-    files = handout.make_starter(folder / "solution", folder / "starter")
+    files = handout.make_starter(folder / "solution", folder / "starter", name)
     print(f"{len(files)} files: {folder / 'starter'}")
 
 

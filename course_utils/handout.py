@@ -3,20 +3,43 @@
 Regions between `BEGIN SOLUTION` and `END SOLUTION` are cut out by nbgrader's own preprocessor, in
 notebooks and (each file taken as one cell) in scripts, Markdown and YAML.
 
-course assignment release     # for those who change the solution
+course assignment release week09_10     # for those who change the solution
 course assignment start week09_10 my_submission
 """
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.runs import find_root, write_text_atomic
 
-ASSIGNMENTS = {"week09_10": "week09_10_manufacturing"}
-# What a solution run leaves behind; the starter has the empty folders only.
-MADE_BY_RUNNING = ("data", "models", "reports", "run")
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where an assignment lies, and what of its solution no student gets."""
+
+    folder: str
+    kept_back: tuple[str, ...]  # top-level names: what a run leaves behind, what only we need
+    empty: tuple[str, ...] = ()  # folders that the starter has, with nothing in them
+
+
+ASSIGNMENTS = {
+    "week09_10": Assignment(
+        "week09_10_manufacturing",
+        kept_back=("data", "models", "reports", "run"),
+        empty=("data", "models", "reports"),
+    ),
+    "week05": Assignment(
+        "week05_parameter_lab",
+        kept_back=(
+            *("prepare_records.py", "records.jsonl", "held_out.jsonl", "test_questions.jsonl"),
+            *("adapter", "training.json", "evaluation.json", "checkpoints", "run"),
+            *("report.pdf", "report.pptx", "report.html", "report.md"),
+        ),
+    ),
+}
 TEXT_STUBS = {
     ".md": "YOUR ANSWER HERE",
     ".yaml": "# YOUR VALUES HERE",
@@ -29,37 +52,39 @@ def assignment_folder(name: str) -> Path:
         raise CourseError(
             f"there is no assignment {name!r}", f"choose one of: {', '.join(ASSIGNMENTS)}"
         )
-    folder = find_root() / "assignments" / ASSIGNMENTS[name]
+    folder = find_root() / "assignments" / ASSIGNMENTS[name].folder
     if not folder.is_dir():
         raise CourseError(f"{folder}: not there", "change into the folder of the kit (git clone)")
     return folder
 
 
-def make_starter(solution: Path, target: Path) -> list[Path]:
-    """Write the starter into `target` (made anew); returns its files.
+def make_starter(solution: Path, target: Path, name: str = "week09_10") -> list[Path]:
+    """Write the starter of the assignment `name` into `target` (made anew); returns its files.
 
     Raises CourseError when nbgrader is missing, or when no file has a solution region: a starter
     that gives the solution away must never be released.
     """
     stripper = _stripper()
-    sources = [path for path in sorted(solution.rglob("*")) if _belongs(path, solution)]
+    assignment = ASSIGNMENTS[name]
+    kept_back = assignment.kept_back
+    sources = [p for p in sorted(solution.rglob("*")) if _belongs(p, solution, kept_back)]
     stripped = {path.relative_to(solution): _strip(path, stripper) for path in sources}
     if not any(changed for _, changed in stripped.values()):
         raise CourseError(
             f"{solution}: no file holds a BEGIN SOLUTION region", "mark what students write"
         )
     shutil.rmtree(target, ignore_errors=True)
-    for name, (text, _) in stripped.items():
-        write_text_atomic(target / name, text)
-    for name in MADE_BY_RUNNING[:-1]:
-        write_text_atomic(target / name / ".gitkeep", "")
+    for path, (text, _) in stripped.items():
+        write_text_atomic(target / path, text)
+    for folder in assignment.empty:
+        write_text_atomic(target / folder / ".gitkeep", "")
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def _belongs(path: Path, solution: Path) -> bool:
+def _belongs(path: Path, solution: Path, kept_back: tuple[str, ...]) -> bool:
     parts = path.relative_to(solution).parts
     hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-    return path.is_file() and not hidden and parts[0] not in MADE_BY_RUNNING
+    return path.is_file() and not hidden and parts[0] not in kept_back
 
 
 def _stripper() -> Any:
@@ -119,6 +144,6 @@ def start(name: str, folder: Path) -> Path:
     if not starter.is_dir():
         raise CourseError(f"{starter}: not there", "clone the kit again")
     shutil.copytree(starter, folder, dirs_exist_ok=True)
-    for made in MADE_BY_RUNNING[:-1]:
-        (folder / made / ".gitkeep").unlink(missing_ok=True)
+    for empty in ASSIGNMENTS[name].empty:
+        (folder / empty / ".gitkeep").unlink(missing_ok=True)
     return folder

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from course_utils import submission
+from course_utils import checklist, submission
 from course_utils.errors import CourseError
 from course_utils.submission import check_submission, pack_submission
 
@@ -700,7 +700,7 @@ def test_archive_is_never_overwritten_silently_nor_left_half_written(folder, mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(submission, "_write_archive", no_space)
+        patch.setattr(checklist, "_write_archive", no_space)
         with pytest.raises(CourseError, match="not written"):
             pack(folder, overwrite=True)
     assert target.read_bytes() == b"mine"
