@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from course_utils import assignment_cli, sweep_cli
+from course_utils import assignment_cli, report_cli, sweep_cli
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ data_app = typer.Typer(
 app.add_typer(model_app, name="model")
 app.add_typer(data_app, name="data")
 assignment_cli.mount(app)
+report_cli.mount(app)
 sweep_cli.mount(app)
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...

@@ -41,7 +41,9 @@ class Settings(BaseModel):
     num_train_epochs: float = Field(gt=0, le=100)
     learning_rate: float = Field(gt=0, le=1)
     warmup_ratio: float = Field(0.03, ge=0, lt=1, description="share of the optimiser steps")
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt"
+    ] = "cosine"
     lora_r: int = Field(16, ge=1, le=1024)
     lora_alpha: int = Field(32, ge=1)
     lora_dropout: float = Field(0.05, ge=0, lt=1)

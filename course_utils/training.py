@@ -346,13 +346,15 @@ def summarise_training(
     seconds: float,
     tokens: int,
     resume: dict[str, Any] | None = None,
+    may_diverge: bool = False,
 ) -> dict[str, Any]:
     """The content of training.json.
 
     `validation` is (nll sums, token counts) of the final adapter, so `eval_loss` and `perplexity`
     are weighted by tokens; the evaluations in `log` are SFTTrainer's, averaged over batches.
     `train_loss` is the mean of the logged losses: the trainer's own figure forgets the steps
-    before a resume.
+    before a resume. A model that gives no finite likelihood raises CourseError, or with
+    `may_diverge` has NaN in both places.
     """
     from course_utils.hardware import peak_memory_gb
     from course_utils.metrics import perplexity
@@ -360,7 +362,12 @@ def summarise_training(
     log = trainer.state.log_history
     losses = [entry["loss"] for entry in log if "loss" in entry]
     trainable, total = parameter_counts(trainer.model)
-    value = perplexity(*validation)
+    try:
+        value = perplexity(*validation)
+    except CourseError:
+        if not may_diverge:
+            raise
+        value = math.nan
     return {
         "train_loss": sum(losses) / len(losses),
         "final_train_loss": sum(losses[-5:]) / len(losses[-5:]),
