@@ -22,8 +22,7 @@ from course_utils.wording import Draft, diversity, template_shares
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
 KINDS = ("context", "knowledge", "numeric")
 LEAST = {"records": 400, "kind": 60}
-MIXTURES = {"train": 90, "val": 12, "test": 12}  # pairs of materials
-SHARE_OF_A_WORDING = 0.03  # at most, of all records of its topic
+MIXTURES = {"train": 48, "val": 6, "test": 6}  # pairs of materials
 
 
 def kind_of(record: Mapping[str, str]) -> str:
@@ -81,6 +80,7 @@ def build_geology(seed: int = 42) -> Track:
     builders = {
         "minerals": _mineral_drafts,
         "spectra": _spectrum_drafts,
+        "methods and sensors": _topic_drafts,
     }
     drafts: list[Draft] = []
     for name, build in (bar := tqdm(builders.items(), desc="building", unit="kind", leave=False)):
@@ -116,6 +116,12 @@ def _spectrum_drafts(seed: int) -> list[Draft]:
         for material in materials
         for draft in spectra_records.identification_drafts(material, materials, seed)
     ]
+
+
+def _topic_drafts(seed: int) -> list[Draft]:
+    from course_utils import geology_knowledge, geology_topics
+
+    return list(geology_topics.topic_drafts(geology_knowledge.load(), seed))
 
 
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
@@ -245,6 +251,10 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
         "dropped": track.dropped,
         "kept": len(drafts),
         "parts": {name: len(part) for name, part in track.drafts.items()},
+        "kinds_by_part": {
+            name: dict(Counter(kind_of(draft.record) for draft in part))
+            for name, part in track.drafts.items()
+        },
         "kinds": {kind: sum(row[kind] for row in cross.values()) for kind in KINDS},
         "topics": {topic: cross[topic].total() for topic in sorted(cross)},
         "cross": {topic: {kind: cross[topic][kind] for kind in KINDS} for topic in sorted(cross)},

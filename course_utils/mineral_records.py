@@ -92,12 +92,22 @@ def card(mineral: Mineral, rng: random.Random, say: Realiser, wanted: str = "") 
 
 
 ASKED = {
-    "formula": ["What is the formula of {name}?", "Give the chemical formula of {name}."],
+    "formula": [
+        "What is the formula of {name}?",
+        "Give the chemical formula of {name}.",
+        "{name}: chemical formula?",
+        "How does one write {name} as a formula?",
+    ],
     "crystal system": [
         "In which crystal system does {name} crystallise?",
         "Which crystal system does {name} belong to?",
+        "{name}: crystal system?",
     ],
-    "Mohs hardness": ["How hard is {name} on the Mohs scale?", "Mohs hardness of {name}?"],
+    "Mohs hardness": [
+        "How hard is {name} on the Mohs scale?",
+        "Mohs hardness of {name}?",
+        "{name}: where on the scale of Mohs?",
+    ],
     "specific gravity": [
         "What is the specific gravity of {name}?",
         "Which specific gravity is given for {name}?",
@@ -121,14 +131,14 @@ TOLD = {
 
 
 def _from_context(mineral: Mineral, others: Sequence[Mineral], rng: random.Random):
-    for wanted in rng.sample([n for n in _properties(mineral) if n in ASKED], 3):
+    for wanted in rng.sample([n for n in _properties(mineral) if n in ASKED], 2):
         say = Realiser(rng, f"properties/{wanted} in context")
         context = card(mineral, rng, say, wanted)
         yield _one_property(mineral, wanted, context, say)
 
 
 def _from_memory(mineral: Mineral, others: Sequence[Mineral], rng: random.Random):
-    for wanted in ("formula", "Mohs hardness", "crystal system"):
+    for wanted in rng.sample(["formula", "Mohs hardness", "crystal system"], 2):
         if wanted in _properties(mineral):
             say = Realiser(rng, f"properties/{wanted} from memory")
             yield _one_property(mineral, wanted, "", say)
@@ -170,7 +180,6 @@ def _scratch(mineral: Mineral, others: Sequence[Mineral], rng: random.Random):
             x=span(a.hardness),
             y=span(b.hardness),
         )
-        context = context[:1].upper() + context[1:]
         question = say(
             "question",
             [

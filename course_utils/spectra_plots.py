@@ -40,8 +40,11 @@ KIND_LOOK = {
 def _title(name: str) -> str:
     from course_utils.spectra_records import MATERIALS
 
-    title = MATERIALS[name][0] if name in MATERIALS else name.replace("_", " ")
-    return title[:1].upper() + title[1:]
+    return MATERIALS[name][0] if name in MATERIALS else name.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @styled
@@ -63,7 +66,8 @@ def plot_spectrum(name: str) -> "Figure":
     width = f", {feature.width:.0f} nm wide at half depth" if feature.width > 0 else ""
     state_finding(
         figure,
-        f"{_title(name)} absorbs at {feature.centre:.0f} nm: depth {feature.depth:.2f}{width}",
+        f"{_capital(_title(name))}: absorption at {feature.centre:.0f} nm, depth "
+        f"{feature.depth:.2f}{width}",
     )
     return figure
 
@@ -122,7 +126,7 @@ def plot_mixture(
     ax.plot(nm[shown], a[shown], color=BLUE, linewidth=2.4, label=_title(first))
     for fraction, look in zip(fractions, _mixture_looks(len(fractions)), strict=True):
         mixed = spectra.mix([a, b], [fraction, 1 - fraction])
-        ax.plot(nm[shown], mixed[shown], label=f"{fraction:.0%} {_title(first).lower()}", **look)
+        ax.plot(nm[shown], mixed[shown], label=f"{fraction:.0%} {_title(first)}", **look)
     ax.plot(nm[shown], b[shown], color=RED, linewidth=2.4, linestyle="--", label=_title(second))
     ax.set(xlabel=NM, ylabel=REFLECTANCE, ylim=(0, None))
     ax.legend(ncols=2, loc="lower left")
@@ -130,7 +134,7 @@ def plot_mixture(
     state_finding(
         figure,
         f"A linear mixture lies between its members at every wavelength: least squares finds "
-        f"{told:.0%} for {fractions[0]:.0%} {_title(first).lower()}",
+        f"{told:.0%} for {fractions[0]:.0%} {_title(first)}",
     )
     return figure
 
@@ -160,7 +164,7 @@ def plot_resampled(name: str, sensors: Sequence[str] = ("ASTER", "WorldView-3"))
 
     Raises CourseError for an unknown spectrum or sensor.
     """
-    from course_utils.spectra_records import SENSORS
+    from course_utils.spectra_records import SENSORS, sensor_bands
 
     own = spectra.spectrum(name)
     unknown = [sensor for sensor in sensors if sensor not in SENSORS]
@@ -173,7 +177,7 @@ def plot_resampled(name: str, sensors: Sequence[str] = ("ASTER", "WorldView-3"))
     )
     darkest = []
     for sensor, look in zip(sensors, GROUP_STYLES, strict=False):
-        bands = SENSORS[sensor]
+        bands = sensor_bands(sensor)
         values = spectra.resample(own.nm, own.reflectance, bands)
         _draw_bands(ax, bands, values, sensor, look)
         darkest.append(f"{sensor} {bands[int(values.argmin())].name}")
@@ -181,8 +185,8 @@ def plot_resampled(name: str, sensors: Sequence[str] = ("ASTER", "WorldView-3"))
     ax.legend(loc="lower left")
     state_finding(
         figure,
-        f"{_title(name)} through {len(SENSORS[sensors[0]])} bands: the features are gone, "
-        f"the darkest band ({', '.join(darkest)}) stays",
+        f"{_capital(_title(name))} through {len(sensor_bands(sensors[0]))} bands: the shape of its "
+        f"features is lost; darkest band: {', '.join(darkest)}",
     )
     return figure
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from course_utils import spectra
+from course_utils import geology_knowledge, spectra
 from course_utils.facts import ANSWER, Fact, format_facts
 from course_utils.spectra import Band
 from course_utils.wording import Draft, Realiser
@@ -62,20 +62,19 @@ MATERIALS = {
     "snow_slush": ("slush", "snow and water"),
 }
 LEAST_DEPTH = 0.04  # a shallower feature is no clear question
-SENSORS = {
-    "ASTER": (
-        *(Band("B4", 1600, 1700), Band("B5", 2145, 2185), Band("B6", 2185, 2225)),
-        *(Band("B7", 2235, 2285), Band("B8", 2295, 2365), Band("B9", 2360, 2430)),
-    ),
-    "WorldView-3": (
-        *(Band("SWIR-3", 1640, 1680), Band("SWIR-4", 1710, 1750), Band("SWIR-5", 2145, 2185)),
-        *(Band("SWIR-6", 2185, 2225), Band("SWIR-7", 2235, 2285), Band("SWIR-8", 2295, 2365)),
-    ),
-}
-SENSOR_SOURCE = {
-    "ASTER": "ASTER Users Handbook (NASA/JPL)",
-    "WorldView-3": "WorldView-3 data sheet (DigitalGlobe/Maxar)",
-}
+VARIANTS = 2  # tables of each feature, with shifted bands
+SENSORS = ("ASTER", "WorldView-3")  # with bands enough in the SWIR to see a feature
+
+
+@lru_cache
+def sensor_bands(sensor: str) -> tuple[Band, ...]:
+    """The SWIR bands of a sensor in data/knowledge/geology/sensors.yaml."""
+    limits = geology_knowledge.load().sensor(sensor).limits
+    return tuple(
+        Band(name, low, high)
+        for name, (low, high) in limits.items()
+        if low >= geology_knowledge.SWIR_BEGINS
+    )
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,8 @@ def draft(
     fact: Fact | None = None,
 ) -> Draft:
     """A record of the geology schema with the wording that made it."""
-    record = {"system": SYSTEM, "instruction": instruction, "context": context, "answer": answer}
+    question, context = (text[:1].upper() + text[1:] for text in (instruction, context))
+    record = {"system": SYSTEM, "instruction": question, "context": context, "answer": answer}
     record |= {"source": source, "group": group}
     if fact:
         record["facts"] = format_facts([fact])
@@ -195,14 +195,14 @@ def table_of(
 def spectrum_drafts(material: Material, seed: int) -> Iterator[Draft]:
     """All questions on one material's own spectrum."""
     for number_of, (window, feature) in enumerate(material.features):
-        for variant in range(3):
+        for variant in range(VARIANTS):
             rng = random.Random(f"{seed}/{material.name}/{number_of}/{variant}")
             table = table_of(material, window, rng)
             if any(value != value for value in table.values):
                 continue
             yield from _lowest(material, table, rng)
-            yield from (_continuum(material, table, rng), _depth(material, table, rng))
-            yield _removed(material, window, rng)
+            yield _depth(material, table, rng)
+            yield _removed(material, window, rng) if variant else _continuum(material, table, rng)
         rng = random.Random(f"{seed}/{material.name}/{number_of}")
         yield from _feature_figures(material, window, feature, rng)
     yield from _band_questions(material, random.Random(f"{seed}/{material.name}/bands"))
@@ -361,10 +361,10 @@ def _feature_figures(
     question = say(
         "question",
         [
-            "Where does {what} absorb between {low} and {high} nm?",
+            "Where is the absorption of {what} between {low} and {high} nm?",
             "Centre of the {what} absorption in the {region}, between {low} and {high} nm?",
             "{what}: centre of the feature between {low} and {high} nm?",
-            "Between {low} and {high} nm {what} has an absorption. At which wavelength?",
+            "Between {low} and {high} nm lies an absorption of {what}. At which wavelength?",
         ],
         what=material.title,
         low=low,
@@ -372,7 +372,6 @@ def _feature_figures(
         region=region,
     )
     answer = say("answer", ["{nm} nm.", "At {nm} nm.", "Near {nm} nm."], nm=centre)
-    question = question[:1].upper() + question[1:]
     yield draft(say, question, "", answer, material.source, group, number(centre, 0, "nm"))
 
     say = Realiser(rng, "spectra/width")
@@ -497,11 +496,12 @@ def identification_drafts(
 
 def _band_questions(material: Material, rng: random.Random) -> Iterator[Draft]:
     own, group = material.spectrum, group_of(material.family)
-    for sensor, bands in SENSORS.items():
-        source = f"{material.source}; {SENSOR_SOURCE[sensor]}"
+    for sensor in SENSORS:
+        bands = sensor_bands(sensor)
+        source = f"{material.source}; {geology_knowledge.load().sensor(sensor).source}"
         values = [round(float(v), 3) for v in spectra.resample(own.nm, own.reflectance, bands)]
         for _, feature in material.features:
-            if feature.centre < 1500:  # these sensors have their bands of interest above it
+            if feature.centre < geology_knowledge.SWIR_BEGINS:
                 continue
             yield from _which_band(material, sensor, bands, feature, source, rng)
         if any(v != v for v in values):
@@ -579,7 +579,7 @@ def _which_band(
     context = say(
         "context",
         [
-            "{sensor} bands in nm: {listed}. {what} absorbs at {nm:.0f} nm.",
+            "{sensor} bands in nm: {listed}. The absorption of {what} lies at {nm:.0f} nm.",
             "{what}: absorption at {nm:.0f} nm. {sensor} (nm): {listed}.",
             "Sensor {sensor}, band limits in nm: {listed}. Target: {what}, feature at {nm:.0f} nm.",
         ],
@@ -606,9 +606,7 @@ def _which_band(
         )
     else:
         answer = say("none", ["None of them.", "None: it lies between or outside these bands."])
-    yield draft(
-        say, question, context[:1].upper() + context[1:], answer, source, group_of(material.family)
-    )
+    yield draft(say, question, context, answer, source, group_of(material.family))
 
 
 # --- Mixtures -----------------------------------------------------------------------------------
@@ -683,6 +681,8 @@ def _fraction(
             "The pixel is a linear mixture. What is the fraction of {what}?",
             "Unmix the pixel: how much {what}, as a fraction?",
             "Which share of the pixel is {what} (linear mixing, 0 to 1)?",
+            "Linear unmixing: give the fraction of {what}.",
+            "What part of this pixel's area is {what}, from 0 to 1?",
         ],
         what=two[0].title,
     )
@@ -719,6 +719,8 @@ def _forward(
         [
             "At {nm} nm {a} reflects {x:.3f}, {b} {y:.3f}.",
             "Reflectance at {nm} nm: {a} {x:.3f}; {b} {y:.3f}.",
+            "Endmembers at {nm} nm: {b} {y:.3f}, {a} {x:.3f}.",
+            "{a} {x:.3f} and {b} {y:.3f}, both at {nm} nm.",
         ],
         x=values[0],
         y=values[1],
@@ -730,6 +732,8 @@ def _forward(
             "What does a pixel of {p} % {a} and {q} % {b} reflect at {nm} nm?",
             "Mix {p} % {a} with {q} % {b} linearly: reflectance at {nm} nm?",
             "A pixel holds {p} % {a} and {q} % {b}. Give its reflectance at {nm} nm.",
+            "Expected reflectance at {nm} nm for {p} % {a}, the rest {b}?",
+            "{q} % {b}, {p} % {a}: which reflectance at {nm} nm?",
         ],
         p=p,
         q=q,
@@ -738,7 +742,10 @@ def _forward(
     result = round(fraction * values[0] + (1 - fraction) * values[1], 3)
     answer = say(
         "answer",
-        ["{f:.2f} x {x:.3f} + {g:.2f} x {y:.3f} = {r:.3f}"],
+        [
+            "{f:.2f} x {x:.3f} + {g:.2f} x {y:.3f} = {r:.3f}",
+            "Linear mixing: {f:.2f} x {x:.3f} + {g:.2f} x {y:.3f} = {r:.3f}",
+        ],
         f=fraction,
         g=1 - fraction,
         x=values[0],
