@@ -1,6 +1,7 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
+# make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: course test assignment setup doctor clean
+.PHONY: course test assignment week05 setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume
@@ -32,6 +33,29 @@ assignment: $(VENV)/.prepared
 	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
 	$(BIN)/course submit check $(WORK)
 	$(BIN)/course submit pack $(WORK) --overwrite
+
+# Week 5: records, adapter, answers, the executed analysis, report, check.
+LAB := assignments/week05_parameter_lab/solution
+LAB_WORK ?= runs/week05
+LAB_RECORDS ?= --records 640 --held_out 80
+LAB_TRAIN ?= --learning_rate 1e-3 --num_train_epochs 1 --per_device_train_batch_size 4 \
+	--gradient_accumulation_steps 2 --max_length 256 --lora_dropout 0 --logging_steps 4
+
+week05: $(VENV)/.prepared
+	@mkdir -p $(LAB_WORK) && cp -r $(LAB)/. $(LAB_WORK)/
+	$(BIN)/python $(LAB_WORK)/prepare_records.py $(LAB_RECORDS)
+	$(BIN)/python $(LAB_WORK)/train_lora.py --data $(LAB_WORK)/records.jsonl \
+		--out $(LAB_WORK)/adapter/ $(LAB_TRAIN)
+	$(BIN)/python $(LAB_WORK)/inference_lora.py --adapter $(LAB_WORK)/adapter/ \
+		--questions $(LAB_WORK)/test_questions.jsonl
+	$(BIN)/python $(LAB_WORK)/inference_lora.py --adapter $(LAB_WORK)/adapter/ --show 0 \
+		--questions $(LAB_WORK)/held_out.jsonl --out $(LAB_WORK)/held_out_answers.json
+	$(BIN)/course run $(LAB_WORK)/parameter_analysis.ipynb -p folder $(abspath $(LAB_WORK)) \
+		--out $(LAB_WORK)/run/notebook
+	cp $(LAB_WORK)/run/notebook/parameter_analysis.ipynb $(LAB_WORK)/parameter_analysis.ipynb
+	$(BIN)/course report $(LAB_WORK) --format pdf
+	$(BIN)/course submit check $(LAB_WORK)
+	$(BIN)/course submit pack $(LAB_WORK) --overwrite
 
 setup: $(VENV)/.prepared
 

@@ -8,9 +8,12 @@ course review make my_submission
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 assignment_app = typer.Typer(no_args_is_help=True, help="Assignments: get the starter.")
 submit_app = typer.Typer(no_args_is_help=True, help="Your submission: check it, pack it.")
@@ -54,17 +57,32 @@ def assignment_release(
     print(f"{len(files)} files: {folder / 'starter'}")
 
 
+AssignmentOption = Annotated[
+    str | None,
+    typer.Option("--assignment", help="week05 or week09_10. Default: known by the folder's files."),
+]
+
+
+def _checker(folder: Path, assignment: str | None) -> "ModuleType":
+    """The module that checks and packs this assignment's submissions."""
+    from course_utils import handout, lab_submission, submission
+
+    modules = {"week05": lab_submission, "week09_10": submission}
+    if assignment is not None:
+        handout.assignment_folder(assignment)  # says which names there are
+    return modules[assignment or handout.recognise(folder)]
+
+
 @submit_app.command("check", epilog="Example:  course submit check my_submission")
 def submit_check(
     folder: Annotated[Path, typer.Argument(help="The submission folder.")],
+    assignment: AssignmentOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Walk the checklist and say what is missing or wrong; nothing of it is run."""
     import json
 
-    from course_utils import submission
-
-    report = submission.check_submission(folder)
+    report = _checker(folder, assignment).check_submission(folder)
     if as_json:
         print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
@@ -80,6 +98,7 @@ def submit_pack(
     out: Annotated[
         Path | None, typer.Option(help="The archive. Default: FOLDER.zip beside the folder.")
     ] = None,
+    assignment: AssignmentOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Pack although the check finds something.")
     ] = False,
@@ -88,9 +107,8 @@ def submit_pack(
     ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""
-    from course_utils import submission
-
-    made = submission.pack_submission(folder, out, force=force, overwrite=overwrite)
+    checker = _checker(folder, assignment)
+    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite)
     print(f"Archive: {made}")
 
 

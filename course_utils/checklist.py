@@ -32,6 +32,8 @@ ADAPTER_FILES = {
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "generation_config.json"),
 }
+# Names of the attention layers in the families of models that students use.
+ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value"}
 # Never walked into and never packed: they can be made again, or hold another's work.
 ASIDE = {
     *("checkpoints", "notebook", "__pycache__", ".git", ".venv", "venv", "env"),

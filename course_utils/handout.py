@@ -22,6 +22,7 @@ class Assignment:
 
     folder: str
     kept_back: tuple[str, ...]  # top-level names: what a run leaves behind, what only we need
+    marks: tuple[str, ...]  # by any of these a submission's folder is known
     empty: tuple[str, ...] = ()  # folders that the starter has, with nothing in them
 
 
@@ -29,15 +30,18 @@ ASSIGNMENTS = {
     "week09_10": Assignment(
         "week09_10_manufacturing",
         kept_back=("data", "models", "reports", "run"),
+        marks=("finetuning_pipeline.ipynb", "scripts", "configs", "models"),
         empty=("data", "models", "reports"),
     ),
     "week05": Assignment(
         "week05_parameter_lab",
         kept_back=(
             *("prepare_records.py", "records.jsonl", "held_out.jsonl", "test_questions.jsonl"),
-            *("adapter", "training.json", "evaluation.json", "checkpoints", "run"),
+            *("adapter", "training.json", "answers.json", "held_out_answers.json"),
+            *("checkpoints", "run"),
             *("report.pdf", "report.pptx", "report.html", "report.md"),
         ),
+        marks=("parameter_analysis.ipynb", "records.jsonl", "test_questions.jsonl", "adapter"),
     ),
 }
 TEXT_STUBS = {
@@ -147,3 +151,19 @@ def start(name: str, folder: Path) -> Path:
     for empty in ASSIGNMENTS[name].empty:
         (folder / empty / ".gitkeep").unlink(missing_ok=True)
     return folder
+
+
+def recognise(folder: Path) -> str:
+    """The name of the assignment that a submission's folder belongs to.
+
+    Raises CourseError when there is no such folder, or when its files fit none or two of them.
+    """
+    from course_utils.checklist import root_of
+
+    root = root_of(folder)
+    found = [n for n, a in ASSIGNMENTS.items() if any((root / mark).exists() for mark in a.marks)]
+    if len(found) == 1:
+        return found[0]
+    why = "files of several assignments" if found else "none of an assignment's files"
+    names = " or ".join(f"--assignment {name}" for name in ASSIGNMENTS)
+    raise CourseError(f"{folder}: it holds {why}", f"say which it is: {names}")

@@ -19,6 +19,7 @@ from course_utils import checklist
 from course_utils import records as records_module
 from course_utils.checklist import (
     ADAPTER_FILES,
+    ATTENTION,
     PLACEHOLDER,
     WRITE,
     Checklist,
@@ -85,7 +86,6 @@ ALSO = {
 MOST_RECORDS, MOST_ANSWERS = 60_000, 10_000
 LONGEST_ANSWER = 20_000  # characters
 README_WORDS = 80
-ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value"}
 
 
 # --- The checklist ------------------------------------------------------------------------------
