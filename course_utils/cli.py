@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from course_utils import assignment_cli, report_cli, sweep_cli
+from course_utils import assignment_cli, lab_cli, report_cli, sweep_cli
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ data_app = typer.Typer(
 app.add_typer(model_app, name="model")
 app.add_typer(data_app, name="data")
 assignment_cli.mount(app)
+lab_cli.mount(app)
 report_cli.mount(app)
 sweep_cli.mount(app)
 
@@ -539,13 +540,20 @@ def data_check(
     base_model: Annotated[
         str, typer.Option(help="Whose tokenizer counts for --max-length.")
     ] = "smollm2-135m-instruct",
+    min_records: Annotated[
+        int | None,
+        typer.Option(help="Least number of usable records. Default: 20 for geology.", min=0),
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a corrected file (never the same one).")
     ] = None,
     show: Annotated[int, typer.Option(help="Problems to print.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Check a data file line by line: JSON, fields, encoding, duplicates, leakage, length."""
+    """Check a data file line by line: JSON, fields, encoding, duplicates, leakage, length.
+
+    A geology file needs 20 usable records or more: --min-records sets another number.
+    """
     from course_utils import records
 
     if schema not in ("auto", *records.SCHEMAS):
@@ -553,6 +561,7 @@ def data_check(
         raise UsageError(f"--schema {schema}: unknown", f"choose one of: {known}")
     counter = _token_counter(base_model) if max_length else None
     report = records.check_file(file, schema, counter, max_length, against or [])
+    records.require_number(report, min_records)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

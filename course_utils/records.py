@@ -36,6 +36,7 @@ class Schema:
     optional: tuple[str, ...]
     answer: str
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: int = 0  # records a file needs to be worth training on, unless the caller says otherwise
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -65,6 +66,7 @@ SCHEMAS = {
         may_be_empty=("system", "context"),
         optional=("source", "group", "facts"),
         answer="answer",
+        least=20,
     ),
 }
 
@@ -72,6 +74,10 @@ SCHEMAS = {
 OTHER_NAMES = {"prompt": "instruction", "question": "instruction", "query": "instruction"} | (
     dict.fromkeys(("response", "completion", "target", "reply", "answer", "output"), "")
 )
+# ... for what the question is about: `context` in geology, `input` in manufacturing,
+TEXT_NAMES = ("passage", "background", "text", "spectrum", "observation")
+# ... and for the role the model plays.
+SYSTEM_NAMES = ("system_prompt", "system_message", "role", "persona")
 
 
 def detect_schema(record: Mapping) -> str | None:
@@ -275,6 +281,10 @@ def _meant(rules: Schema, name: str) -> str:
     plain = name.strip().casefold()
     if plain in OTHER_NAMES and plain not in rules.fields:
         return OTHER_NAMES[plain] or rules.answer
+    if plain in TEXT_NAMES and plain not in rules.fields:
+        return "context" if "context" in rules.fields else "input"
+    if plain in SYSTEM_NAMES and "system" in rules.fields:
+        return "system"
     return next(iter(difflib.get_close_matches(plain, rules.fields, n=1)), "")
 
 
@@ -479,7 +489,7 @@ def _not_utf8(number: int, start: int, raw: bytes, at: int, text: str | None) ->
 _JSON_WORDS = {
     "Expecting property name": (
         "a field name in straight double quotes was expected",
-        'Write names as "input", in straight double quotes, and no comma before the last }.',
+        'Write names as "instruction", in straight double quotes, and no comma before the last }.',
     ),
     "Illegal trailing comma": ("a comma too many", "Remove the comma before the last }."),
     "Expecting ':'": ("a colon was expected", 'Write "name": "text".'),
@@ -489,7 +499,7 @@ _JSON_WORDS = {
     ),
     "Expecting value": (
         "a value was expected",
-        'Put texts in straight double quotes: "input": "text" (not \' or “ ”, not None).',
+        'Put texts in straight double quotes: "instruction": "text" (not \' or “ ”, not None).',
     ),
     "Extra data": (
         "the record has ended, but something follows it",
@@ -600,7 +610,7 @@ def _to_path(path: str | os.PathLike) -> Path:
         )
         cure = (
             f'Convert it:\n  python -c "import pandas; pandas.{call}"\n'
-            "The columns must be named as the fields: instruction, input, output."
+            f"The columns must be named as the fields: {_field_names()}."
         )
         raise CourseError(f"{path}: a {suffix} table, not JSON lines", cure)
     if suffix not in (".jsonl", ".ndjson", ".json"):
@@ -675,9 +685,22 @@ def _choose_schema(path: Path, schema: str) -> str:
         raise CourseError(
             f"{path}:{strange[0]}: the fields {', '.join(map(_show, strange[1])) or '(none)'} "
             "are of neither schema",
-            "; ".join(f"{s.name} needs {', '.join(s.required)}" for s in SCHEMAS.values()) + ".",
+            f"The fields are {_field_names()}.{_renaming(strange[1])}",
         )
     return votes.most_common(1)[0][0] if votes else "manufacturing"
+
+
+def _field_names() -> str:
+    """'instruction, input, output (manufacturing) or system, ... (geology)'."""
+    return " or ".join(f"{', '.join(s.required)} ({s.name})" for s in SCHEMAS.values())
+
+
+def _renaming(record: Mapping) -> str:
+    """What the unknown fields probably are in the geology schema, whose records people write."""
+    rules = SCHEMAS["geology"]
+    pairs = [(name, _meant(rules, name)) for name in record]
+    told = [f"`{_show(name)}` to `{meant}`" for name, meant in pairs if meant]
+    return f" For geology rename {', '.join(told)}." if told else ""
 
 
 def _refuse_signature(path: Path, head: bytes) -> None:
@@ -749,6 +772,25 @@ def check_file(
     _check_near(report, others, near)
     report.problems.sort(key=lambda p: (p.line, p.severity, p.kind))
     return report
+
+
+def require_number(report: CheckReport, least: int | None = None) -> CheckReport:
+    """Add an error where fewer than `least` records can be used (by default the schema's number).
+
+    Lines with errors, duplicates and conflicts do not count. Returns the report.
+    """
+    least = SCHEMAS[report.schema].least if least is None else least
+    usable = sum(line not in report.dropped for line, _ in report.records)
+    if usable < least:
+        message = f"{_count(usable, 'usable record')}; a training file needs at least {least}"
+        cure = f"Write {least - usable} more, or correct the lines with errors."
+        report.problems.insert(0, Problem(0, "too-few-records", "error", message, cure))
+    return report
+
+
+def check_group_file(path: str | os.PathLike, least: int | None = None) -> CheckReport:
+    """Check a geology file that a group wrote: fields, encoding, duplicates, and enough records."""
+    return require_number(check_file(path, "geology"), least)
 
 
 def _check_line_ends(report: CheckReport) -> None:
