@@ -6,6 +6,7 @@ The script itself shows LoraConfig, SFTConfig and SFTTrainer; this is the plumbi
 import argparse
 import math
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,9 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
             "collect at least 20, and check them: course data check " + str(options.data),
         )
     groups = [record.get("group") or f"line {i}" for i, record in enumerate(records)]
-    validation = max(2, round(len(records) * options.val_share))
+    # A group stays whole, so the validation part holds at least the smallest one.
+    smallest = min(Counter(groups).values())
+    validation = max(2, round(len(records) * options.val_share), smallest)
     sizes = {"train": len(records) - validation, "val": validation}
     parts = split_by_group(records, groups, sizes, options.seed)
     if not parts["train"] or not parts["val"]:

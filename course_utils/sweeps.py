@@ -13,6 +13,7 @@ import io
 import json
 import multiprocessing
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from course_utils.errors import CourseError
 from course_utils.runs import find_root, read_json, write_json_atomic, write_text_atomic
 
 FOLDER = Path(__file__).parents[1] / "data" / "sweeps"
-# 16 optimiser steps: more would not fit an evening on two cores. Hence the higher learning rate
+# 12 optimiser steps: more would not fit an evening on two cores. Hence the higher learning rate
 # and the smaller batch than the lab's start values; nothing is longer than 128 tokens; dropout is
 # slow on a CPU.
 CENTRE: dict[str, parameters.Value] = parameters.start_values() | {
@@ -41,8 +42,8 @@ CENTRE: dict[str, parameters.Value] = parameters.start_values() | {
     "logging_steps": 1,
 }
 VALUES: dict[str, tuple[parameters.Value, ...]] = {
-    "learning_rate": (2e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
-    "num_train_epochs": (0.5, 1, 2, 3, 4, 5),
+    "learning_rate": (2e-5, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
+    "num_train_epochs": (0.5, 1, 2, 3, 5),
     "per_device_train_batch_size": (1, 2, 4, 8, 16),
     "gradient_accumulation_steps": (1, 2, 4, 8, 16),
     "max_length": (64, 72, 80, 96, 128),
@@ -54,6 +55,7 @@ VALUES: dict[str, tuple[parameters.Value, ...]] = {
     "lr_scheduler_type": parameters.SCHEDULERS,
     "precision": ("fp32", "bf16"),
 }
+WITHOUT_TEMPLATE = 8  # records
 NEW_TOKENS = (4, 8, 12, 16, 24, 32, 40, 56)
 # The gallery: what is done wrong, and the options of train_lora.py that do it.
 FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -64,7 +66,7 @@ FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no_warmup": ({"learning_rate": 5e-3, "warmup_ratio": 0.0}, ()),
     "long_warmup": ({"learning_rate": 5e-3, "warmup_ratio": 0.2}, ()),
 }
-SIZES = {"train": 64, "val": 24, "test": 24}
+SIZES = {"train": 48, "val": 20, "test": 20}
 KEPT = (
     "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
     "cpu_seconds", "peak_memory_gb", "trainable_parameters", "versions", "hardware", "command",
@@ -161,7 +163,7 @@ def plan(seeds: Sequence[int], only: Iterable[str] = ()) -> list[Job]:
         for name, values in VALUES.items():
             others = [value for value in values if value != CENTRE[name]]
             jobs += [Job(name, v, seed, {name: v}) for v in others if name in wanted]
-        if "failures" in wanted:
+        if "failures" in wanted and seed == seeds[0]:  # one run shows a symptom
             jobs += [Job(n, None, seed, c, options) for n, (c, options) in FAILURES.items()]
     return jobs
 
@@ -183,13 +185,11 @@ def script_folder() -> Path:
 def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str) -> list[str]:
     """The words after `train_lora.py` that make this run."""
     settings = CENTRE | job.changes
-    more = ["--eval_data", str(data["val"]), "--evaluations", "3", "--no_checkpoints"]
-    more += ["--eval_batch_size", "24", "--seed", str(job.seed), "--base_model", base_model]
+    more = ["--eval_data", str(data["val"]), "--evaluations", "2", "--no_checkpoints"]
+    more += ["--eval_batch_size", "20", "--seed", str(job.seed), "--base_model", base_model]
     line = parameters.to_command(
         settings, str(data["train"]), str(work / "adapter"), [*more, *job.options]
     )
-    import shlex
-
     return shlex.split(line)[2:]
 
 
@@ -213,7 +213,7 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
     record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
     try:
         record |= _trained(job, words, data)
-        record["status"] = "ok" if _has_learned(record) else "diverged"
+        record["status"] = "diverged" if _has_diverged(record) else "ok"
     except (CourseError, RuntimeError, ValueError) as error:
         record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
     finally:
@@ -223,11 +223,11 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
     write_json_atomic(target, record)
 
 
-def _has_learned(run: Mapping[str, Any]) -> bool:
-    """Whether the loss on the validation part ended below the first training loss."""
+def _has_diverged(run: Mapping[str, Any]) -> bool:
+    """Whether the validation loss is no number, or half as high again as the loss at the start."""
     losses = [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
     end = run["eval_loss"]
-    return end is not None and bool(losses) and end < losses[0]
+    return end is None or not losses or end > 1.5 * losses[0]
 
 
 def _trained(job: Job, words: Sequence[str], data: Mapping[str, Path]) -> dict[str, Any]:
@@ -291,7 +291,8 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
     import torch
 
     answers = []
-    for record in test[:8]:
+    test = test[:WITHOUT_TEMPLATE]  # one by one: a few show it
+    for record in test:
         text = f"{record['instruction']}\n{record['input']}\n"
         ids = tokenizer(text, return_tensors="pt").to(model.device)
         with torch.no_grad():
@@ -305,9 +306,10 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
         answers.append(tokenizer.decode(row[ids["input_ids"].shape[1] :], skip_special_tokens=True))
     rows = [
         {"input": r["input"], "reference": r["output"], "answer": a.strip()[:400]}
-        for r, a in zip(test, answers, strict=False)
+        for r, a in zip(test, answers, strict=True)
     ]
-    return {**_scores(answers, [r["output"] for r in test[:8]]), "records": 8, "answers": rows[:3]}
+    scores = _scores(answers, [record["output"] for record in test])
+    return {**scores, "records": len(test), "answers": rows[:3]}
 
 
 def _finite(value: Any) -> Any:
