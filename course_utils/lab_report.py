@@ -3,7 +3,7 @@
     course report my_lab --format pdf
     course report runs/r8 runs/r16 runs/r32 --format pptx
 
-A run is a folder with training.json; test_questions.jsonl (or answers.json), the executed
+A run is a folder with training.json; test_questions.jsonl and answers.json, the executed
 parameter_analysis.ipynb (or analysis.json) and records.jsonl beside it are shown where they are.
 What the student has to write (interpretations, reflections) stays empty space.
 """
@@ -17,21 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import parameters, report_input
 from course_utils.errors import CourseError
-from course_utils.report import METRIC_ROWS, duration
-from course_utils.report_input import clean, clip, number_of, read_object, read_rows
+from course_utils.report import duration
+from course_utils.report_input import clean, clip, number_of, read_object, sensible
+from course_utils.report_questions import NAMES, known_scores, questions_of, tuned_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("pdf", "pptx", "html", "md")
 EDITED = ("pptx", "md")  # the student writes into these: an old file is not replaced unasked
-MIN_QUESTIONS = 5
-MAX_QUESTIONS = 12
 RUNS_A_FIGURE = 6
 LOSSES = {"train_loss": "Training loss", "eval_loss": "Validation loss", "perplexity": "Perplexity"}
+ONE_RUN = "One run: name a second one, and what was changed is said here"
 DIVERGED = "This run diverged: a loss in its log is no finite number."
 MAX_POINTS = 400  # of a curve: more cannot be seen, and slow the slides down
-QUESTION_FILES = ("answers.json", "answers.jsonl", "test_questions.jsonl")
 REFLECTIONS = (
     "Which of the 13 parameters mattered most in your runs? Which run shows it?",
     "Which result did you not expect? What would explain it, and which run would test that?",
@@ -112,7 +111,7 @@ def collect(runs: Sequence[Path], group: str = "", today: datetime | None = None
     first = loaded[0]
     curves = [_curve(run) for run in loaded]
     analysis = _first_analysis(loaded)
-    questions = next((run["questions"] for run in loaded if run["questions"]["rows"]), None)
+    asked = [run["questions"] for run in loaded if run["questions"]["rows"]]
     return {
         "title": "Parameter lab: report",
         "group": clean(group).strip(),
@@ -122,10 +121,10 @@ def collect(runs: Sequence[Path], group: str = "", today: datetime | None = None
         "parameters": _parameter_analysis(first, analysis),
         "answered": _answered(analysis),
         "overview": _overview(loaded),
-        "experiments": [_experiment(run, first) for run in loaded],
+        "experiments": [_experiment(run, first, len(loaded)) for run in loaded],
         "diverged": DIVERGED,
         "curves": curves,
-        "questions": _questions(questions or first["questions"]),
+        "questions": next((q for q in asked if q["answered"]), (asked or [first["questions"]])[0]),
         "reflections": list(REFLECTIONS),
         "reproducibility": _reproducibility(loaded),
     }
@@ -146,13 +145,12 @@ def _load(folder: Path, name: str) -> dict[str, Any]:
     saved = _optional(folder / "settings.json")
     settings = saved.get("settings") if isinstance(saved.get("settings"), dict) else {}
     training = read_object(folder / "training.json")
-    evaluation = _optional(folder / "evaluation.json")
     run = {"folder": folder, "name": name, "training": training, "saved": saved}
     run["settings"] = _settings(training, settings)
     run["base_model"] = _base_model(folder, training, settings)
     run["seed"] = training.get("seed", settings.get("seed", saved.get("seed")))
-    run["questions"] = _read_questions(folder)
-    run["scores"] = _scores(training, evaluation, run["questions"]["rows"])
+    run["questions"] = questions_of(folder)
+    run["scores"] = known_scores(training) or tuned_scores(folder)
     return run
 
 
@@ -175,63 +173,6 @@ def _base_model(folder: Path, training: Mapping[str, Any], saved: Mapping[str, A
         name = str(config.get("base_model_name_or_path") or "").rstrip("/\\")
         name = name.replace("\\", "/").rpartition("/")[2] if name.startswith("/") else name
     return clip(clean(name), 80) if name else "not recorded"
-
-
-def _read_questions(folder: Path) -> dict[str, Any]:
-    """The rows of the first file that has answers; else of the first file there is."""
-    there = [name for name in QUESTION_FILES if (folder / name).is_file()]
-    found = [(name, read_rows(folder / name)) for name in there]
-    answered = [item for item in found if _is_answered(item[1])]
-    name, rows = (answered or found or [("", [])])[0]
-    return {"file": name, "rows": rows}
-
-
-def _is_answered(rows: Sequence[Mapping[str, Any]]) -> bool:
-    return any(isinstance(row.get("answer"), str) for row in rows)
-
-
-# ---------------------------------------------------------------- scores
-
-
-def _scores(
-    training: Mapping[str, Any], evaluation: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, float]:
-    """Scores of the tuned model, 0..1: as measured over a test part, else over the questions."""
-    tuned = evaluation.get("tuned") if isinstance(evaluation.get("tuned"), dict) else {}
-    found: dict[str, float] = {}
-    for metric in METRIC_ROWS:
-        value = number_of(training.get(metric))
-        value = number_of(tuned.get(metric)) if value is None else value
-        if value is not None and metric != "perplexity":
-            found[metric] = value
-    return found or mean_scores(rows)
-
-
-def mean_scores(rows: Sequence[Mapping[str, Any]], system: str = "answer") -> dict[str, float]:
-    """Each score's mean over the rows that have it, for "answer" (tuned) or "base_answer"."""
-    values: dict[str, list[float]] = {}
-    for row in rows:
-        for name, value in row_scores(row, system).items():
-            values.setdefault(name, []).append(value)
-    return {name: sum(found) / len(found) for name, found in values.items()}
-
-
-def row_scores(row: Mapping[str, Any], system: str) -> dict[str, float]:
-    """The scores of one answer; `scores` is {metric: number} (tuned) or one such a system."""
-    scores = row.get("scores")
-    if not isinstance(scores, dict):
-        return {}
-    aliases = ("answer", "tuned") if system == "answer" else ("base_answer", "base")
-    nested = next((scores[name] for name in aliases if isinstance(scores.get(name), dict)), None)
-    if nested is None:
-        nested = scores if system == "answer" else {}
-    numbers = {clip(clean(name), 24): number_of(value) for name, value in nested.items()}
-    return {name: value for name, value in numbers.items() if value is not None}
-
-
-def score_name(metric: str) -> str:
-    """The name that a reader sees: field_f1 -> Field F1."""
-    return METRIC_ROWS[metric][0] if metric in METRIC_ROWS else metric.replace("_", " ")
 
 
 # ---------------------------------------------------------------- title page
@@ -287,7 +228,7 @@ def finding(runs: Sequence[Mapping[str, Any]]) -> str:
     if len(runs) == 1:
         perplexity = number_of(runs[0]["training"].get("perplexity"))
         of = f", perplexity {sensible(perplexity)}" if perplexity is not None else ""
-        return f"Validation loss {sensible(next(iter(known.values())))}{of}."
+        return f"Validation loss {sensible(next(iter(known.values())))}{of}.{_gain(runs[0])}"
     best, worst = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
     lost = len(runs) - len(known)
     lost = f" {lost} of {len(runs)} runs ended without a finite one." if lost else ""
@@ -300,6 +241,15 @@ def finding(runs: Sequence[Mapping[str, Any]]) -> str:
         f"{sensible(known[worst])} ({worst})"
         f"{'; one run of each, so chance is not measured' if once else ''}.{lost}"
     )
+
+
+def _gain(run: Mapping[str, Any]) -> str:
+    """The first score of the largest part, base against tuned, with its interval."""
+    for table in run["questions"]["tables"][:1]:
+        name, base, tuned, gap = table["rows"][0]
+        told = f", difference {gap}, 95 % interval" if gap != "–" else ""
+        return f" {name} on {table['title']}: base {base}, tuned {tuned}{told}."
+    return ""
 
 
 # ---------------------------------------------------------------- parameter analysis
@@ -363,16 +313,22 @@ def _overview(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "–" if memory is None else f"{sensible(memory)} GB",
             ]
         )
-    header = ["Run", *LOSSES.values(), *map(score_name, metrics), "Time", "Peak memory"]
+    header = [
+        "Run",
+        *LOSSES.values(),
+        *(NAMES[metric] for metric in metrics),
+        "Time",
+        "Peak memory",
+    ]
     return {"header": header, "rows": rows}
 
 
-def _experiment(run: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
+def _experiment(run: Mapping[str, Any], first: Mapping[str, Any], runs: int) -> dict[str, Any]:
     training = run["training"]
     command = clean(training.get("command") or "").strip()
     return {
         "name": run["name"],
-        "question": experiment_question(run, first),
+        "question": experiment_question(run, first) if runs > 1 else ONE_RUN,
         "command": clip(command, 2000) or "not recorded",
         "diverged": diverged(training),
         "result": _result(run),
@@ -428,7 +384,7 @@ def _result(run: Mapping[str, Any]) -> list[list[str]]:
         value = number_of(training.get(key))
         if value is not None or key != "final_train_loss":
             rows.append([name, "–" if value is None else sensible(value)])
-    rows += [[score_name(metric), sensible(value)] for metric, value in run["scores"].items()][:5]
+    rows += [[NAMES[metric], sensible(value)] for metric, value in run["scores"].items()][:5]
     seconds, memory = (number_of(training.get(key)) for key in ("seconds", "peak_memory_gb"))
     rows.append(["Time", duration(seconds)])
     rows.append(["Peak memory", "–" if memory is None else f"{sensible(memory)} GB"])
@@ -521,66 +477,6 @@ def curves_finding(curves: Sequence[Mapping[str, Any]]) -> str:
     return f"{of} {name.lower()} loss: {end}"
 
 
-# ---------------------------------------------------------------- test questions
-
-
-def _questions(found: Mapping[str, Any]) -> dict[str, Any]:
-    rows, file = found["rows"], found["file"]
-    shown = rows[:MAX_QUESTIONS]
-    notes = []
-    if not file:
-        notes.append("There are no test questions yet: write test_questions.jsonl (at least 5).")
-    elif len(rows) < MIN_QUESTIONS:
-        notes.append(f"{file} holds {len(rows)} of at least {MIN_QUESTIONS} questions.")
-    if file and not _is_answered(rows):
-        notes.append("The model was not asked yet: inference_lora.py writes the answers.")
-    if len(rows) > len(shown):
-        notes.append(f"The first {len(shown)} of {len(rows)} questions are shown.")
-    means = {system: mean_scores(rows, system) for system in ("answer", "base_answer")}
-    scores = [
-        [score_name(metric), *(_score(means[s].get(metric)) for s in ("base_answer", "answer"))]
-        for metric in dict.fromkeys([*means["answer"], *means["base_answer"]])
-    ]
-    return {
-        "notes": notes,
-        "scores": scores[:8],
-        "count": len(rows),
-        "rows": [_question(number, row) for number, row in enumerate(shown, 1)],
-    }
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else sensible(value)
-
-
-def _question(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {
-        "instruction": row.get("instruction") or row.get("question") or row.get("input"),
-        "context": row.get("context"),
-        "expected": row.get("expected") or row.get("reference"),
-        "tuned": row.get("answer"),
-        "base": row.get("base_answer"),
-    }
-    shown = {name: clip(clean("" if t is None else t).strip(), 900) for name, t in texts.items()}
-    for name, key in (("tuned", "answer"), ("base", "base_answer")):
-        shown[name] = shown[name] or ("no answer yet" if row.get(key) is None else "(empty answer)")
-    for name, system in (("tuned_scores", "answer"), ("base_scores", "base_answer")):
-        scores = list(row_scores(row, system).items())[:4]
-        shown[name] = ", ".join(f"{score_name(m)} {sensible(v)}" for m, v in scores)
-    return {"number": number, **shown}
-
-
-def question_rows(question: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The parts of a test question in the order of reading: (label, text)."""
-    rows = [("Question", question["instruction"] or "–")]
-    rows += [("Context", question["context"])] if question["context"] else []
-    rows.append(("Expected", question["expected"] or "–"))
-    for label, name in (("Tuned model", "tuned"), ("Base model", "base")):
-        scores = f"\n({question[f'{name}_scores']})" if question[f"{name}_scores"] else ""
-        rows.append((label, question[name] + scores))
-    return rows
-
-
 # ---------------------------------------------------------------- reproducibility
 
 
@@ -620,16 +516,6 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 # ---------------------------------------------------------------- small formats
-
-
-def sensible(value: float) -> str:
-    """Three significant digits for numbers of any size: 0.671, 1.27, 44,356, 1.2e+12."""
-    size = abs(value)
-    if size >= 1e7 or 0 < size < 1e-3:
-        return f"{value:.2e}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if size < 1 else f"{value:.2f}" if size < 100 else f"{value:.1f}"
 
 
 def value_text(value: Any) -> str:

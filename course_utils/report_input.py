@@ -54,6 +54,16 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def sensible(value: float) -> str:
+    """Three significant digits for numbers of any size: 0.671, 1.27, 44,356, 1.2e+12."""
+    size = abs(value)
+    if size >= 1e7 or 0 < size < 1e-3:
+        return f"{value:.2e}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if size < 1 else f"{value:.2f}" if size < 100 else f"{value:.1f}"
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -90,7 +100,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Objects of a .jsonl file, or of a .json file: a list, or an object with one list in it."""
+    """Objects of a .jsonl file, or of the list under "answers" in a .json file."""
     cure = "each question is an object: instruction, context, expected, answer"
     text = read_text(path)
     if path.suffix == ".jsonl":
@@ -98,8 +108,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         rows = [(f"{path}, line {i}", parse(line, f"{path}, line {i}", cure)) for i, line in lines]
     else:
         content = parse(text, str(path), cure)
-        if isinstance(content, dict):
-            content = next((part for part in content.values() if isinstance(part, list)), [])
+        content = content.get("answers") if isinstance(content, dict) else content
         content = content if isinstance(content, list) else []
         rows = [(f"{path}, item {i}", row) for i, row in enumerate(content, 1)]
     for where, row in rows:

@@ -77,12 +77,7 @@ def _view(report: Mapping[str, Any], place: Callable[[str, bytes], str]) -> dict
         figure = lab_report.plot_curves(group)
         alt = plots.figure_title(figure)
         curves.append({"src": place(f"curves_{number}.png", plots.to_png(figure, 130)), "alt": alt})
-    rows = [
-        {"number": row["number"], "parts": lab_report.question_rows(row)}
-        for row in report["questions"]["rows"]
-    ]
-    questions = {**report["questions"], "rows": rows}
-    return {**report, "parameters": sections, "curves": curves, "questions": questions}
+    return {**report, "parameters": sections, "curves": curves}
 
 
 # ---------------------------------------------------------------- Markdown

@@ -60,12 +60,9 @@ def prepare(report: Mapping[str, Any], folder: Path) -> Path:
         (folder / f"curves{number}.png").write_bytes(plots.to_png(figure, 200))
         text = plots.figure_title(figure)
         view["curves"].append({"file": f"curves{number}.png", "text": text})
-    rows = [(row, lab_report.question_rows(row)) for row in report["questions"]["rows"]]
+    rows = report["questions"]["rows"]
     view["questions"] = report["questions"] | {
-        "rows": [
-            {"number": row["number"], "parts": parts, "long": _letters(parts) > ONE_PAGE}
-            for row, parts in rows
-        ]
+        "rows": [{**row, "long": _letters(row["parts"]) > ONE_PAGE} for row in rows]
     }
     data = json.dumps(breakable(view), ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(data, encoding="utf-8")

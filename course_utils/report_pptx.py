@@ -46,6 +46,7 @@ class Column:
     lead: bool = False  # the first line stands out
 
 
+SCORE_HEADER = ("Mean", "Base model", "Tuned model", "Difference [95 %]")
 LABEL = Column(2.6, bold=True, soft=True)
 
 
@@ -525,20 +526,16 @@ def series_name(name: str) -> str:
 def _question_slides(deck: "Presentation", report: Mapping[str, Any]) -> None:
     questions = report["questions"]
     columns = (replace(LABEL, width=2.0), Column(FULL - 2.0, 14))
-    slide = None
-    if questions["scores"]:
-        wide = (Column(FULL - 5.0, 14), *[Column(2.5, 14, right=True)] * 2)
-        header = (f"Mean over {questions['count']} questions", "Base model", "Tuned model")
-        slide = add_table_slides(deck, "Test questions: scores", wide, questions["scores"], header)[
-            0
-        ]
-    elif questions["notes"]:
+    if questions["notes"]:
         slide = add_slide(deck, "Test questions")
-    if slide and questions["notes"]:
-        below = TOP + 0.2 + 0.4 * (len(questions["scores"]) + 1)
-        add_text(slide, "\n".join(questions["notes"]), (LEFT, below, FULL, 1.4), 14)
+        add_text(slide, "\n".join(questions["notes"]), (LEFT, TOP, FULL, 1.5), 16)
+    wide = (Column(FULL - 7.6, 15), *[Column(2.2, 15, right=True)] * 2, Column(3.2, 15, right=True))
+    for table in questions["tables"]:
+        title = f"Scores on {table['title']}"
+        notes = "The difference is tuned minus base with its 95 % interval, where there is one."
+        add_table_slides(deck, title, wide, table["rows"], SCORE_HEADER, notes)
     for row in questions["rows"]:
-        rows = lab_report.question_rows(row)
+        rows = row["parts"]
         title = f"Test question {row['number']}"
         notes = "Where do the answers differ, and is the tuned one right for the right reason?"
         fitted = largest_fitting(columns, rows)

@@ -61,7 +61,7 @@ def question(number: int, **changes) -> dict:
         "expected": "Kaolinite.",
         "answer": "Kaolinite, by its Al-OH bond.",
         "base_answer": "A rock.",
-        "scores": {"answer": {"rougeL": 0.6}, "base_answer": {"rougeL": 0.1}},
+        "scores": {"token_f1": 0.6, "base_token_f1": 0.1},
     } | changes
 
 
@@ -131,7 +131,9 @@ def test_training_json_alone_makes_every_section_in_every_format(tmp_path):
     written = {form: lab_report.write_report([run], form) for form in lab_report.FORMATS}
     assert written["pdf"] == run / "report.pdf"
     assert written["pdf"].read_bytes().startswith(b"%PDF-")
-    assert headings(lab_report.collect([run]), tmp_path / "typst") == SECTIONS
+    report = lab_report.collect([run])
+    assert headings(report, tmp_path / "typst") == SECTIONS
+    assert report["experiments"][0]["question"].startswith("One run")
     for form, pattern in (("html", r"<h2 id=\"\w+\">(.+)</h2>"), ("md", r"(?m)^## (.+)$")):
         assert re.findall(pattern, written[form].read_text(encoding="utf-8")) == SECTIONS
     titles = " | ".join(titles_of(slides_of(written["pptx"])))
@@ -212,17 +214,39 @@ def test_fewer_than_five_questions_are_said(tmp_path, count, said):
     assert len(report["questions"]["rows"]) == (count or 0)
 
 
-def test_scores_of_the_questions_are_means_for_base_and_tuned(tmp_path):
-    rows = [question(1), question(2, scores={"answer": {"rougeL": 0.2}}), question(3, scores=None)]
-    report = lab_report.collect([make_run(tmp_path / "run", questions=rows)])
-    assert report["questions"]["scores"] == [["ROUGE-L", "0.100", "0.400"]]
-    assert ["ROUGE-L", "0.400"] in report["experiments"][0]["result"]
+def test_scores_are_those_of_the_larger_part_with_their_interval(tmp_path):
+    run = make_run(tmp_path / "run", questions=[question(i) for i in range(5)])
+    gap = {"mean": 0.4, "low": 0.3, "high": 0.5}
+    for name, count, tuned in (("answers", 5, 0.5), ("held_out_answers", 80, 0.6)):
+        content = {
+            "questions": count,
+            "base": {"token_f1": 0.2, "perplexity": 9.0},
+            "tuned": {"token_f1": tuned, "perplexity": 2.0},
+            "difference": {"token_f1": gap, "perplexity": None},
+            "answers": [question(i, instruction=f"of {name}") for i in range(5)],
+        }
+        (run / f"{name}.json").write_text(json.dumps(content))
+    report = lab_report.collect([run])
+    held_out, test = report["questions"]["tables"]
+    assert held_out["title"] == "80 held-out questions"
+    assert held_out["rows"][0] == ["Token F1", "0.200", "0.600", "+0.40 [+0.30, +0.50]"]
+    assert test["rows"][1] == ["Perplexity", "9.00", "2.00", "–"]
+    assert "Token F1 on 80 held-out questions: base 0.200, tuned 0.600" in report["finding"]
+    assert ["Token F1", "0.600"] in report["experiments"][0]["result"]
+    assert report["questions"]["rows"][0]["parts"][0] == ("Question", "of answers")
+    titles = titles_of(slides_of(lab_report.write_report([run], "pptx")))
+    assert "Scores on 80 held-out questions" in titles
 
 
 def test_an_empty_answer_is_told_from_none(tmp_path):
-    rows = [question(1, answer="", base_answer=None)]
-    shown = lab_report.collect([make_run(tmp_path / "run", questions=rows)])["questions"]["rows"][0]
-    assert (shown["tuned"], shown["base"]) == ("(empty answer)", "no answer yet")
+    rows = [question(1, answer="", base_answer=None), question(2)]
+    asked = lab_report.collect([make_run(tmp_path / "asked", questions=rows)])["questions"]
+    waiting = lab_report.collect([make_run(tmp_path / "not", questions=rows[:1])])["questions"]
+    shown = [dict(found["rows"][0]["parts"]) for found in (asked, waiting)]
+    assert shown[0]["Tuned model"].startswith("(empty answer)")
+    assert shown[0]["Base model"].startswith("no answer yet")
+    assert shown[1]["Tuned model"].startswith("no answer yet")
+    assert "inference_lora.py writes the answers" in " ".join(waiting["notes"])
 
 
 def test_an_adapter_stands_for_the_run_beside_it_and_a_run_counts_once(tmp_path):
@@ -255,7 +279,7 @@ def hostile_run(tmp_path_factory) -> Path:
         "versions": {HOSTILE: HOSTILE},
         "data": HOSTILE,
     }
-    rows = [question(1, instruction=HOSTILE, answer=HOSTILE * 3, scores={HOSTILE: 0.5})] * 5
+    rows = [question(1, instruction=HOSTILE, answer=HOSTILE * 3)] * 5
     run = make_run(tmp_path_factory.mktemp("hostile") / "$x_ #b <b>|`*", content, rows)
     text = json.dumps({"learning_rate": dict.fromkeys(parameters.QUESTIONS, LONG)})
     (run / "analysis.json").write_text(text, encoding="utf-8")
@@ -364,6 +388,10 @@ VALUES = (None, [], {}, "text", -1, 1e308, 10**400, math.nan, [None], {"a": [1]}
 def test_values_of_any_kind_make_a_report(tmp_path, value):
     content, row = dict.fromkeys(training(), value), dict.fromkeys(question(1), value)
     run = make_run(tmp_path / "run", content, [row])
+    scores = dict.fromkeys(("questions", "base", "tuned", "difference", "answers"), value)
+    for number, part in enumerate(({"tuned": {"token_f1": 0.5}}, {"answers": [row]}, {})):
+        name = ("held_out_answers.json", "answers.json", "evaluation.json")[number]
+        (run / name).write_text(json.dumps(scores | part), encoding="utf-8")
     assert "Reproducibility" in lab_report.write_report([run], "html").read_text("utf-8")
 
 
