@@ -19,14 +19,14 @@ from course_utils.records import write_records
 QUESTIONS = 5
 
 
-def read_arguments():
+def read_arguments(given=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--records", type=int, default=640, help="training records")
     parser.add_argument("--held_out", type=int, default=80, help="questions for the comparison")
     parser.add_argument("--seed", type=int, default=42, help="which of them")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def draw(records, count, seed):
