@@ -450,6 +450,12 @@ def _rouge_scores(predictions: Sequence[str], references: Sequence[str]) -> list
     return [[row[name].fmeasure for name in ROUGE_TYPES] for row in scored]
 
 
+def rouge_l_scores(predictions: Sequence[str], references: Sequence[str]) -> list[float]:
+    """ROUGE-L F measure (0 to 1) of each record; `rouge` gives their mean."""
+    _check_pairs(predictions, references)
+    return [row[ROUGE_TYPES.index("rougeL")] for row in _rouge_scores(predictions, references)]
+
+
 def _check_pairs(predictions: Sequence[str], references: Sequence[str]) -> None:
     if len(predictions) != len(references):
         raise CourseError(

@@ -316,7 +316,7 @@ def _metal_content(mineral: Mineral, others: Sequence[Mineral], rng: random.Rand
             element=ELEMENT[element],
         )
         percent = 100 * round(weight, 1) / round(total, 1)
-        answer = f"{weight:.1f} / {total:.1f} = {percent:.0f} %"
+        answer = f"100 x {weight:.1f} / {total:.1f} = {percent:.0f} %"
         fact = number(percent, 0, "%")
         yield draft(say, question, context, answer, SOURCE, group(mineral), fact)
 

@@ -77,18 +77,15 @@ def sensor_bands(sensor: str) -> tuple[Band, ...]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
     """A pure material with its measured features, deepest first."""
 
     name: str
     title: str
     family: str
+    spectrum: spectra.Spectrum
     features: tuple[tuple[spectra.Window, spectra.Feature], ...]
-
-    @property
-    def spectrum(self) -> spectra.Spectrum:
-        return spectra.spectrum(self.name)
 
     @property
     def source(self) -> str:
@@ -106,7 +103,7 @@ def materials() -> tuple[Material, ...]:
             (w, f) for w, f in features if f.depth >= LEAST_DEPTH and f.width == f.width
         ]  # NaN differs from itself
         clear.sort(key=lambda pair: (-pair[0].weight, -pair[1].depth))
-        found.append(Material(name, title, family, tuple(clear)))
+        found.append(Material(name, title, family, own, tuple(clear)))
     return tuple(found)
 
 

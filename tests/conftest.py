@@ -75,10 +75,11 @@ def nothing_asked_the_network():
 
 def missing_preparation() -> str:
     """What set-up has not prepared, with the cure; empty when all is there."""
-    from course_utils import models, packages, sources
+    from course_utils import geology, models, packages, sources
 
     found = {f"base model {models.EMBEDDED}": models.is_prepared()}
     found["work orders"] = sources.is_prepared()
+    found["spectra and minerals"] = geology.is_prepared()
     missing = " and ".join(name for name, there in found.items() if not there)
     cure = "run `make setup` first (it calls `course model prepare` and fetches the data)"
     return f"not in {packages.cache_folder()}: {missing}; {cure}" if missing else ""
