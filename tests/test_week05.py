@@ -142,7 +142,8 @@ def run_notebook(folder):
 def test_the_reference_solution_passes_its_check(submission):
     report = check_submission(submission)
     assert report.ok, report.lines()
-    assert report.counts["warning"] == 0, report.lines()
+    odd = [finding.message for finding in report.of_state("warning")]
+    assert all("answers are empty" in message for message in odd)  # a random model may say nothing
 
 
 def test_the_executed_notebook_says_that_all_sections_are_complete(submission):
