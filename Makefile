@@ -41,7 +41,7 @@ LAB_RECORDS ?= --records 640 --held_out 80
 LAB_TRAIN ?= --learning_rate 1e-3 --num_train_epochs 1 --per_device_train_batch_size 4 \
 	--gradient_accumulation_steps 2 --max_length 256 --lora_dropout 0 --logging_steps 4
 
-week05: $(VENV)/.prepared
+week05: $(VENV)/.prepared $(VENV)/.report
 	@mkdir -p $(LAB_WORK) && cp -r $(LAB)/. $(LAB_WORK)/
 	$(BIN)/python $(LAB_WORK)/prepare_records.py $(LAB_RECORDS)
 	$(BIN)/python $(LAB_WORK)/train_lora.py --data $(LAB_WORK)/records.jsonl \
@@ -73,6 +73,11 @@ $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+# Only the PDF and the slides of `course report` need these.
+$(VENV)/.report: requirements-report.txt $(VENV)/.installed
+	@$(PIP) -r requirements-report.txt -c constraints.txt
 	@touch $@
 
 $(VENV)/.prepared: $(VENV)/.installed
