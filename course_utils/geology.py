@@ -15,7 +15,6 @@ from typing import Any
 
 from course_utils import records as records_module
 from course_utils.errors import CourseError
-from course_utils.facts import parse_facts
 from course_utils.runs import write_json_atomic
 from course_utils.wording import Draft, diversity, template_shares
 
@@ -345,9 +344,3 @@ def _same(told: str, asked: str) -> float:
 def _mean(column: Sequence[float | None]) -> float | None:
     known = [value for value in column if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def has_number(record: Mapping[str, str]) -> bool:
-    """Whether the answer of a record is checked as a number."""
-    facts = parse_facts(record.get("facts", ""))
-    return len(facts) == 1 and facts[0].number is not None

@@ -169,9 +169,6 @@ class Table:
         first, second = sorted(self.values)[:2]
         return 0 < self.lowest < len(self.nm) - 1 and second - first >= 0.003
 
-    def depth(self, at: int) -> float:
-        return 1 - self.values[at] / self.continuum(at)
-
 
 def table_of(
     material: Material, window: spectra.Window, rng: random.Random, snr: float = 0
