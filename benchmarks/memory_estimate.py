@@ -377,7 +377,7 @@ def put_in_4_bit(model: Any, device: str) -> None:
             device="meta",
         )
         layer.weight = bnb.nn.Params4bit(
-            random_tensor(module.weight.shape, "cpu"),
+            random_tensor(module.weight.shape, device),
             requires_grad=False,
             compress_statistics=True,
             quant_type="nf4",

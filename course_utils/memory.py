@@ -245,10 +245,12 @@ def _kept(
 ) -> float:
     """Bytes that wait for the backward pass when the logits are made."""
     hidden, layers = architecture.hidden_size, architecture.num_hidden_layers
-    last = batch.tokens * hidden * (batch.compute + batch.residual)  # before and after the norm
+    last = batch.tokens * hidden * (4 + batch.compute)  # the last norm, in fp32, and its result
     if checkpointing:  # only each layer's input
         return layers * batch.tokens * hidden * batch.residual + last
     kept = layers * kept_by_a_layer(architecture, settings, batch) + last
+    # The first layer's input needs no gradient: its norm and its dropout keep nothing for it.
+    kept -= batch.tokens * hidden * (4 + (3 * batch.noise if batch.dropout else 0))
     return kept + _autocast_copies(architecture, settings, batch, quantization)
 
 
