@@ -195,13 +195,15 @@ def check_model() -> Finding:
 
 
 def check_data() -> Finding:
-    """Whether the work orders are there."""
-    from course_utils import sources
+    """Whether the work orders and, for week 5, spectra and minerals are there."""
+    from course_utils import geology, sources
 
-    if sources.is_prepared():
+    parts = {"work orders": sources.is_prepared(), "spectra and minerals": geology.is_prepared()}
+    missing = [name for name, there in parts.items() if not there]
+    if not missing:
         return Finding("data", "ok", "prepared", "prepared")
-    cure = "Run the first cells of notebooks/01_data_prep.ipynb once, with a network."
-    return Finding("data", "warning", "not prepared", "prepared", cure)
+    cure = "Fetch it once, with a network: course data prepare"
+    return Finding("data", "warning", f"not prepared: {', '.join(missing)}", "prepared", cure)
 
 
 def check_bitsandbytes() -> Finding:
