@@ -296,6 +296,11 @@ class Lab:
         panel = self.panels[section] = Panel(self, section)
         panel.show()
 
+    def about(self) -> None:
+        """Print what the recorded runs were made with, and how they differ from the sliders."""
+        sweep = sweep_of("start")
+        print(textwrap.fill(lab_recorded.about(sweep.about, sweep.runs), 100))
+
     def findings(self, section: str) -> None:
         """Print what the recorded runs of a section show; nothing where they show nothing."""
         from course_utils.findings import finding
@@ -371,9 +376,14 @@ def _names_of(command: str) -> set[str]:
     return names | ({"precision"} if "bf16" in names else set())
 
 
-def folded(command: str) -> str:
-    """A command over several lines that a shell still takes as one."""
-    lines = textwrap.wrap(command, 92, break_long_words=False, break_on_hyphens=False)
+def folded(command: str, width: int = 96) -> str:
+    """A command over several lines that a shell still takes as one; a value stays by its name."""
+    lines = [""]
+    for part in re.split(r" (?=--)", command):
+        if lines[-1] and len(lines[-1]) + len(part) + 7 > width:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}".strip()
     return " \\\n    ".join(lines)
 
 

@@ -719,7 +719,8 @@ def _number_finding(chosen: str, number: float) -> str:
         "ok": f"{chosen} keeps {_plain(number)} as it is",
         "rounded": f"{chosen} rounds {_plain(number)} to {_plain(kept.value)}",
         "overflow": f"{_plain(number)} overflows {chosen}: it becomes infinite",
-        "underflow": f"{_plain(number)} is too small for {chosen}: it becomes {_plain(kept.value)}",
+        "underflow": f"{_plain(number)} is below the normal range of {chosen}: it becomes "
+        f"{_plain(kept.value)}",
     }
     return said[kept.state]
 

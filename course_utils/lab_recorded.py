@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils import lab_plots
+from course_utils import lab_plots, parameters
 from course_utils.parameters import PARAMETERS, Value, text_of
 from course_utils.plots import (
     BLUE,
@@ -102,6 +102,25 @@ def sentence(sweep: "Sweep", value: Value) -> str:
     return f"Recorded {place} ({count}{lost_text}): {told}."
 
 
+def about(known: Mapping[str, Any], runs: Runs) -> str:
+    """What the recorded runs were made with, from the sweep files' own heading."""
+    if not known:
+        return "No run was recorded yet: course sweep --resume makes them."
+    start = parameters.start_values()
+    other = ", ".join(
+        f"{name} {text_of(value)}"
+        for name, value in known["centre"].items()
+        if value != start[name]
+    )
+    steps = sorted({run["steps"] for run in runs if run.get("steps")})
+    length = f" ({steps[0]} optimiser steps)" if len(steps) == 1 else ""
+    return (
+        f"Recorded runs: {known['base_model']}, {known['train_records']} training records, scored "
+        f"on {known['test_records']} held-out ones; {known['track']}. Their centre{length} differs "
+        f"from the sliders' start values in: {other or 'nothing'}."
+    )
+
+
 def one_value(sweep: "Sweep") -> str:
     """What to say where the runs cannot compare values."""
     count = len(sweep.runs)
@@ -138,20 +157,21 @@ def headline(sweep: "Sweep") -> str:
     number = seeds(sweep.runs)
     count = f"{len(sweep.runs)} runs, {number} {'seed' if number == 1 else 'seeds'}"
     if len(groups) < 2:
-        return f"{sweep.parameter}: {count}, all with one value"
+        return f"Recorded: {count}, all with one value of {sweep.parameter}"
     means = {value: mean(losses) for value, losses in groups.items()}
     best = min(means, key=means.__getitem__)
     apart = max(means.values()) - min(means.values())
     spread = max(max(losses) - min(losses) for losses in groups.values())
     if spread and apart <= spread:
         return (
-            f"{sweep.parameter}: no value stands out. The means of the validation loss differ by "
+            f"Recorded: no {sweep.parameter} stands out. The validation losses' means differ by "
             f"{apart:.3f}, the seeds of one value by up to {spread:.3f} ({count})"
         )
+    worst = max(means, key=means.__getitem__)
+    where = f"{sweep.parameter} {text_of(best)} ({means[best]:.3f})"
     return (
-        f"{sweep.parameter}: the validation loss is lowest at {text_of(best)} ({means[best]:.3f}) "
-        f"and highest at {text_of(max(means, key=means.__getitem__))} "
-        f"({max(means.values()):.3f}; {count})"
+        f"Recorded: validation loss is lowest at {where} and highest at "
+        f"{text_of(worst)} ({means[worst]:.3f}; {count})"
     )
 
 

@@ -193,6 +193,7 @@ def test_a_folded_command_is_still_one_command():
     line = parameters.to_command({})
     folded = explore.folded(line)
     assert max(map(len, folded.splitlines())) <= 100
+    assert all(row.split()[0].startswith("--") for row in folded.splitlines()[1:])
     assert shlex.split(folded.replace("\\\n", " ")) == shlex.split(line)
 
 
@@ -270,9 +271,9 @@ APART = sweep((4, [0.9, 0.91]), (16, [0.5, 0.52]), (64, [0.6, 0.61]))
 
 
 def test_the_headline_names_the_best_value_only_beyond_the_spread_of_seeds():
-    assert "lowest at 16 (0.510)" in lab_recorded.headline(APART)
+    assert "lowest at lora_r 16 (0.510)" in lab_recorded.headline(APART)
     noisy = sweep((4, [0.5, 0.7]), (16, [0.55, 0.6]))
-    assert "no value stands out" in lab_recorded.headline(noisy)
+    assert "no lora_r stands out" in lab_recorded.headline(noisy)
 
 
 def test_the_sentence_gives_mean_and_spread_or_the_nearest_recorded_value():
@@ -286,6 +287,16 @@ def test_a_diverged_run_is_told_and_not_averaged():
     told = lab_recorded.sentence(Sweep("lora_r", {}, [*APART.runs, lost]), 16)
     assert "3 runs; 1 of them diverged" in told
     assert "0.510" in told
+
+
+def test_what_the_runs_were_made_with_is_told_from_their_file():
+    known = {"base_model": "b", "train_records": 48, "test_records": 24, "track": "work orders"}
+    known["centre"] = parameters.start_values() | {"learning_rate": 1e-3}
+    told = lab_recorded.about(known, [run(16, 1, 0.5, steps=12)])
+    assert "48 training records" in told
+    assert "12 optimiser steps" in told
+    assert told.endswith("in: learning_rate 0.001.")
+    assert "No run was recorded" in lab_recorded.about({}, [])
 
 
 def test_no_run_is_said_in_words():

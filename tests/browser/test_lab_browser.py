@@ -1,7 +1,8 @@
 """The lab in a real browser: sliders moved by keyboard, in JupyterLab and in Voila.
 
 A short copy of the notebook (set-up, parameters, three sections), because a whole one takes longer
-to open than to test. Needs Chromium, e.g. `apt-get install chromium`.
+to open than to test. Needs Chromium, e.g. `apt-get install chromium`. The README's picture:
+COURSE_SCREENSHOTS=docs python -m pytest tests/browser
 """
 
 import os
@@ -126,7 +127,7 @@ def press(page, name: str, key: str) -> None:
     assert place.locator(".widget-readout").inner_text() != said
 
 
-def test_three_sliders_moved_by_keyboard_change_figure_and_command(opened):
+def test_three_sliders_moved_by_keyboard_change_figure_and_command(opened, program):
     press(opened, "learning_rate", "ArrowRight")
     press(opened, "lora_alpha", "ArrowRight")
     press(opened, "warmup_ratio", "ArrowRight")
@@ -139,6 +140,8 @@ def test_three_sliders_moved_by_keyboard_change_figure_and_command(opened):
         ".every(s => s.querySelector('.widget-readout').innerText == '0.05')"
     )
     assert readouts.count() >= 2  # the section on the learning rate and its own: one setting
-    if keep := os.environ.get("COURSE_SCREENSHOTS"):
-        opened.screenshot(path=f"{keep}/lab-{os.getpid()}-{readouts.count()}.png")
+    if keep := os.environ.get("COURSE_SCREENSHOTS"):  # docs: the picture of the README
+        name = "lab.png" if program == "voila" else "lab_jupyter.png"
+        box = opened.locator(".widget-vbox").first.bounding_box()
+        opened.screenshot(path=f"{keep}/{name}", clip=box | {"width": min(box["width"], 880)})
     assert opened.problems == []
