@@ -137,44 +137,36 @@ def _change(sweep: sweeps.Sweep, key: str, name: str, unit: str, digits: int = 1
 
 def _learning_rate(sweep: sweeps.Sweep) -> list[str]:
     found = {level.value: level for level in levels(sweep)}
-    sentences = []
     default, start = found.get(2e-5), found.get(2e-4)
-    before = first_loss(sweep)
-    if default and before is not None:
-        sentences.append(
-            f"The library's default of 2e-05 ends at {default.mean:.2f}: the first training step, "
-            f"before any learning, has a loss of {before:.2f}."
-        )
-    if default and start and start.mean < default.mean - noise(list(found.values())):
-        sentences.append(
-            f"At the lab's start value 0.0002 it is {start.mean:.2f}; with so few steps more "
-            "would be better, with many steps it is the usual choice."
-        )
-    return sentences
-
-
-def first_loss(sweep: sweeps.Sweep) -> float | None:
-    """Mean training loss of the first step over all runs that logged it."""
-    losses = [run["log"][0]["loss"] for run in sweep.runs if run["log"] and "loss" in run["log"][0]]
-    losses = [loss for loss in losses if loss is not None]
-    return sum(losses) / len(losses) if losses else None
+    if not (default and start) or default.mean - start.mean <= noise(list(found.values())):
+        return []
+    best = min(found.values(), key=lambda level: level.mean)
+    steps = levels(sweep, "steps")[0].mean
+    return [
+        f"After these {steps:.0f} steps the library's default of 2e-05 is at {default.mean:.2f}, "
+        f"the lab's start value of 0.0002 at {start.mean:.2f}, {_text(best.value)} at "
+        f"{best.mean:.2f}: a short run needs a higher rate."
+    ]
 
 
 def _epochs(sweep: sweeps.Sweep) -> list[str]:
-    ends = _ends(sweep, "final_train_loss")
+    train = {level.value: level.mean for level in levels(sweep, "final_train_loss")}
     found = levels(sweep)
     sentences = _change(sweep, "cpu_seconds", "Processor time", " s", 0)
-    if ends is None or len(found) < 2:
+    if len(found) < 2 or not train:
         return sentences
-    gaps = {
-        level.value: level.mean - train.mean
-        for level, train in zip(found, levels(sweep, "final_train_loss"), strict=False)
-    }
-    first, last = found[0].value, found[-1].value
-    if gaps[last] > gaps[first] + noise(found):
+    first, last = found[0], found[-1]
+    gaps = [level.mean - train[level.value] for level in (first, last)]
+    if gaps[1] > gaps[0] + noise(found):
+        best = min(found, key=lambda level: level.mean)
+        turned = (
+            f"it is lowest at {_text(best.value)} epochs and rises again"
+            if last.mean > best.mean + noise(found)
+            else "it has not turned yet"
+        )
         sentences.append(
-            f"The gap between validation and training loss grows from {gaps[first]:.2f} at "
-            f"{_text(first)} to {gaps[last]:.2f} at {_text(last)}: the start of overfitting."
+            f"Training loss ({train[last.value]:.2f} at {_text(last.value)}) falls faster than "
+            f"validation loss ({last.mean:.2f}): {turned}."
         )
     return sentences
 

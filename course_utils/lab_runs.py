@@ -102,21 +102,28 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     return parts["train"], parts["val"]
 
 
-def check_lengths(tokens: Sequence["Tokens"], max_length: int) -> list[int]:
-    """Lengths after the cut at `max_length`; says how many records lose a part of their answer.
+def usable(
+    records: Sequence[dict], tokens: Sequence["Tokens"], max_length: int
+) -> tuple[list[dict], list[int]]:
+    """(records that keep a part of their answer at `max_length`, their lengths after the cut).
 
+    The trainer drops the others without a word, and then does fewer steps than were planned.
     Raises CourseError when no answer is left at all: there would be nothing to learn.
     """
-    cut = [example for example in tokens if len(example.input_ids) > max_length]
-    if all(example.prompt_length >= max_length for example in tokens):
-        longest = max(len(example.input_ids) for example in tokens)
+    kept = [i for i, example in enumerate(tokens) if example.prompt_length < max_length]
+    longest = max(len(example.input_ids) for example in tokens)
+    if not kept:
         raise CourseError(
             f"max_length {max_length} cuts off every answer: the prompts alone are longer",
             f"the longest record has {longest} tokens: --max_length {longest} keeps all",
         )
-    if cut:
-        print(f"max_length {max_length} cuts {len(cut)} of {len(tokens)} records")
-    return [min(len(example.input_ids), max_length) for example in tokens]
+    if longest > max_length:
+        cut = sum(len(example.input_ids) > max_length for example in tokens)
+        print(
+            f"max_length {max_length} cuts {cut} of {len(tokens)} records; "
+            f"{len(tokens) - len(kept)} have no answer left and are not trained"
+        )
+    return [records[i] for i in kept], [min(len(tokens[i].input_ids), max_length) for i in kept]
 
 
 def logging_steps(options: argparse.Namespace, total_steps: int) -> int:

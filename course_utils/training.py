@@ -360,7 +360,7 @@ def summarise_training(
     from course_utils.metrics import perplexity
 
     log = trainer.state.log_history
-    losses = [entry["loss"] for entry in log if "loss" in entry]
+    losses = [entry["loss"] for entry in log if "loss" in entry] or [math.nan]
     trainable, total = parameter_counts(trainer.model)
     try:
         value = perplexity(*validation)

@@ -141,10 +141,22 @@ def test_a_length_that_cuts_off_every_answer_is_refused_with_one_that_does_not(d
 
     tokens = [chat.tokenize_record(record, tokenizer) for record in records(3)]
     with pytest.raises(CourseError) as error:
-        lab_runs.check_lengths(tokens, 8)
+        lab_runs.usable(records(3), tokens, 8)
     longest = max(len(t.input_ids) for t in tokens)
     assert f"--max_length {longest}" in error.value.cure
-    assert max(lab_runs.check_lengths(tokens, longest)) == longest
+    assert lab_runs.usable(records(3), tokens, longest)[0] == records(3)
+
+
+def test_a_record_whose_prompt_fills_the_length_is_not_trained(tokenizer, capsys):
+    from course_utils import chat
+
+    part = records(2)
+    part[0]["context"] = "Read this first. " * 20
+    tokens = [chat.tokenize_record(record, tokenizer) for record in part]
+    kept, lengths = lab_runs.usable(part, tokens, 64)
+    assert kept == part[1:]
+    assert lengths == [len(tokens[1].input_ids)]
+    assert "cuts 1 of 2 records; 1 have no answer left" in capsys.readouterr().out
 
 
 def test_groups_stay_together_and_one_group_alone_is_told(tmp_path):

@@ -118,7 +118,7 @@ def train(options):
 
     # Records of like length share a batch, so little of it is padding.
     tokens = [chat.tokenize_record(record, tokenizer) for record in train_part]
-    lengths = lab_runs.check_lengths(tokens, settings.max_length)
+    train_part, lengths = lab_runs.usable(train_part, tokens, settings.max_length)
     order = training.order_by_length(lengths, settings.per_device_train_batch_size, settings.seed)
     ordered = [lengths[i] for i in order]
     learn_eos = options.learn_eos == "true"
