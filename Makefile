@@ -18,7 +18,7 @@ course: $(VENV)/.prepared
 test: $(VENV)/.prepared $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
 SOLUTION := assignments/week09_10_manufacturing/solution
