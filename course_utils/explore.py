@@ -266,13 +266,15 @@ class Lab:
     def warnings(self, section: str = "") -> list[str]:
         """What is known to hurt; with a section, only what its own sliders brought about."""
         if not section:
-            return self._warnings(self.settings)
+            return self._warnings(self.settings, self.__dict__.get("lengths"))
         start = parameters.start_values()
         own = {name: start[name] for name in CONTROLS[section] if name in start}
-        without = self._warnings({**self.settings, **own})
-        return [text for text in self._warnings(self.settings) if text not in without]
+        # Going through all lengths twice would take longer than drawing the figure.
+        lengths = self.lengths if section == "max_length" else None
+        without = self._warnings({**self.settings, **own}, lengths)
+        return [text for text in self._warnings(self.settings, lengths) if text not in without]
 
-    def _warnings(self, settings: Mapping[str, Any]) -> list[str]:
+    def _warnings(self, settings: Mapping[str, Any], lengths: Any) -> list[str]:
         from course_utils import architectures, arithmetic
 
         device = self.state["device"]
@@ -280,8 +282,7 @@ class Lab:
             settings,
             self.state["records"],
             architectures.get(self.state["model"]),
-            # Only where they are already known: counting tokens takes seconds.
-            lengths=self.__dict__.get("lengths"),
+            lengths=lengths,
             device=device,
             quantization="none32" if device == "cpu" else "nf4",
         )

@@ -341,3 +341,9 @@ def test_a_failure_is_told_beside_the_healthy_runs():
     assert "1 of 1 runs ended without a usable loss" in failure.recorded()
     assert "loss is nan" in failure.recorded()
     assert len(lab_recorded.plot_failure(failure).axes) == 2
+
+
+def test_the_section_on_lengths_warns_of_cut_answers(lab):
+    assert lab.warnings("max_length") == []
+    lab.set(max_length=64)
+    assert any("cuts 80%" in text for text in lab.warnings("max_length"))
