@@ -146,8 +146,8 @@ def last_checkpoint(options: argparse.Namespace, settings: "Settings") -> Path |
     if options.no_checkpoints:
         return None
     run = Run(options.out.parent, settings)
-    more = [options.parameters, options.learn_eos, options.adapter_dtype]
-    found = prepare_checkpoints(run, options.data, more)
+    faults = [options.learn_eos, options.learn_padding, options.adapter_dtype]
+    found = prepare_checkpoints(run, options.data, [options.parameters, *faults])
     if not options.resume:
         return None
     print(f"going on from {found}" if found else "nothing to resume: training starts at step 0")
@@ -177,6 +177,7 @@ def command_of(options: argparse.Namespace) -> str:
         ("quantization", "none"),
         ("evaluations", 5),
         ("learn_eos", "true"),
+        ("learn_padding", "false"),
         ("adapter_dtype", "fp32"),
     ):
         value = getattr(options, name)

@@ -167,6 +167,78 @@ def test_the_adapter_grows_with_the_rank():
     assert f"{mean(sizes['64']):.1f} MB at r = 64" in told
 
 
+# ---------------------------------------------------------------- the failure gallery
+def failure(name):
+    """The run of a mistake, and its training losses by step."""
+    run = next(run for run in raw("failures") if run["parameter"] == name)
+    return run, losses_of(run)
+
+
+def losses_of(run):
+    return [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
+
+
+def healthy(key):
+    return mean([run[key] for run in raw("start")])
+
+
+def test_every_mistake_was_recorded_and_is_explained():
+    from course_utils import lab_recorded
+
+    assert {run["parameter"] for run in raw("failures")} == set(sweeps.FAILURES)
+    assert set(sweeps.FAILURES) <= set(lab_recorded.TEXTS)
+
+
+def test_ten_times_the_learning_rate_diverges():
+    run, losses = failure("learning_rate_times_10")
+    learned = [r for r in raw("learning_rate") if r["eval_loss"] < healthy("eval_loss")]
+    assert run["settings"]["learning_rate"] == 10 * max(r["value"] for r in learned)
+    assert run["status"] == "diverged"
+    assert max(losses) > 10 * losses[0]
+
+
+def test_trained_padding_looks_wonderful_and_scores_worse():
+    run, losses = failure("padding_learned")
+    assert run["final_train_loss"] < healthy("final_train_loss") / 2
+    assert run["eval_loss"] > max(run["eval_loss"] for run in raw("start"))
+    assert run["field_f1"] < healthy("field_f1")
+
+
+def test_the_instruct_model_hides_a_masked_end():
+    run, _ = failure("eos_not_learned")
+    assert abs(run["eval_loss"] - healthy("eval_loss")) < 0.05
+    assert all(answer["answer"].endswith("}") for answer in run["answers"])
+
+
+def test_without_the_template_the_scores_are_near_zero():
+    assert all(run["wrong_template"]["field_f1"] < 0.05 for run in raw("start"))
+
+
+def test_cut_answers_have_a_low_training_and_a_high_validation_loss():
+    run, losses = failure("answers_truncated")
+    assert losses[-1] < min(losses_of(start)[-1] for start in raw("start"))
+    assert run["eval_loss"] > 1.5 * healthy("eval_loss")
+
+
+def test_an_fp16_adapter_explodes_and_then_reads_zero():
+    run, losses = failure("fp16_adapter")
+    assert max(losses) > 5 * losses[0]
+    assert losses[-1] == 0
+    assert run["log"][-2].get("grad_norm") is None
+    assert all(answer["answer"] == "" for answer in run["answers"])
+
+
+def test_attention_only_ends_higher():
+    worst = max(run["eval_loss"] for run in raw("start"))
+    assert min(run["eval_loss"] for run in raw("include_mlp")) > worst
+
+
+def test_without_warmup_the_loss_jumps_and_with_a_long_one_it_does_not():
+    bare, warm = failure("no_warmup")[1], failure("long_warmup")[1]
+    assert max(bare[:5]) > 1.2 * bare[0]
+    assert max(warm) == warm[0]
+
+
 def test_a_run_without_recorded_data_finds_nothing(tmp_path):
     assert findings.finding("lora_r", tmp_path) == []
 

@@ -53,6 +53,7 @@ def read_arguments(given=None):
     parameters.add_arguments(parser)
     faults = parser.add_argument_group("mistakes, for the failure gallery")
     faults.add_argument("--learn_eos", choices=["true", "false"], default="true")
+    faults.add_argument("--learn_padding", choices=["true", "false"], default="false")
     faults.add_argument("--adapter_dtype", choices=["fp32", "fp16"], default="fp32")
     return parser.parse_args(given)
 
@@ -97,16 +98,29 @@ def sft_configuration(settings, options, logging_steps, eval_steps):
     )
 
 
-def build_dataset(part, tokenizer, learn_eos):
+def build_dataset(part, tokenizer):
     """Prompt and completion messages; SFTTrainer renders them and masks the prompt."""
-    if learn_eos:
-        return Dataset.from_list([chat.record_messages(record, tokenizer) for record in part])
-    # The classic mistake: pad = EOS, and masking the padding masks the end of the answer too.
+    return Dataset.from_list([chat.record_messages(record, tokenizer) for record in part])
+
+
+def build_faulty_dataset(part, tokenizer, options):
+    """Two classic mistakes around pad = EOS, made on purpose for the failure gallery.
+
+    With learn_eos false the mask of the padding hides the end of the answer too, so the end is
+    never learned; with learn_padding true the padding is trained like an answer.
+    """
     rows = []
     for record in part:
         tokens = chat.tokenize_record(record, tokenizer)
-        learned = [label not in (-100, tokenizer.eos_token_id) for label in tokens.labels]
-        rows.append({"input_ids": tokens.input_ids, "completion_mask": [int(x) for x in learned]})
+        learned = [label != -100 for label in tokens.labels]
+        if options.learn_eos == "false":
+            ends = [token == tokenizer.eos_token_id for token in tokens.input_ids]
+            learned = [learn and not end for learn, end in zip(learned, ends, strict=True)]
+        padding = options.parameters["max_length"] - len(learned)
+        padding = max(0, padding) if options.learn_padding == "true" else 0
+        ids = tokens.input_ids + [tokenizer.eos_token_id] * padding
+        mask = [int(learn) for learn in learned] + [1] * padding
+        rows.append({"input_ids": ids, "completion_mask": mask})
     return Dataset.from_list(rows)
 
 
@@ -121,9 +135,13 @@ def train(options):
     train_part, lengths = lab_runs.usable(train_part, tokens, settings.max_length)
     order = training.order_by_length(lengths, settings.per_device_train_batch_size, settings.seed)
     ordered = [lengths[i] for i in order]
-    learn_eos = options.learn_eos == "true"
-    train_dataset = build_dataset([train_part[i] for i in order], tokenizer, learn_eos)
-    eval_dataset = build_dataset(val_part, tokenizer, True)
+    in_order = [train_part[i] for i in order]
+    faulty = options.learn_eos == "false" or options.learn_padding == "true"
+    if faulty:
+        train_dataset = build_faulty_dataset(in_order, tokenizer, options)
+    else:
+        train_dataset = build_dataset(in_order, tokenizer)
+    eval_dataset = build_dataset(val_part, tokenizer)
 
     schedule = training.plan_schedule(settings, len(train_part))
     eval_steps = max(1, schedule.total_steps // settings.evaluations)
