@@ -1,5 +1,6 @@
 """`course sweep`: make the recorded runs behind the parameter lab."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,9 @@ def sweep(
     parallel = jobs or sweeps.choose_parallel()
     print(f"{len(planned)} runs, {parallel} at a time; results: {folder}")
     work = find_root(Path(sweeps.__file__)) / "runs" / "sweep"
+    # Both end the runs that are under way; a shell's background job would ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     words = ["course sweep --seeds", ",".join(map(str, numbers)), "--resume"]
     try:
         outcome = sweeps.run_sweep(

@@ -459,7 +459,7 @@ def _finished(
         while waiting or running:
             while waiting and len(running) < parallel:
                 job = waiting.pop(0)
-                target = work / f"run-{job.parameter}-{len(waiting)}.json"
+                target = work / f"run-{os.getpid()}-{job.parameter}-{len(waiting)}.json"
                 target.unlink(missing_ok=True)
                 arguments = (job, data, base_model, target, str(find_root()), parallel)
                 process = context.Process(target=_in_process, args=arguments, daemon=True)

@@ -1,7 +1,12 @@
 """Recorded sweeps: the plan, a real small sweep, and what a broken file says."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 from course_utils import parameters, sweeps
@@ -71,6 +76,27 @@ def test_the_centre_also_records_shorter_answers_and_the_wrong_template(small_sw
     run = sweeps.read_sweep("start", small_sweep[0]).runs[0]
     assert [row["max_new_tokens"] for row in run["new_tokens"]] == list(sweeps.NEW_TOKENS)
     assert run["wrong_template"]["records"] == 2
+
+
+def test_an_interrupted_sweep_keeps_what_is_done_and_leaves_no_process(tmp_path, prepared):
+    words = ["sweep", "--only", "start,lora_r", "--seeds", "1", "--jobs", "1"]
+    words += ["--base-model", "nano", "--out", str(tmp_path)]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "course_utils", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 300
+    while not (tmp_path / "start.json").is_file() and time.monotonic() < until:
+        time.sleep(0.2)
+    below = psutil.Process(sweep.pid).children(recursive=True)
+    sweep.send_signal(signal.SIGTERM)
+    _, told = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130, told
+    assert "Finished runs are kept" in told
+    assert len(sweeps.read_sweep("start", tmp_path).runs) == 1
+    assert not psutil.wait_procs(below, timeout=30)[1]
 
 
 def test_runs_are_not_mixed_with_others(small_sweep, tmp_path):
