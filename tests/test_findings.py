@@ -167,6 +167,13 @@ def test_the_adapter_grows_with_the_rank():
     assert f"{mean(sizes['64']):.1f} MB at r = 64" in told
 
 
+def test_constant_schedules_end_lowest_in_these_short_runs():
+    """Said by the reference answers on lr_scheduler_type."""
+    losses = by_value("lr_scheduler_type", "eval_loss")
+    constant = [max(losses.pop(name)) for name in ("constant", "constant_with_warmup")]
+    assert max(constant) < min(min(found) for found in losses.values())
+
+
 # ---------------------------------------------------------------- the failure gallery
 def failure(name):
     """The run of a mistake, and its training losses by step."""
