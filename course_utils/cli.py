@@ -471,8 +471,7 @@ def data_prepare() -> None:
 
 @data_app.command(
     "build",
-    epilog="Examples:\n\ncourse data build --track manufacturing --out data/manufacturing"
-    "\n\ncourse data build --track geology",
+    epilog="Example:  course data build --track geology --out data/geology",
 )
 def data_build(
     track: Annotated[
