@@ -7,6 +7,7 @@ with scripts.command_line():
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -70,6 +71,24 @@ def command_line() -> Iterator[None]:
             sys.exit(130)
         print("\nInterrupted. What was finished is kept.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        sys.exit(
+            "Error: the disk is full\n"
+            "Cure: free some space, then run the same again (with --resume a training goes on)"
+        )
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is a full disk; every library says it in its own way."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_a_further_process() -> bool:

@@ -206,3 +206,23 @@ def test_the_command_line_shows_a_problem_and_lets_others_pass(capsys):
     assert "Interrupted" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError), scripts.command_line():
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        Exception("No space left on device (os error 28)"),  # tokenizers
+        RuntimeError("[enforce fail] PytorchStreamWriter failed writing file data/3"),  # torch
+    ],
+)
+def test_a_full_disk_is_told_without_a_traceback(error):
+    with pytest.raises(SystemExit) as end, scripts.command_line():
+        raise error
+    assert "the disk is full" in end.value.code
+    assert "--resume" in end.value.code
+
+
+def test_any_other_error_of_a_script_is_not_hidden():
+    with pytest.raises(ZeroDivisionError), scripts.command_line():
+        raise ZeroDivisionError

@@ -5,7 +5,8 @@ python train_lora.py --data records.jsonl --out adapter/ --learning_rate 5e-4 --
 python train_lora.py --data records.jsonl --out adapter/ --resume    # after an interruption
 
 Writes the adapter (no base weights) and, beside its folder, training.json and checkpoints/ with
-the TensorBoard log. What you do not give has the lab's start value.
+the TensorBoard log (tensorboard --logdir checkpoints). What you do not give has the lab's start
+value.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def read_arguments(given=None):
     parser.add_argument("--val_share", type=float, default=0.1, help="share kept for validation")
     parser.add_argument("--base_model", default=models.EMBEDDED, help="see `course model list`")
     parser.add_argument(
-        "--quantization", choices=["none", "nf4"], default="none", help="QLoRA: nf4"
+        "--quantization", choices=["none", "nf4"], default="none", help="nf4: QLoRA"
     )
     parser.add_argument("--seed", type=int, default=42, help="the same seed, the same adapter")
     parser.add_argument("--evaluations", type=int, default=5, help="evaluations during training")
@@ -52,9 +53,12 @@ def read_arguments(given=None):
     parser.add_argument("--no_checkpoints", action="store_true", help="save the adapter only")
     parameters.add_arguments(parser)
     faults = parser.add_argument_group("mistakes, for the failure gallery")
-    faults.add_argument("--learn_eos", choices=["true", "false"], default="true")
-    faults.add_argument("--learn_padding", choices=["true", "false"], default="false")
-    faults.add_argument("--adapter_dtype", choices=["fp32", "fp16"], default="fp32")
+    truth = ["true", "false"]
+    faults.add_argument("--learn_eos", choices=truth, default="true", help="false: end masked")
+    faults.add_argument("--learn_padding", choices=truth, default="false", help="true: not masked")
+    faults.add_argument(
+        "--adapter_dtype", choices=["fp32", "fp16"], default="fp32", help="fp16: overflows"
+    )
     return parser.parse_args(given)
 
 
