@@ -50,13 +50,15 @@ def write_report(
 ) -> Path:
     """Write the report of the runs; returns its path, by default report.FORM in the first run.
 
+    Beside the report.html that `course run` wrote, an HTML report is called lab_report.html.
+
     Raises CourseError for a run that can't be read, an unknown format, a missing library, and for
     a .pptx or .md that is there already (it may hold what a student wrote) without `overwrite`.
     """
     if form not in FORMATS:
         raise CourseError(f"there is no format {form!r}", f"choose one of: {', '.join(FORMATS)}")
     folders = [run_folder(run) for run in runs]
-    out = Path(out) if out else folders[0] / f"report.{form}" if folders else Path()
+    out = Path(out) if out else folders[0] / default_name(folders[0], form) if folders else Path()
     if out.is_dir() and folders:
         raise CourseError(f"{out}: this is a folder", f"name a file: {out / f'report.{form}'}")
     if out.exists() and form in EDITED and not overwrite:
@@ -65,6 +67,12 @@ def write_report(
             "add --overwrite to replace it, or --out for another file",
         )
     return _writer(form)(collect(folders, group), out)
+
+
+def default_name(folder: Path, form: str) -> str:
+    """report.FORM, unless `course run` keeps its own report under that name in the folder."""
+    ours = form == "html" and (folder / "settings.json").is_file()
+    return "lab_report.html" if ours else f"report.{form}"
 
 
 def _writer(form: str) -> Callable[[dict[str, Any], Path], Path]:

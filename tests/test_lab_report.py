@@ -446,3 +446,10 @@ def test_command_line(tmp_path, monkeypatch, capsys, arguments, code, said):
     printed = capsys.readouterr()
     assert (end.value.code or 0) == code
     assert said in " ".join((printed.out + printed.err).split())
+
+
+def test_the_report_of_a_course_run_is_not_replaced(tmp_path):
+    assert lab_report.default_name(tmp_path, "html") == "report.html"
+    (tmp_path / "settings.json").write_text("{}")
+    assert lab_report.default_name(tmp_path, "html") == "lab_report.html"
+    assert lab_report.default_name(tmp_path, "pdf") == "report.pdf"
