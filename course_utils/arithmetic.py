@@ -11,12 +11,15 @@ import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from course_utils.architectures import Architecture
 from course_utils.errors import CourseError
 from course_utils.parameters import SCHEDULERS, checked, text_of
 from course_utils.training import target_modules
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # ---------------------------------------------------------------- steps
 
@@ -126,22 +129,27 @@ def truncation(
 
     Raises CourseError when there are no records or the two lists do not fit together.
     """
-    pairs = _pairs(lengths, prompt_lengths)
-    answers = [length - prompt for length, prompt in pairs]
-    kept = [max(0, min(length, max_length) - prompt) for length, prompt in pairs]
-    count, all_answers = len(pairs), sum(answers)
+    import numpy as np
+
+    whole, prompts = _arrays(lengths, prompt_lengths)
+    cut = np.minimum(whole, max_length)
+    answers, kept = whole - prompts, np.maximum(0, cut - prompts)
+    all_answers = int(answers.sum())
     return Truncation(
-        records_cut=sum(length > max_length for length, _ in pairs) / count,
-        answers_cut=sum(k < a for k, a in zip(kept, answers, strict=True)) / count,
-        answer_tokens_cut=1 - sum(kept) / all_answers if all_answers else 0.0,
-        fully_masked=sum(k == 0 for k in kept) / count,
-        kept_tokens=sum(min(length, max_length) for length, _ in pairs),
-        kept_answer_tokens=sum(kept),
-        longest_kept=max(min(length, max_length) for length, _ in pairs),
+        records_cut=float(np.mean(whole > max_length)),
+        answers_cut=float(np.mean(kept < answers)),
+        answer_tokens_cut=1 - int(kept.sum()) / all_answers if all_answers else 0.0,
+        fully_masked=float(np.mean(kept == 0)),
+        kept_tokens=int(cut.sum()),
+        kept_answer_tokens=int(kept.sum()),
+        longest_kept=int(cut.max()),
     )
 
 
-def _pairs(lengths: Sequence[int], prompts: Sequence[int]) -> list[tuple[int, int]]:
+def _arrays(lengths: Sequence[int], prompts: Sequence[int]) -> "tuple[np.ndarray, np.ndarray]":
+    """Both as arrays: thousands of records are counted at every move of a slider."""
+    import numpy as np
+
     if not len(lengths):
         raise CourseError("there are no records to look at", "give at least one record")
     if len(lengths) != len(prompts):
@@ -149,10 +157,10 @@ def _pairs(lengths: Sequence[int], prompts: Sequence[int]) -> list[tuple[int, in
             f"{len(lengths)} records and {len(prompts)} prompts do not fit together",
             "give the length of each record and of its prompt, in the same order",
         )
-    pairs = list(zip(lengths, prompts, strict=True))
-    if any(prompt > length for length, prompt in pairs):
+    whole, before = np.asarray(lengths), np.asarray(prompts)
+    if (before > whole).any():
         raise CourseError("a prompt is longer than its record", "count the answer in, too")
-    return pairs
+    return whole, before
 
 
 @dataclass(frozen=True)
@@ -166,13 +174,12 @@ class NewTokensCut:
 
 def new_tokens_cut(answer_lengths: Sequence[int], max_new_tokens: int) -> NewTokensCut:
     """Shares (0..1) of reference answers, and of their tokens, beyond `max_new_tokens`."""
-    _pairs(answer_lengths, answer_lengths)
-    total = sum(answer_lengths)
-    kept = sum(min(length, max_new_tokens) for length in answer_lengths)
+    answers, _ = _arrays(answer_lengths, answer_lengths)
+    total, kept = int(answers.sum()), int(answers.clip(max=max_new_tokens).sum())
     return NewTokensCut(
-        answers_cut=sum(n > max_new_tokens for n in answer_lengths) / len(answer_lengths),
+        answers_cut=float((answers > max_new_tokens).mean()),
         tokens_cut=1 - kept / total if total else 0.0,
-        longest=max(answer_lengths),
+        longest=int(answers.max()),
     )
 
 
