@@ -353,15 +353,19 @@ def recorded(name: str) -> None:
     except CourseError as error:
         print(f"{error.message}. {error.cure}")
         return
-    print(f"{name:<27} runs" + "".join(f"{title:>24}" for title in COLUMNS.values()))
+    print(f"{name:<27} runs" + "".join(f"{title:>26}" for title in COLUMNS.values()))
     groups = lab_recorded.by_value(sweep)
     for value, own in groups.items():
         cells = [_mean_and_range(lab_recorded.measured(own, column)) for column in COLUMNS]
-        print(f"{text_of(value):<27} {len(own):>4}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"{text_of(value):<27} {len(own):>4}" + "".join(f"{cell:>26}" for cell in cells))
     print(lab_recorded.headline(sweep) if groups.keys() - [value] else "no other value was run")
 
 
-COLUMNS = {"eval_loss": "validation loss", "field_f1": "field F1", "seconds": "seconds"}
+COLUMNS = {
+    "eval_loss": "validation loss",
+    "field_f1": "field F1",
+    "cpu_seconds": "processor seconds",
+}
 
 
 def _mean_and_range(values: Sequence[float]) -> str:
