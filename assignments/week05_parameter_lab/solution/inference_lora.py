@@ -11,7 +11,17 @@ answers with scores to answers.json, and fills `answer` in a file of questions.
 import argparse
 from pathlib import Path
 
-from course_utils import chat, compat, generation, hardware, lab_questions, models, runs, scripts
+from course_utils import (
+    chat,
+    compat,
+    generation,
+    hardware,
+    lab_questions,
+    lab_runs,
+    models,
+    runs,
+    scripts,
+)
 
 
 def read_arguments(given=None):
@@ -45,6 +55,7 @@ def main(given=None):
     questions = lab_questions.read_questions(options.questions)
     base_model, system = lab_questions.defaults(options)
     records = [question.record(system) for question in questions]
+    lab_runs.use_free_cores()
     tokenizer = models.load_tokenizer(base_model)
     precision, reason = hardware.choose_precision(hardware.detect())
     print(f"{len(records)} questions to {base_model}, {precision}: {reason}")

@@ -208,6 +208,7 @@ def train(options):
 def main(given=None):
     options = read_arguments(given)
     lab_runs.complete(options)
+    lab_runs.use_free_cores()
     trainer, tokenizer, summary = train(options)
     trainer.model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
