@@ -464,6 +464,20 @@ def kind_problem(name: str) -> str:
     return "archive" if path.suffix in ARCHIVES else ""
 
 
+def in_folders(name: str, adapter: str, folders: Mapping[str, tuple[int, set[str]]]) -> bool:
+    """Whether a file is one of the adapter's, or lies where a submission may hold some.
+
+    `folders`: name -> (levels below it, endings).
+    """
+    path = PurePosixPath(name)
+    if kind_problem(name) or any(part.startswith(".") for part in path.parts):
+        return False
+    if path.parent.as_posix() == adapter:
+        return path.name in ADAPTER_FILES
+    levels, endings = folders.get(path.parts[0], (0, set()))
+    return 0 < len(path.parts) - 1 <= levels and path.suffix.lower() in endings
+
+
 def _of_kind(visit: Visit, kind: str) -> list[str]:
     return [name for name in visit.folder.files if kind_problem(name) == kind]
 

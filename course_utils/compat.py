@@ -6,7 +6,10 @@ Checked against transformers 5.23, trl 1.16, peft 0.21.2.
 import logging
 import os
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 def quiet_known_noise() -> None:
@@ -45,9 +48,14 @@ def cast_adapters_to_fp32(model: Any) -> int:
     """
     import torch
 
+    return cast_adapters(model, torch.float32)
+
+
+def cast_adapters(model: Any, dtype: "torch.dtype") -> int:
+    """Bring the trainable weights to `dtype`; returns how many tensors had another one."""
     cast = 0
     for parameter in model.parameters():
-        if parameter.requires_grad and parameter.dtype != torch.float32:
-            parameter.data = parameter.data.to(torch.float32)
+        if parameter.requires_grad and parameter.dtype != dtype:
+            parameter.data = parameter.data.to(dtype)
             cast += 1
     return cast

@@ -15,7 +15,7 @@ from typing import Any
 
 from course_utils import records as records_module
 from course_utils.errors import CourseError
-from course_utils.runs import write_json_atomic
+from course_utils.tracks import write_parts
 from course_utils.wording import Draft, diversity, template_shares
 
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -229,11 +229,7 @@ def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
 
 def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
     """Write train, val, test (JSON lines) and summary.json; return the summary."""
-    for name, part in track.parts.items():
-        records_module.write_records(folder / f"{name}.jsonl", part)
-    summary = summarise(track, seed)
-    write_json_atomic(folder / "summary.json", summary)
-    return summary
+    return write_parts(track.parts, summarise(track, seed), folder)
 
 
 def summarise(track: Track, seed: int) -> dict[str, Any]:

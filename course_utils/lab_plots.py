@@ -686,12 +686,13 @@ def _number_table(ax: "Axes", chosen: str, number: float) -> None:
     for column, name in enumerate(FORMATS, start=1):
         weight = "bold" if name == chosen else "normal"
         ax.text(column + 0.5, 0.55, name, ha="center", va="center", size=10.5, weight=weight)
-    for row, value in enumerate(rows, start=1):
+    for row, formats in enumerate(arithmetic.format_table(rows), start=1):
+        value = formats["value"]
         weight = "bold" if value == number else "normal"
         text = _plain(value)
         ax.text(0.92, row + 0.5, text, ha="right", va="center", size=10, weight=weight)
         for column, name in enumerate(FORMATS, start=1):
-            kept = arithmetic.number_format(value, name)
+            kept = formats[name]
             color, hatch = STATE_STYLES[kept.state]
             box = {"facecolor": color, "edgecolor": SOFT, "hatch": hatch, "lw": 0.6}
             ax.add_patch(Rectangle((column + 0.03, row + 0.06), 0.94, 0.88, **box))

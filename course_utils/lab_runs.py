@@ -17,8 +17,6 @@ from course_utils.errors import CourseError
 from course_utils.runs import Run, read_json
 
 if TYPE_CHECKING:
-    import torch
-
     from course_utils.chat import Tokens
     from course_utils.settings import Settings
 
@@ -178,19 +176,15 @@ def mark_finished(options: argparse.Namespace) -> None:
         shutil.rmtree(checkpoint_folder(options.out), ignore_errors=True)
 
 
-def cast_adapters(model: Any, dtype: "torch.dtype") -> None:
-    """Keep the trainable weights in `dtype`: in fp16 the optimiser's steps round to nothing."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(dtype)
-
-
 def command_of(options: argparse.Namespace) -> str:
     """The line that does this run again, with every parameter written out."""
+    from course_utils.models import EMBEDDED
+
     more: list[str] = []
     for name, usual in (
         ("eval_data", None),
-        ("base_model", "smollm2-135m-instruct"),
+        ("val_share", 0.1),
+        ("base_model", EMBEDDED),
         ("quantization", "none"),
         ("evaluations", 5),
         ("learn_eos", "true"),

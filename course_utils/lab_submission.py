@@ -16,13 +16,12 @@ from typing import Any
 from course_utils import analysis, checklist, parameters
 from course_utils import records as records_module
 from course_utils.checklist import (
-    ADAPTER_FILES,
     ATTENTION,
     Checklist,
     SubmissionReport,
     Warn,
+    in_folders,
     json_object,
-    kind_problem,
     listed,
     matrix_of,
     number_in,
@@ -101,15 +100,8 @@ def pack_submission(
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    if name in REQUIRED or name in REPORTS or name in ALSO:
-        return True
-    path = PurePosixPath(name)
-    if kind_problem(name) or any(part.startswith(".") for part in path.parts):
-        return False
-    if path.parent.as_posix() == ADAPTER:
-        return path.name in ADAPTER_FILES
-    levels, endings = FOLDERS.get(path.parts[0], (0, set()))
-    return 0 < len(path.parts) - 1 <= levels and path.suffix.lower() in endings
+    listed = name in REQUIRED or name in REPORTS or name in ALSO
+    return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
 CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)

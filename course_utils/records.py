@@ -788,11 +788,6 @@ def require_number(report: CheckReport, least: int | None = None) -> CheckReport
     return report
 
 
-def check_group_file(path: str | os.PathLike, least: int | None = None) -> CheckReport:
-    """Check a geology file that a group wrote: fields, encoding, duplicates, and enough records."""
-    return require_number(check_file(path, "geology"), least)
-
-
 def _check_line_ends(report: CheckReport) -> None:
     ends = [line.number for line in report.fixable if "crlf" in line.fixes]
     if ends:

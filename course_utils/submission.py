@@ -12,21 +12,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from course_utils import checklist
 from course_utils import records as records_module
 from course_utils.checklist import (
-    ADAPTER_FILES,
     ATTENTION,
     PLACEHOLDER,
     WRITE,
     Checklist,
     SubmissionReport,
     Warn,
+    in_folders,
     json_object,
-    kind_problem,
     listed,
     matrix_of,
     no_placeholder,
@@ -115,15 +114,7 @@ def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionRe
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    if name in REQUIRED:
-        return True
-    path = PurePosixPath(name)
-    if kind_problem(name) or any(part.startswith(".") for part in path.parts):
-        return False
-    if path.parent.as_posix() == ADAPTER:
-        return path.name in ADAPTER_FILES
-    levels, endings = ALSO.get(path.parts[0], (0, set()))
-    return 0 < len(path.parts) - 1 <= levels and path.suffix.lower() in endings
+    return name in REQUIRED or in_folders(name, ADAPTER, ALSO)
 
 
 CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)

@@ -164,9 +164,15 @@ def _prune(parts: dict[str, list[Draft]]) -> None:
 
 def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
     """Write train, val, test (JSON lines) and summary.json; return the summary."""
-    for name, part in track.parts.items():
+    return write_parts(track.parts, summarise(track, seed), folder)
+
+
+def write_parts(
+    parts: Mapping[str, Sequence[dict]], summary: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """The files of any track: a part each as JSON lines, and summary.json; returns the summary."""
+    for name, part in parts.items():
         records_module.write_records(folder / f"{name}.jsonl", part)
-    summary = summarise(track, seed)
     write_json_atomic(folder / "summary.json", summary)
     return summary
 

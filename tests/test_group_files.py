@@ -91,8 +91,8 @@ def test_a_manufacturing_file_has_no_least_number(write):
 
 
 def test_from_python_the_same_file_gets_the_same_verdict(write):
-    assert R.check_group_file(write(lines(group_records(20)))).ok
-    (problem,) = R.check_group_file(write(lines(group_records(19)))).errors
+    assert R.require_number(R.check_file(write(lines(group_records(20))), "geology")).ok
+    (problem,) = R.require_number(R.check_file(write(lines(group_records(19))), "geology")).errors
     assert problem.kind == "too-few-records"
 
 

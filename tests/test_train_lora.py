@@ -168,6 +168,12 @@ def test_groups_stay_together_and_one_group_alone_is_told(tmp_path):
         lab_runs.read_parts(options(path))
 
 
+def test_the_recorded_command_names_a_validation_share_of_its_own(data):
+    wanted = options(data, "--val_share", "0.25")
+    lab_runs.complete(wanted)
+    assert "--val_share 0.25" in lab_runs.command_of(wanted)
+
+
 def test_three_records_are_too_few(tmp_path):
     path = write_records(tmp_path / "r.jsonl", records(3))
     with pytest.raises(CourseError, match="3 records are too few"):
