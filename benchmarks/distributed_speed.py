@@ -24,12 +24,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone
 
 from train_speed import check_output, positive  # noqa: E402
 
-from course_utils import chat, evaluation, hardware, manuals, models, training  # noqa: E402
-from course_utils.configuration import LoraFile  # noqa: E402
+from course_utils import chat, evaluation, hardware, models, training  # noqa: E402
+from course_utils.assignments.configuration import LoraFile  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
+from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
-from course_utils.runs import read_json, versions, write_json_atomic  # noqa: E402
+from course_utils.runs import versions  # noqa: E402
 from course_utils.tasks import TASKS  # noqa: E402
+from course_utils.tracks.manufacturing import manuals  # noqa: E402
 
 ASSIGNMENT = ROOT / "assignments" / "week09_10_manufacturing"
 TRAIN_SCRIPT = ASSIGNMENT / "solution" / "scripts" / "train.py"

@@ -20,8 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
 
-from course_utils import explore, hardware, parameters  # noqa: E402
-from course_utils.runs import versions, write_json_atomic  # noqa: E402
+from course_utils import hardware  # noqa: E402
+from course_utils.files import write_json_atomic  # noqa: E402
+from course_utils.lab import explore, parameters  # noqa: E402
+from course_utils.runs import versions  # noqa: E402
 
 LIMIT_MS, FIRST_LIMIT_S = 100, 5
 # What the notebook's import cell and its first section do, in a fresh Python.

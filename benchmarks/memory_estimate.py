@@ -20,9 +20,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
 
-from course_utils import architectures, compat, hardware, memory, parameters, training  # noqa: E402
+from course_utils import compat, hardware, training  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
-from course_utils.runs import read_json, versions, write_json_atomic  # noqa: E402
+from course_utils.files import read_json, write_json_atomic  # noqa: E402
+from course_utils.lab import architectures, memory, parameters  # noqa: E402
+from course_utils.runs import versions  # noqa: E402
 
 EMBEDDED = "smollm2-135m-instruct"
 STEPS = 3  # from the second on the optimiser's state is there, and the heap has its size

@@ -25,8 +25,9 @@ sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
 
 from course_utils import chat, compat, hardware, models, sources, training  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
+from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
-from course_utils.runs import read_json, versions, write_json_atomic  # noqa: E402
+from course_utils.runs import versions  # noqa: E402
 from course_utils.settings import Settings, preset_settings  # noqa: E402
 
 QUICK = {

@@ -1,6 +1,6 @@
 """`python -m course_utils` is the `course` command."""
 
-from course_utils.cli import main
+from course_utils.commands.main import main
 
 if __name__ == "__main__":
     main()

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from course_utils import compat, hardware
 from course_utils.errors import CourseError
+from course_utils.kit import ROOT
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements.txt"
 
 # Never replaced, loaded or not: a GPU machine's torch build and all that is compiled against it.

@@ -82,7 +82,7 @@ def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]
     """Index batches, longest first (so that memory runs out at once or never), with a bar."""
     from tqdm.auto import tqdm
 
-    from course_utils.execution import report_progress
+    from course_utils.progress import report_progress
 
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     batches = [order[start : start + size] for start in range(0, len(order), size)]

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from course_utils.errors import CourseError
+from course_utils.files import write_json_atomic
 from course_utils.hardware import trim_heap
 from course_utils.packages import PackagedFile, cache_folder, extract, sha256_of
-from course_utils.runs import write_json_atomic
 from course_utils.settings import Settings
 
 if TYPE_CHECKING:

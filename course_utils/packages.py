@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.runs import atomic_path
+from course_utils.files import atomic_path
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
-from course_utils.runs import atomic_path
+from course_utils.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

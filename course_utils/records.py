@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.runs import atomic_path
+from course_utils.files import atomic_path
 
 # ---------------------------------------------------------------------------------------------
 # The two schemas

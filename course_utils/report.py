@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import plots
 from course_utils.errors import CourseError
+from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
 from course_utils.plots import SYSTEMS, excludes_zero, finite, interval_text
-from course_utils.runs import NOT_A_RESULT, read_json, write_json_atomic, write_text_atomic
+from course_utils.runs import NOT_A_RESULT
 from course_utils.settings import preset_settings
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def write_report(run_folder: Path) -> Path:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

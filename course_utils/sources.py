@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.packages import PackagedFile, cache_folder, extract
 from course_utils.records import near_duplicate_groups, normalise, split_by_group
@@ -155,7 +156,7 @@ def split_work_orders(cleaned: Cleaned, sizes: dict[str, int], seed: int) -> dic
 
 def general_text() -> str:
     """About 900 words on everyday topics, written for this course: the forgetting probe."""
-    path = Path(__file__).parents[1] / "data" / "general_text.txt"
+    path = kit.DATA / "general_text.txt"
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

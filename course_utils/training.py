@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.runs import Run, read_json, write_json_atomic
+from course_utils.files import read_json, write_json_atomic
+from course_utils.runs import Run
 from course_utils.settings import Settings
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -121,8 +122,8 @@ def callback_classes() -> tuple[type, type]:
     """The two callbacks; made here because transformers is imported late."""
     from transformers import TrainerCallback
 
-    from course_utils.execution import report_progress
     from course_utils.hardware import trim_heap
+    from course_utils.progress import report_progress
 
     class RunLog(TrainerCallback):
         """Adds perplexity to evaluation logs and tells `course run` how far training is."""

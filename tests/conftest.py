@@ -75,7 +75,8 @@ def nothing_asked_the_network():
 
 def missing_preparation() -> str:
     """What set-up has not prepared, with the cure; empty when all is there."""
-    from course_utils import geology, models, packages, sources
+    from course_utils import models, packages, sources
+    from course_utils.tracks.geology import track as geology
 
     found = {f"base model {models.EMBEDDED}": models.is_prepared()}
     found["work orders"] = sources.is_prepared()

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import lab_cli
+from course_utils.commands import lab as lab_cli
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from course_utils import harness, records
+from course_utils import records
+from course_utils.assignments.bonuses import harness
 from course_utils.errors import CourseError
 
 parser = argparse.ArgumentParser(

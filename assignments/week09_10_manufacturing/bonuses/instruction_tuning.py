@@ -17,18 +17,18 @@ import sys
 import time
 from pathlib import Path
 
-from course_utils import (
+from course_utils import (  # fmt: skip
     chat,
     compat,
     evaluation,
     hardware,
-    instructions,
     metrics,
     models,
     runs,
-    scripts,
     training,
-)  # fmt: skip
+)
+from course_utils.assignments import scripts  # fmt: skip
+from course_utils.assignments.bonuses import instructions  # fmt: skip
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -10,7 +10,8 @@ Writes multi_task.md, multi_task.json and multi_task.png.
 import argparse
 from pathlib import Path
 
-from course_utils import bonus, scripts
+from course_utils.assignments import scripts
+from course_utils.assignments.bonuses import common as bonus
 from course_utils.tasks import MAIN_SCORE, TASKS
 
 parser = argparse.ArgumentParser(

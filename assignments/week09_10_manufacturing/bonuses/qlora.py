@@ -9,7 +9,8 @@ with intervals. Writes qlora.md, qlora.json and qlora.png.
 import argparse
 from pathlib import Path
 
-from course_utils import bonus, scripts
+from course_utils.assignments import scripts
+from course_utils.assignments.bonuses import common as bonus
 from course_utils.tasks import MAIN_SCORE, TASKS
 
 parser = argparse.ArgumentParser(

@@ -7,7 +7,8 @@ Writes data/train.jsonl, data/val.jsonl, data/test.jsonl and run/data_summary.js
 
 from pathlib import Path
 
-from course_utils import records, scripts, tracks, writeup
+from course_utils import records, scripts, writeup
+from course_utils.tracks.manufacturing import track as tracks
 
 MINIMUM = 5000  # samples that the assignment asks for
 

@@ -1,0 +1,358 @@
+"""The assignment's evidence and reports, written from what was measured and never by hand.
+
+run/*.json -> reports/training_log.txt, evaluation_results.md, comparison_baseline.md
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from course_utils import evaluation, tasks
+from course_utils.errors import CourseError
+from course_utils.files import read_json, write_text_atomic
+from course_utils.packages import sha256_of
+from course_utils.report import duration
+from course_utils.tracks.manufacturing import track as tracks
+
+if TYPE_CHECKING:
+    from course_utils.assignments.scripts import Workspace
+
+SYSTEMS = {"zero_shot": "base, zero-shot", "few_shot": "base, few-shot", "tuned": "tuned"}
+EXAMPLES = 2  # shown of each task, best and worst
+
+
+# --- Part 1: data -------------------------------------------------------------------------------
+
+
+def data_summary(
+    track: tracks.Track,
+    parts: Mapping[str, Sequence[Mapping[str, str]]],
+    overlap: Mapping[str, Any],
+    workspace: "Workspace",
+) -> dict[str, Any]:
+    """The content of run/data_summary.json, with token lengths of the base model's tokenizer."""
+    from course_utils import chat, models
+
+    own = {name: list(part) for name, part in parts.items()}
+    track = tracks.Track(own, track.drafts, track.dropped, track.templates)
+    tokenizer = models.load_tokenizer(workspace.config.base_model)
+    limit = workspace.config.max_length
+    lengths: dict[str, dict[str, float]] = {}
+    for task, indices in tasks.by_task(track.records).items():
+        counts = sorted(chat.count_tokens(track.records[i], tokenizer) for i in indices)
+        lengths[task] = {
+            "mean": sum(counts) / len(counts),
+            "p99": counts[int(0.99 * (len(counts) - 1))],
+            "longest": counts[-1],
+            "cut": sum(count > limit for count in counts),
+        }
+    return {**tracks.summarise(track, workspace.config.seed, overlap), "tokens": lengths}
+
+
+def data_table(summary: Mapping[str, Any]) -> str:
+    """What was built, as lines for a terminal."""
+    lines = [f"{summary['drafts']:>7,} drafted"]
+    lines += [f"{-count:>7,} {reason}" for reason, count in summary["dropped"].items()]
+    parts = ", ".join(f"{name} {count:,}" for name, count in summary["parts"].items())
+    lines.append(f"{summary['kept']:>7,} kept ({parts}) in {summary['groups']:,} groups")
+    for kind in ("tasks", "documents"):
+        counts = ", ".join(f"{name} {count:,}" for name, count in summary[kind].items())
+        lines.append(f"        {kind}: {counts}")
+    for task, figures in summary.get("tokens", {}).items():
+        lines.append(
+            f"        {task}: {figures['mean']:.0f} tokens on average, longest "
+            f"{figures['longest']}, {figures['cut']} cut by max_length"
+        )
+    return "\n".join(lines)
+
+
+def diversity_table(summary: Mapping[str, Any]) -> str:
+    """Diversity and the largest share of one wording, a line a task."""
+    lines = [
+        f"{'task':<15}{'distinct-3':>22}{'self-BLEU':>22}{'wordings':>10}{'largest share':>15}",
+        f"{'':<15}{'prompt':>11}{'answer':>11}{'prompt':>11}{'answer':>11}",
+    ]
+    for task, figures in summary["diversity"].items():
+        cells = [
+            f"{figures[side][name]:>11.{digits}f}"
+            for name, digits in (("distinct_3", 2), ("self_bleu", 1))
+            for side in ("prompt", "answer")
+        ]
+        template = summary["templates"][task]
+        share = f"{template['share']:.2%}"
+        lines.append(f"{task:<15}{''.join(cells)}{template['templates']:>10,}{share:>15}")
+    return "\n".join(lines)
+
+
+# --- Part 3: training ---------------------------------------------------------------------------
+
+
+def is_trained(workspace: "Workspace") -> bool:
+    """Whether the adapter is there and was trained with this configuration and this data."""
+    path = workspace.run.folder / "training.json"
+    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
+        return False
+    return read_json(path).get("made_from") == made_from(workspace)
+
+
+def made_from(workspace: "Workspace") -> str:
+    """What a training depends on, as a checksum: configuration without the test part, and data."""
+    config = workspace.config.model_dump(exclude={"test_records", "few_shot_examples"})
+    data = [sha256_of(workspace.data(part)) for part in ("train", "val")]
+    return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()
+
+
+def is_evaluated(workspace: "Workspace") -> bool:
+    """Whether evaluation.json is of the adapter that lies in the submission."""
+    path = workspace.run.folder / "evaluation.json"
+    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
+        return False
+    return read_json(path).get("adapter") == _adapter_digest(workspace)
+
+
+def _adapter_digest(workspace: "Workspace") -> str:
+    return sha256_of(workspace.adapter / "adapter_model.safetensors")
+
+
+def write_training_log(workspace: "Workspace") -> str:
+    """reports/training_log.txt from run/training.json; returns its last lines."""
+    training = workspace.run.read("training.json")
+    config = workspace.config.model_dump()
+    lines = ["Training log", "", "Configuration"]
+    lines += [f"  {name:<30}{value}" for name, value in config.items()]
+    lines += ["", "step     epoch   train loss   validation loss   perplexity   learning rate"]
+    for row in training["log"]:
+        if "loss" in row or "eval_loss" in row:
+            lines.append(_log_line(row))
+    last = [
+        f"steps                 {training['steps']} of {training['planned_steps']}"
+        + (" (stopped early)" if training["stopped_early"] else ""),
+        f"processes             {training.get('processes', 1)}",
+        f"tokens                {training['tokens']:,}",
+        f"speed                 {training['tokens_per_second']:.0f} tokens a second",
+        f"time                  {duration(training['seconds'])}",
+        f"peak memory           {training['peak_memory_gb']:.2f} GiB",
+        f"trainable parameters  {training['trainable_parameters']:,} of "
+        f"{training['total_parameters']:,}",
+        f"final train loss      {training['final_train_loss']:.4f} (mean of the last five logged)",
+        f"validation loss       {training['eval_loss']:.4f} (every token weighs the same)",
+        f"perplexity            {training['perplexity']:.3f}",
+    ]
+    write_text_atomic(workspace.report("training_log.txt"), "\n".join([*lines, "", *last, ""]))
+    return "\n".join(last)
+
+
+def _log_line(row: Mapping[str, Any]) -> str:
+    def cell(name: str, form: str, width: int) -> str:
+        return f"{row[name]:{form}}".rjust(width) if name in row else " " * width
+
+    return (
+        f"{row['step']:>4}{cell('epoch', '.2f', 10)}{cell('loss', '.4f', 13)}"
+        f"{cell('eval_loss', '.4f', 18)}{cell('eval_perplexity', '.3f', 13)}"
+        f"{cell('learning_rate', '.2e', 16)}"
+    ).rstrip()
+
+
+# --- Part 4: evaluation -------------------------------------------------------------------------
+
+
+def _digest(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> str:
+    """What the baseline depends on; the adapter is not part of it."""
+    config = workspace.config.model_dump(
+        include={"base_model", "quantization", "precision", "few_shot_examples", "seed"}
+    )
+    train = workspace.data("train")  # the solved examples and the room for an answer
+    shown = sha256_of(train) if train.is_file() else ""
+    text = json.dumps([config, shown, list(test)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def saved_baseline(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> dict | None:
+    """The baseline in run/baseline.json if it is of these records and this base model."""
+    path = workspace.run.folder / "baseline.json"
+    if not path.is_file():
+        return None
+    saved = read_json(path)
+    return saved["systems"] if saved.get("digest") == _digest(workspace, test) else None
+
+
+def write_baseline(
+    workspace: "Workspace", test: Sequence[Mapping[str, str]], baseline: Mapping[str, Any]
+) -> None:
+    """run/baseline.json: answers, likelihoods and scores of both prompts."""
+    content = {
+        "base_model": workspace.config.base_model,
+        "test_records": len(test),
+        "digest": _digest(workspace, test),
+        "systems": baseline,
+    }
+    workspace.run.write("baseline.json", content)
+
+
+def write_evaluation(
+    workspace: "Workspace",
+    test: Sequence[Mapping[str, str]],
+    baseline: Mapping[str, Any],
+    tuned: Mapping[str, Sequence],
+    forgetting: Mapping[str, float],
+) -> str:
+    """run/evaluation.json and the two reports of part 4; returns a table for the terminal."""
+    comparison = evaluation.compare(test, baseline, tuned, seed=workspace.config.seed)
+    content = {
+        "base_model": workspace.config.base_model,
+        "seed": workspace.config.seed,
+        "test_records": len(test),
+        "adapter": _adapter_digest(workspace),
+        "tasks": comparison,
+        "forgetting": forgetting,
+        "predictions": evaluation.prediction_rows(test, baseline, tuned, comparison),
+    }
+    workspace.run.write("evaluation.json", content)
+    write_text_atomic(workspace.report("evaluation_results.md"), evaluation_page(content))
+    write_text_atomic(workspace.report("comparison_baseline.md"), comparison_page(content))
+    return terminal_table(comparison)
+
+
+def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
+    """Main score of each task: base, tuned, difference with its interval."""
+    lines = [f"{'task':<15}{'score':<16}{'base':>8}{'tuned':>8}   difference [95 % interval]"]
+    for task, result in comparison.items():
+        main = result["main"]
+        values = "".join(f"{_number(result[side][main]):>8}" for side in ("base", "tuned"))
+        interval = _interval(result["difference"][main])
+        lines.append(f"{task:<15}{tasks.NAMES[main]:<16}{values}   {interval}")
+    return "\n".join(lines)
+
+
+def evaluation_page(content: Mapping[str, Any]) -> str:
+    """reports/evaluation_results.md: every score of the tuned model, and examples."""
+    lines = [
+        "# Evaluation results",
+        "",
+        f"{content['test_records']} held-out records that training never saw, base model "
+        f"`{content['base_model']}`, seed {content['seed']}. Written by `scripts/evaluate.py` from "
+        "`run/evaluation.json`.",
+        "",
+    ]
+    for task, result in content["tasks"].items():
+        lines += [
+            f"## {task} ({result['records']} records)",
+            "",
+            "| score | tuned model |",
+            "|---|---|",
+        ]
+        lines += [
+            f"| {tasks.NAMES[name]} | {_number(value)} |" for name, value in result["tuned"].items()
+        ]
+        lines += ["", *_examples(content["predictions"], task), ""]
+    lines += _forgetting_lines(content["forgetting"])
+    return "\n".join(lines)
+
+
+def comparison_page(content: Mapping[str, Any]) -> str:
+    """reports/comparison_baseline.md: base against tuned, each score with its interval."""
+    lines = [
+        "# Base model against tuned model",
+        "",
+        f"{content['test_records']} held-out records. The base model was asked zero-shot and "
+        "few-shot (with solved examples from the training part); the tuned model has to beat the "
+        "better of the two. Differences with 95 % intervals: paired bootstrap over the records, "
+        "1,000 draws. They tell how much depends on the choice of the records, not what another "
+        "training run would give.",
+        "",
+    ]
+    for task, result in content["tasks"].items():
+        main = result["main"]
+        verdict = (
+            "the tuned model is better: the interval excludes 0"
+            if result["gain"]
+            else "no gain shown: the interval holds 0 or lies on the wrong side"
+        )
+        better = SYSTEMS[result["base_prompt"]]
+        lines += [
+            f"## {task}",
+            "",
+            f"Main score: {tasks.NAMES[main]}; better baseline: {better}; {verdict}.",
+            "",
+            f"| score | base, zero-shot | base, few-shot | tuned | tuned − {better} |",
+            "|---|---|---|---|---|",
+        ]
+        for name in result["tuned"]:
+            cells = [_number(result[side][name]) for side in SYSTEMS]
+            interval = _interval(result["difference"][name])
+            lines.append(f"| {tasks.NAMES[name]} | {' | '.join(cells)} | {interval} |")
+        lines.append("")
+    lines += _forgetting_lines(content["forgetting"])
+    return "\n".join(lines)
+
+
+def _examples(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
+    """The answers furthest above and below the base model's, so that nobody sees only the best."""
+    own = [row for row in rows if row["task"] == task]
+    ranked = sorted(own, key=_gain, reverse=True)
+    chosen = [("gained most", row) for row in ranked[:EXAMPLES]]
+    chosen += [("gained least or lost", row) for row in ranked[-EXAMPLES:] if row not in ranked[:2]]
+    lines = []
+    for title, row in chosen:
+        lines += [
+            f"**{title}**",
+            "",
+            *_quoted("asked", f"{row['instruction']}\n{row['input']}"),
+            *_quoted("expected", row["reference"]),
+            *_quoted("base", row["base"]),
+            *_quoted("tuned", row["tuned"]),
+        ]
+    return lines
+
+
+def _gain(row: Mapping[str, str]) -> float:
+    return _row_score(row, "tuned") - _row_score(row, "base")
+
+
+def _row_score(row: Mapping[str, str], side: str) -> float:
+    from course_utils.metrics import record_f1
+
+    if row["task"] == "understanding":
+        return record_f1(row[side], row["reference"])
+    if row["task"] == "report" and row["facts"]:
+        return tasks.fact_scores([row[side]], [row])[0]
+    return tasks.token_f1(row[side], row["reference"])
+
+
+def _quoted(title: str, text: str) -> list[str]:
+    """An indented block, so that nothing in an answer can become Markdown or HTML."""
+    lines = text.strip().splitlines() or ["(empty)"]
+    return [f"{title}:", "", *(f"    {line}" for line in lines), ""]
+
+
+def _forgetting_lines(forgetting: Mapping[str, float]) -> list[str]:
+    base, tuned = forgetting["base"], forgetting["tuned"]
+    return [
+        "## What the adapter cost",
+        "",
+        f"Perplexity on {forgetting['words']} words of everyday text: base {base:.1f}, tuned "
+        f"{tuned:.1f} ({tuned / base - 1:+.0%}).",
+        "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+
+
+def _interval(interval: Mapping[str, float] | None) -> str:
+    if interval is None:
+        return "–"
+    mean, low, high = (interval[name] for name in ("mean", "low", "high"))
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def require(workspace: "Workspace", name: str, made_by: str) -> Any:
+    """A file of the run folder, or a CourseError that names the script that makes it."""
+    path = workspace.run.folder / name
+    if not path.is_file():
+        raise CourseError(f"{path}: not there yet", f"run {made_by} first")
+    return read_json(path)

@@ -1,0 +1,358 @@
+"""Preflight: what this machine has, what the course expects, and the cure for each difference.
+
+    course doctor            a table, worst first, with cures; exit 1 if there is a problem
+    course doctor --json     the same findings for a script
+
+A check is a function that returns findings. One that crashes becomes a finding itself: the
+doctor is run on broken installations.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from course_utils import environment
+from course_utils import hardware as machine
+from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse_version
+from course_utils.errors import CourseError
+
+CONSTRAINTS = ROOT / "constraints.txt"
+PYTHON_FLOOR = (3, 11)
+RAM_FLOOR_GB = 6
+DISK_FLOOR_GB = 5
+
+# Notebook cells call these libraries' newest names: with an older minor release, cells fail.
+LEADING = ("trl", "transformers", "peft")
+
+STATES = ("problem", "warning", "ok")  # worst first
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `cure` is empty when there is nothing to do."""
+
+    name: str
+    state: str  # one of STATES
+    found: str
+    expected: str
+    cure: str = ""
+
+
+def diagnose(
+    run_folder: str | Path | None = None,
+    *,
+    hardware: machine.Hardware | None = None,
+    installed: dict[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> list[Finding]:
+    """All findings, in the order of the checks. `run_folder`: a run whose versions to compare.
+
+    By default this machine is examined; `hardware`, `installed` (canonical package name ->
+    version) and `environ` describe another one.
+    """
+    environ = os.environ if environ is None else environ
+    look = _once(lambda: machine.detect() if hardware is None else hardware)
+    versions = _once(lambda: _installed() if installed is None else installed)
+    findings = []
+    for name, check in (
+        ("python", lambda: [check_python(sys.version_info[:3])]),
+        ("packages", lambda: check_packages(versions())),
+        ("gpu", lambda: [check_gpu(look())]),
+        ("precision", lambda: [check_precision(look())]),
+        ("preset", lambda: [check_preset(look())]),
+        ("cpu", lambda: [check_cpu(look(), machine.current_load(look().cores), environ)]),
+        ("memory", lambda: [check_memory(look())]),
+        ("disk", lambda: check_disks(_folders(run_folder))),
+        ("base model", lambda: [check_model()]),
+        ("data", lambda: [check_data()]),
+        ("bitsandbytes", lambda: [check_bitsandbytes()]),
+        ("torchao", lambda: [check_torchao(versions().get("torchao"))]),
+        ("widgets", lambda: [check_widgets(versions().get("ipywidgets"), on_colab(environ))]),
+        ("jupyter kernel", lambda: [check_kernel()]),
+        ("run", lambda: check_run(run_folder, versions())),
+    ):
+        findings += run_check(name, check)
+    return findings
+
+
+def run_check(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """The findings of a check, or one problem that says how the check itself failed."""
+    try:
+        return check()
+    except CourseError as error:
+        return [Finding(name, "problem", error.message, "", error.cure)]
+    except Exception as error:
+        found = f"the check failed: {type(error).__name__}: {error}"
+        cure = "Install the requirements again; if it stays, report this line to the course."
+        return [Finding(name, "problem", found, "", cure)]
+
+
+def check_python(version: tuple[int, int, int]) -> Finding:
+    """Python 3.11 or newer."""
+    found, expected = ".".join(map(str, version)), "3.11 or newer (tested with 3.11)"
+    if version[:2] >= PYTHON_FLOOR:
+        return Finding("python", "ok", found, expected)
+    cure = "Install Python 3.11 (python.org), then make the environment again with it."
+    return Finding("python", "problem", found, expected, cure)
+
+
+def check_packages(
+    installed: dict[str, str],
+    requirements: Path = REQUIREMENTS,
+    constraints: Path = CONSTRAINTS,
+) -> list[Finding]:
+    """One finding for each direct requirement, named "package NAME"."""
+    tested = known_good_versions(constraints)
+    needs = environment.read_requirements(requirements)
+    return [
+        check_package(need, installed.get(name), tested.get(name)) for name, need in needs.items()
+    ]
+
+
+def check_package(need, version: str | None, tested: str | None) -> Finding:
+    """One requirement (packaging's `Requirement`) against the installed and the tested version.
+
+    A package with a floor may differ from the tested version; one with an exact pin may not.
+    """
+    name = canonical(need.name)
+    title = f"package {name}"
+    expected = f"{need.specifier}" + (f" (tested with {tested})" if tested else "")
+    cure = f'python -m pip install "{need}"'
+    if version is None:
+        return Finding(title, "problem", "not installed", expected, cure)
+    if meets(need, version):
+        return Finding(title, "ok", version, expected)
+    pinned = [pin.version for pin in need.specifier if pin.operator == "=="]
+    too_old = not pinned or (name in LEADING and _release(version) < _release(pinned[0]))
+    return Finding(title, "problem" if too_old else "warning", version, expected, cure)
+
+
+def check_gpu(hardware: machine.Hardware) -> Finding:
+    """Which GPU torch can use. None is fine: the cpu preset needs none."""
+    expected = "none needed; a CUDA GPU allows larger models"
+    if hardware.capability:
+        major, minor = hardware.capability
+        found = f"{hardware.gpu_name}, {hardware.gpu_memory_gb} GB, capability {major}.{minor}"
+    else:
+        found = "Apple GPU (not used)" if hardware.mps else "none"
+    return Finding("gpu", "ok", found, expected)
+
+
+def check_precision(hardware: machine.Hardware) -> Finding:
+    """The precision the kit would choose, and why."""
+    precision, reason = machine.choose_precision(hardware)
+    return Finding("precision", "ok", precision, reason)
+
+
+def check_preset(hardware: machine.Hardware) -> Finding:
+    """The preset that `--preset auto` would choose, and why."""
+    preset, reason = machine.choose_preset(hardware)
+    return Finding("preset", "ok", preset, reason)
+
+
+def check_cpu(hardware: machine.Hardware, load: float, environ: Mapping[str, str]) -> Finding:
+    """Cores, load and the threads the kit would use."""
+    threads = machine.choose_threads(hardware.cores, load, environ)
+    found = f"{hardware.cpu_model}: {hardware.cores} cores, load {load:.1f}, {threads} threads"
+    if threads >= max(2, hardware.cores) or hardware.cores == 1:
+        return Finding("cpu", "ok", found, "all cores free")
+    cure = "Close other programs, or set COURSE_THREADS to the threads you want."
+    return Finding("cpu", "warning", found, "all cores free", cure)
+
+
+def check_memory(hardware: machine.Hardware) -> Finding:
+    """Memory for the cpu preset."""
+    found, expected = f"{hardware.ram_gb:.1f} GB", f"at least {RAM_FLOOR_GB} GB"
+    if hardware.ram_gb >= RAM_FLOOR_GB:
+        return Finding("memory", "ok", found, expected)
+    cure = "Use a machine with more memory, or set per_device_train_batch_size=1."
+    return Finding("memory", "warning", found, expected, cure)
+
+
+def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb) -> list[Finding]:
+    """Room for models and runs, for each named folder; `free(folder)` gives its free GiB."""
+    findings, expected = [], f"at least {DISK_FLOOR_GB} GB free"
+    for name, folder in folders.items():
+        gigabytes = free(folder)
+        state = "ok" if gigabytes >= DISK_FLOOR_GB else "warning"
+        cure = "" if state == "ok" else f"Free space on the disk that holds {folder}."
+        title, found = f"disk of the {name}", f"{gigabytes:.1f} GB in {folder}"
+        findings.append(Finding(title, state, found, expected, cure))
+    return findings
+
+
+def check_model() -> Finding:
+    """Whether the embedded base model is ready in the cache folder."""
+    from course_utils import models
+
+    folder = models.cache_folder()
+    if models.is_prepared():
+        return Finding("base model", "ok", f"prepared in {folder}", "prepared")
+    return Finding("base model", "warning", f"not in {folder}", "prepared", "course model prepare")
+
+
+def check_data() -> Finding:
+    """Whether the work orders and, for week 5, spectra and minerals are there."""
+    from course_utils import sources
+    from course_utils.tracks.geology import track as geology
+
+    parts = {"work orders": sources.is_prepared(), "spectra and minerals": geology.is_prepared()}
+    missing = [name for name, there in parts.items() if not there]
+    if not missing:
+        return Finding("data", "ok", "prepared", "prepared")
+    cure = "Fetch it once, with a network: course data prepare"
+    return Finding("data", "warning", f"not prepared: {', '.join(missing)}", "prepared", cure)
+
+
+def check_bitsandbytes() -> Finding:
+    """Whether bitsandbytes can be imported; only quantization="nf4" (QLoRA) needs it."""
+    expected = 'imports (needed for quantization="nf4" only)'
+    try:
+        import bitsandbytes
+    except Exception as error:  # a missing CUDA library shows as RuntimeError, OSError, ...
+        found = f"{type(error).__name__}: {error}"
+        cure = 'Use quantization="none", or python -m pip install --force-reinstall bitsandbytes'
+        return Finding("bitsandbytes", "warning", found, expected, cure)
+    return Finding("bitsandbytes", "ok", f"imports, {bitsandbytes.__version__}", expected)
+
+
+def check_torchao(version: str | None) -> Finding:
+    """Colab's preinstalled torchao stops plain LoRA (see environment.TORCHAO_FLOOR)."""
+    expected = f"none, or {environment.TORCHAO_FLOOR} and newer"
+    if not environment.torchao_breaks_lora(version):
+        return Finding("torchao", "ok", version or "none", expected)
+    found = f"{version}: plain LoRA would stop with an ImportError"
+    cure = "Run the notebook's set-up cell, or python -m pip uninstall --yes torchao"
+    return Finding("torchao", "problem", found, expected, cure)
+
+
+def check_widgets(version: str | None, colab: bool) -> Finding:
+    """ipywidgets 7 is what Colab's page can draw; elsewhere 8 is current. Both are fine."""
+    expected = "7.7 or newer; on Colab leave version 7"
+    if version is None:
+        cure = 'python -m pip install "ipywidgets>=7.7"'
+        return Finding("widgets", "problem", "not installed", expected, cure)
+    if colab and parse_version(version).major >= 8:
+        found = f"ipywidgets {version} on Colab, whose page draws version 7"
+        cure = "Runtime > Disconnect and delete runtime; then run the set-up cell only."
+        return Finding("widgets", "warning", found, expected, cure)
+    meaning = ": what Colab's page draws; the sliders work" if colab else ""
+    return Finding("widgets", "ok", f"ipywidgets {version}{meaning}", expected)
+
+
+def check_kernel(names: list[str] | None = None) -> Finding:
+    """Whether Jupyter knows a kernel "python3", the one the notebooks ask for."""
+    if names is None:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        names = sorted(KernelSpecManager().find_kernel_specs())
+    found, expected = ", ".join(names) or "no kernel", "python3"
+    if "python3" in names:
+        return Finding("jupyter kernel", "ok", found, expected)
+    cure = "python -m ipykernel install --sys-prefix --name python3"
+    return Finding("jupyter kernel", "problem", found, expected, cure)
+
+
+def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[Finding]:
+    """Whether a run was made with the versions installed now; nothing without a run."""
+    if run_folder is None:
+        return []
+    settings = Path(run_folder) / "settings.json"
+    if not settings.is_file():
+        cure = "Give a folder that `course run` made."
+        return [Finding("run", "problem", f"{settings} does not exist", "a run folder", cure)]
+    from course_utils.files import read_json
+
+    made_with = read_json(settings).get("versions", {})
+    different = [
+        f"{name} {version} (now {installed.get(canonical(name), 'not installed')})"
+        for name, version in sorted(made_with.items())
+        if name != "python" and installed.get(canonical(name)) != version
+    ]
+    expected = "the versions installed now"
+    if not different:
+        return [Finding("run", "ok", f"{run_folder} was made with them", expected)]
+    found = f"{run_folder} was made with {', '.join(different)}"
+    cure = "Its figures may differ a little from a new run's; run it again to compare."
+    return [Finding("run", "warning", found, expected, cure)]
+
+
+def on_colab(environ: Mapping[str, str]) -> bool:
+    """Whether this is a Colab machine; its shell commands inherit the variable too."""
+    return "COLAB_RELEASE_TAG" in environ or "google.colab" in sys.modules
+
+
+def known_good_versions(constraints: Path = CONSTRAINTS) -> dict[str, str]:
+    """Canonical package name -> version, from lines "name==version"."""
+    needs = environment.read_requirements(constraints)
+    return {name: next(iter(need.specifier)).version for name, need in needs.items()}
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """1 if anything is a problem, else 0."""
+    return int(any(finding.state == "problem" for finding in findings))
+
+
+def to_json(findings: list[Finding]) -> str:
+    """{"problems": n, "warnings": n, "findings": [...]} as indented JSON."""
+    count = {state: sum(finding.state == state for finding in findings) for state in STATES}
+    body = {
+        "problems": count["problem"],
+        "warnings": count["warning"],
+        "findings": [asdict(finding) for finding in findings],
+    }
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def render(findings: list[Finding]):
+    """A rich renderable for `Console().print`: the table, then the cures, worst first."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "check", "found", "expected", box=None, pad_edge=False)
+    rows = sorted(_fold_packages(findings), key=lambda finding: STATES.index(finding.state))
+    colours = {"problem": "bold red", "warning": "yellow", "ok": "green"}
+    for row in rows:
+        state = Text(row.state, style=colours[row.state])
+        table.add_row(state, Text(row.name), Text(row.found), Text(row.expected))
+    cures = [Text(f"{row.name}: {row.cure}") for row in rows if row.cure]
+    return Group(table, *([Text("\nCures", style="bold"), *cures] if cures else []))
+
+
+def _fold_packages(findings: list[Finding]) -> list[Finding]:
+    """The findings with all packages that are fine put into one line."""
+    fine = [f for f in findings if f.name.startswith("package ") and f.state == "ok"]
+    rest = [f for f in findings if f not in fine]
+    if not fine:
+        return rest
+    return [Finding("packages", "ok", f"{len(fine)} as expected", "requirements.txt"), *rest]
+
+
+def _folders(run_folder: str | Path | None) -> dict[str, Path]:
+    from course_utils import models
+
+    folders = {"cache": models.cache_folder(), "working folder": Path.cwd()}
+    return folders | ({"run": Path(run_folder)} if run_folder is not None else {})
+
+
+def _installed() -> dict[str, str]:
+    from importlib import metadata
+
+    names = {d.metadata["Name"] for d in metadata.distributions() if d.metadata["Name"]}
+    return environment.installed_versions(names)
+
+
+def _release(version: str) -> tuple[int, int]:
+    parsed = parse_version(version)
+    return parsed.major, parsed.minor
+
+
+def _once(function: Callable) -> Callable:
+    """`function`, called at the first use only (a crash is not remembered)."""
+    from functools import cache
+
+    return cache(function)

@@ -1,0 +1,89 @@
+"""Files that appear whole or not at all, and JSON read with a message where it can't be."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from course_utils.errors import CourseError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes the name when the block ends without an error.
+
+    Raises CourseError when the disk is full or the folder can't be written; the old file stays.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> CourseError:
+    return CourseError(
+        f"{path}: not written ({error.strerror or error})",
+        "free some disk space or choose a folder you may write to, then run the command again",
+    )
+
+
+def write_text_atomic(path: Path, text: str) -> Path:
+    """Write a UTF-8 text file whole or not at all.
+
+    A lone surrogate (half a character, which a model can generate) is written as "?".
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+    return Path(path)
+
+
+def write_json_atomic(path: Path, content: Any) -> Path:
+    """Write JSON whole or not at all; NaN becomes null, since JSON has no NaN."""
+    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text_atomic(path, text + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {str(key): _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    if hasattr(content, "item") and not isinstance(content, str):  # numpy and torch scalars
+        content = content.item()
+    if isinstance(content, float) and (content != content or abs(content) == float("inf")):
+        return None
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or broken one is a CourseError that names it."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CourseError(
+            f"{path}: there is no such file",
+            "run the notebook that writes it first (01 data, 02 baseline, 03 training, "
+            "04 evaluation, 05 inference)",
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CourseError(
+            f"{path}: not readable as JSON ({error})", "delete it and run its notebook again"
+        ) from None
+    except OSError as error:
+        raise CourseError(f"{path}: {error.strerror or error}", "check the path") from None

@@ -1,0 +1,442 @@
+"""What is still missing in `parameter_analysis.ipynb`: 13 parameters, four answers each, a figure.
+
+    analysis.recorded("learning_rate")       # the measured runs, as a table
+    analysis.draw_recorded("learning_rate")  # and as a figure
+    analysis.check("learning_rate")          # what this section still lacks
+    analysis.check_all()                     # one line for each of the 13
+    analysis.find_gaps(notebook)             # the same for a notebook that was read as JSON
+
+It reads a section's heading (`### learning_rate`) and the four questions below it, wherever the
+answers continue. Whether an answer is right is for a person to judge; this only sees that it is
+there, in your own words, and that it leans on something measured.
+"""
+
+import json
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course_utils.checks import Verdict
+from course_utils.errors import CourseError
+from course_utils.lab.parameters import PARAMETERS, QUESTIONS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from course_utils.lab.parameters import Value
+    from course_utils.lab.plots import Context
+
+NOTEBOOK = "parameter_analysis.ipynb"
+LEAST_WORDS = 12  # different ones: a word that is repeated explains nothing
+ALIKE = 0.6  # share of common three-word runs from which an answer counts as a copy
+LARGEST = 2_000_000  # characters of text; a notebook with more is no analysis
+PLACEHOLDER = re.compile(
+    r"YOUR (?:ANSWER|CODE) HERE|\b(?:TODO|TBD|FIXME)\b|lorem ipsum|^\s*\.\.\.\s*$", re.I | re.M
+)
+EVIDENCE = re.compile(
+    r"\d|\b(?:figures?|fig|plots?|panels?|curves?|charts?|tables?|runs?|sweeps?|sliders?)\b", re.I
+)
+# Other spellings of a heading that a reader would take for the same.
+ALSO = {"max_length / max_new_tokens": "max_length", "bf16 / fp16": "precision"}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One thing that a section lacks."""
+
+    parameter: str
+    question: str  # a key of QUESTIONS, "figure", or "" for the whole section
+    message: str
+    cure: str
+
+    @property
+    def said(self) -> str:
+        """The message behind the question that it is about."""
+        asked = QUESTIONS.get(self.question)
+        return f"“{asked}” {self.message}" if asked else self.message
+
+    def __str__(self) -> str:
+        return f"{self.said}: {self.cure}"
+
+
+@dataclass
+class Section:
+    """What stands under one parameter's heading."""
+
+    answers: dict[str, str] = field(default_factory=dict)  # question -> text
+    code: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+# --- Reading the notebook -----------------------------------------------------------------------
+
+
+def read_sections(notebook: Mapping[str, Any]) -> dict[str, Section]:
+    """Parameter -> its section; a parameter without a heading has none.
+
+    Raises CourseError for a content that is no notebook, or that is too long to be one.
+    """
+    cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
+    if not isinstance(cells, list):
+        raise CourseError("this is no notebook of format 4", "save it again from Jupyter")
+    sources = ["".join(cell["source"]) for cell in cells]
+    if sum(map(len, sources)) > LARGEST:
+        raise CourseError(
+            f"its cells hold more than {LARGEST:,} characters", "keep text and code short"
+        )
+    sections: dict[str, Section] = {}
+    name, question = "", ""
+    for cell, source in zip(cells, sources, strict=True):
+        if cell["cell_type"] == "code" and name:
+            sections[name].code.append(cell)
+        if cell["cell_type"] != "markdown":
+            continue
+        for line, is_text in _lines(_without_comments(source)):
+            heading = _heading(line) if is_text else None
+            if heading is not None and (found := _parameter(heading)):
+                name, question = found, ""
+                sections.setdefault(name, Section())
+            elif heading is not None and not _question(line)[0]:
+                name, question = "", ""
+            elif is_text and name and (asked := _question(line))[0]:
+                question = asked[0]
+                sections[name].answers.setdefault(question, "")
+                sections[name].answers[question] += asked[1] + "\n"
+            elif name and question:
+                sections[name].answers[question] += line + "\n"
+    return sections
+
+
+def _lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Each line, and whether it is text: in a code block `# x` is no heading."""
+    fenced = False
+    for line in text.splitlines():
+        mark = line.lstrip().startswith(("```", "~~~"))
+        fenced ^= mark
+        yield line, not (fenced or mark)
+
+
+def _without_comments(text: str) -> str:
+    """The text without <!-- ... -->, which no reader sees."""
+    kept, place = [], 0
+    while (start := text.find("<!--", place)) >= 0:
+        kept.append(text[place:start])
+        end = text.find("-->", start)
+        if end < 0:
+            return "".join(kept)
+        place = end + 3
+    return "".join([*kept, text[place:]])
+
+
+def _heading(line: str) -> str | None:
+    """The words of a Markdown heading, without its marks; None for any other line."""
+    stripped = line.strip()
+    marks = len(stripped) - len(stripped.lstrip("#"))
+    if not 1 <= marks <= 6 or not stripped[marks : marks + 1].isspace():
+        return None
+    return stripped[marks:].strip().rstrip("#").strip()
+
+
+def _parameter(heading: str) -> str:
+    """The parameter that a heading names, or ""."""
+    plain = re.sub(r"^\d+\s*[.):]?\s+", "", heading.strip("`*_ ")).replace("`", "").strip()
+    plain = ALSO.get(plain, plain)
+    return plain if plain in PARAMETERS else ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+_ASKED = {key: _plain(question) for key, question in QUESTIONS.items()}
+
+
+def _question(line: str) -> tuple[str, str]:
+    """(the question that a line asks, what follows it on the same line), or ("", "")."""
+    text = line.strip().strip("#*_>- \t")
+    asked, mark, rest = text.partition("?")
+    for key, wanted in _ASKED.items():
+        if mark and _plain(asked) == wanted:
+            return key, rest.strip("*_: \t")
+    return "", ""
+
+
+# --- What is missing ----------------------------------------------------------------------------
+
+
+def find_gaps(notebook: Mapping[str, Any], executed: bool = False) -> list[Gap]:
+    """What the 13 sections lack, in their order; empty when all is there.
+
+    With `executed`, a section also needs the figure itself among its outputs, and no error.
+    """
+    sections = read_sections(notebook)
+    copies = _copies(sections)
+    return [
+        gap
+        for name in PARAMETERS
+        for gap in _gaps_of(name, sections.get(name), copies.get(name, {}), executed)
+    ]
+
+
+def _gaps_of(
+    name: str, section: Section | None, copies: Mapping[str, str], executed: bool
+) -> Iterator[Gap]:
+    if section is None:
+        yield Gap(name, "", f"there is no heading ### {name}", "copy the section from the starter")
+        return
+    for key in QUESTIONS:
+        if problem := _answer_problem(section.answers.get(key)):
+            yield Gap(name, key, *problem)
+        elif key in copies:
+            cure = "say what is particular to this one"
+            yield Gap(name, key, f"nearly the same words as in {copies[key]}", cure)
+    yield from _without_evidence(name, section.answers)
+    if problem := _figure_problem(section.code, executed):
+        yield Gap(name, "figure", *problem)
+
+
+def _answer_problem(answer: str | None) -> tuple[str, str] | None:
+    if answer is None:
+        return "is not asked here", "put the question back, word for word as in the starter"
+    if PLACEHOLDER.search(answer):
+        return "has its placeholder still", "write your answer there and remove the marker"
+    if not answer.strip():
+        return "has no answer", "write it below the question"
+    words = len(set(_plain(answer).split()))
+    if words < LEAST_WORDS:
+        many = f"{words} different word{'' if words == 1 else 's'}"
+        return f"has {many}, at least {LEAST_WORDS} are asked for", "say what happens, and why"
+    return None
+
+
+def _without_evidence(name: str, answers: Mapping[str, str]) -> Iterator[Gap]:
+    """An effect, and a choice, that rest on nothing; answers that are missing were named before."""
+    cure = "name a value, a figure or a recorded run that shows it"
+    written = {key: text for key, text in answers.items() if not _answer_problem(text)}
+    effects = [written[key] for key in ("increase", "decrease") if key in written]
+    if len(effects) == 2 and not any(map(EVIDENCE.search, effects)):
+        yield Gap(name, "increase", "names no number, figure or run, nor does the next", cure)
+    if "choice" in written and not EVIDENCE.search(written["choice"]):
+        yield Gap(name, "choice", "names no number, figure or run", cure)
+
+
+def _figure_problem(code: Iterable[Mapping[str, Any]], executed: bool) -> tuple[str, str] | None:
+    written = [cell for cell in code if not _is_check("".join(cell["source"]))]
+    if not written:
+        return "there is no figure's cell", "draw one of the lab's figures in this section"
+    if any(PLACEHOLDER.search("".join(cell["source"])) for cell in written):
+        return "the figure's cell has its placeholder still", "draw one of the lab's figures"
+    outputs = [output for cell in written for output in cell.get("outputs", ())]
+    if executed and any(output.get("output_type") == "error" for output in outputs):
+        return "a cell stopped with an error", "correct it, run all cells again, and save"
+    if executed and not any(_is_picture(output) for output in outputs):
+        return "the figure is not in the saved notebook", "run all cells again, and save"
+    return None
+
+
+def _is_check(source: str) -> bool:
+    """Whether a code cell does nothing but ask for this check (or is empty)."""
+    lines = [line for line in source.splitlines() if line.strip() and line.strip()[0] != "#"]
+    return all(line.startswith("analysis.check") for line in lines) and "YOUR CODE" not in source
+
+
+def _is_picture(output: Mapping[str, Any]) -> bool:
+    return bool({"image/png", "image/svg+xml", "image/jpeg"} & set(output.get("data", ())))
+
+
+def _copies(sections: Mapping[str, Section]) -> dict[str, dict[str, str]]:
+    """Parameter -> question -> where an earlier answer says it in (nearly) the same words."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    seen: list[tuple[str, str, set]] = []
+    for name in PARAMETERS:
+        for key, answer in (sections[name].answers if name in sections else {}).items():
+            words = _plain(answer).split()
+            own = set(zip(words, words[1:], words[2:], strict=False))
+            if len(set(words)) < LEAST_WORDS:
+                continue  # too short, which is said already
+            for other, question, theirs in seen:
+                if len(own & theirs) >= ALIKE * len(own | theirs):
+                    place = "this section" if other == name else other
+                    found[name][key] = f"{place}, “{QUESTIONS[question]}”"
+                    break
+            seen.append((name, key, own))
+    return found
+
+
+# --- In the notebook ----------------------------------------------------------------------------
+
+
+def own_settings(folder: str | Path = ".") -> dict[str, "Value"]:
+    """The values that your training.json was made with; the lab's start values before there is one.
+
+    Raises CourseError for a training.json that train_lora.py did not write.
+    """
+    from course_utils.files import read_json
+    from course_utils.lab import parameters
+
+    path = Path(folder) / "training.json"
+    if not path.is_file():
+        return parameters.start_values()
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
+        raise CourseError(f"{path}: it names no parameters", "train again with train_lora.py")
+    return parameters.checked(content["parameters"])
+
+
+def own_context(folder: str | Path = ".") -> "Context":
+    """What the lab's figures need of your own work: lengths of records.jsonl, your training's log.
+
+    What is not there yet stays empty, and the figure says so.
+    """
+    from course_utils import chat, models, records
+    from course_utils.files import read_json
+    from course_utils.lab.plots import Context
+
+    data, training = Path(folder) / "records.jsonl", Path(folder) / "training.json"
+    found: dict[str, Any] = {}
+    if data.is_file():
+        own = records.read_records(data, "geology")
+        tokenizer = models.load_tokenizer(models.EMBEDDED)
+        tokens = [chat.tokenize_record(record, tokenizer) for record in own]
+        found["records"] = len(own)
+        found["lengths"] = [len(row.input_ids) for row in tokens]
+        found["prompt_lengths"] = [row.prompt_length for row in tokens]
+    if training.is_file():
+        found["log"] = read_json(training)["log"]
+    return Context(**found)
+
+
+def draw(name: str, settings: Mapping[str, Any], context: "Context | None" = None) -> "Figure":
+    """The lab's figure of a parameter: what follows by arithmetic from these settings."""
+    from course_utils.lab import plots as lab_plots
+
+    return lab_plots.figure_of(name, dict(settings), context)
+
+
+def draw_recorded(name: str) -> "Figure":
+    """The recorded runs of a parameter: losses, score, time and memory, with the spread.
+
+    Raises CourseError when the kit's sweep files are missing.
+    """
+    from course_utils.lab import recorded as lab_recorded
+    from course_utils.lab.sweeps import read_sweep
+
+    return lab_recorded.plot_recorded(read_sweep(name))
+
+
+def about_recorded() -> None:
+    """Print what the recorded runs have in common: model, records, and the centre's values."""
+    from course_utils.lab.parameters import text_of
+    from course_utils.lab.sweeps import read_sweep
+
+    try:
+        about = read_sweep("start").about
+    except CourseError as error:
+        print(f"{error.message}. {error.cure}")
+        return
+    print(f"{about['track']}; {about['base_model']}; {about['train_records']} training records")
+    print("centre:", ", ".join(f"{k} {text_of(value)}" for k, value in about["centre"].items()))
+
+
+def recorded(name: str) -> None:
+    """Print the recorded runs of a parameter: for each value the mean over seeds, and the range."""
+    from course_utils.lab import recorded as lab_recorded
+    from course_utils.lab.parameters import text_of
+    from course_utils.lab.sweeps import read_sweep
+
+    try:
+        sweep = read_sweep(name)
+    except CourseError as error:
+        print(f"{error.message}. {error.cure}")
+        return
+    print(f"{name:<27} runs" + "".join(f"{title:>26}" for title in COLUMNS.values()))
+    groups = lab_recorded.by_value(sweep)
+    for value, own in groups.items():
+        cells = [_mean_and_range(lab_recorded.measured(own, column)) for column in COLUMNS]
+        print(f"{text_of(value):<27} {len(own):>4}" + "".join(f"{cell:>26}" for cell in cells))
+    print(lab_recorded.headline(sweep) if groups.keys() - [value] else "no other value was run")
+
+
+COLUMNS = {
+    "eval_loss": "validation loss",
+    "field_f1": "field F1",
+    "cpu_seconds": "processor seconds",
+}
+
+
+def _mean_and_range(values: Sequence[float]) -> str:
+    if not values:
+        return "diverged"
+    spread = f" ({min(values):.3g} to {max(values):.3g})" if values[1:] else ""
+    return f"{sum(values) / len(values):.3g}{spread}"
+
+
+def check(name: str, folder: str | Path = ".") -> Verdict:
+    """Print what the section of this parameter still lacks; True when nothing.
+
+    It reads the notebook as it was saved last.
+    """
+    if name not in PARAMETERS:
+        print(f"Not yet: {name} is none of the 13 parameters: {', '.join(PARAMETERS)}")
+        return Verdict(False)
+    found = _saved(folder)
+    if isinstance(found, str):
+        print(f"Not yet: {found}")
+        return Verdict(False)
+    notebook, when = found
+    gaps = [gap for gap in find_gaps(notebook) if gap.parameter == name]
+    if gaps:
+        print(f"Not yet, {name} ({when}):", *(f"  {gap}" for gap in gaps), sep="\n")
+    else:
+        print(f"Complete: {name} has its four answers and a figure ({when}).")
+    return Verdict(not gaps)
+
+
+def check_all(folder: str | Path = ".") -> Verdict:
+    """Print one line for each of the 13 sections; True when none lacks anything."""
+    found = _saved(folder)
+    if isinstance(found, str):
+        print(f"Not yet: {found}")
+        return Verdict(False)
+    notebook, when = found
+    gaps: dict[str, list[Gap]] = defaultdict(list)
+    for gap in find_gaps(notebook):
+        gaps[gap.parameter].append(gap)
+    for number, name in enumerate(PARAMETERS, start=1):
+        own = gaps[name]
+        more = f" (and {len(own) - 1} more)" if own[1:] else ""
+        print(f"{number:>2} {name:<28} {f'{own[0]}{more}' if own else 'complete'}")
+    missing = sum(bool(own) for own in gaps.values())
+    verdict = f"{missing} of 13 sections are not complete" if missing else "all 13 are complete"
+    print(f"Not yet: {verdict} ({when})." if missing else f"Complete: {verdict} ({when}).")
+    return Verdict(not missing)
+
+
+def _saved(folder: str | Path) -> tuple[Mapping[str, Any], str] | str:
+    """(the notebook, when it was saved), or a sentence that says why there is none."""
+    if "google.colab" in sys.modules and (notebook := _from_colab()):
+        return notebook, "as it stands now"
+    path = Path(folder) / NOTEBOOK
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        saved = time.strftime("%H:%M", time.localtime(path.stat().st_mtime))
+        read_sections(notebook)
+    except OSError:
+        return f"{path} is not there. Set `folder` to your submission's folder, and save."
+    except (CourseError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return f"{path} is not readable as a notebook. Save it again from Jupyter."
+    return notebook, f"as saved at {saved}"
+
+
+def _from_colab() -> Mapping[str, Any] | None:
+    """The open notebook: on Colab it is no file of this machine."""
+    try:
+        from google.colab import _message
+
+        return _message.blocking_request("get_ipynb", request="", timeout_sec=10)["ipynb"]
+    except Exception:  # outside a browser, or an interface that changed: the file may be there
+        return None

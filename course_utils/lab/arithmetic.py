@@ -1,0 +1,495 @@
+"""What follows from the 13 parameters by arithmetic alone, before anything is trained.
+
+    from course_utils import arithmetic
+    arithmetic.steps(records=1000, batch=2, accumulation=8, epochs=2).total     # 126
+
+Steps and learning-rate curve are those of transformers 5.23, adapter sizes those of peft 0.21;
+tests compare them with the libraries. Each function takes a few milliseconds at most.
+"""
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from course_utils.errors import CourseError
+from course_utils.lab.architectures import Architecture
+from course_utils.lab.parameters import SCHEDULERS, checked, text_of
+from course_utils.training import target_modules
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# ---------------------------------------------------------------- steps
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What becomes of the records in training. A step is one move of the weights."""
+
+    batches_per_epoch: int  # forward and backward passes, all devices together counted once
+    per_epoch: int
+    total: int
+    effective_batch: int  # records behind one step
+    last_batch: int  # records in an epoch's last step: what is left over
+    records_seen: float  # with repetition
+    tokens_per_step: float | None  # None when no mean length was given
+
+
+def steps(
+    records: int,
+    batch: int,
+    accumulation: int,
+    epochs: float,
+    devices: int = 1,
+    mean_tokens: float | None = None,
+) -> Steps:
+    """Optimiser steps as the Trainer counts them: an epoch's last, smaller step counts too.
+
+    `mean_tokens` is the mean length of a record. Raises CourseError for counts below 1.
+    """
+    for name, value in [("records", records), ("batch", batch), ("accumulation", accumulation)]:
+        if value < 1:
+            raise CourseError(f"{name} is {value}", "give at least 1")
+    batches = math.ceil(records / (batch * devices))
+    per_epoch = math.ceil(batches / accumulation)
+    effective = batch * accumulation * devices
+    return Steps(
+        batches_per_epoch=batches,
+        per_epoch=per_epoch,
+        total=max(1, math.ceil(per_epoch * epochs)),
+        effective_batch=effective,
+        last_batch=records - (per_epoch - 1) * effective,
+        records_seen=records * epochs,
+        tokens_per_step=None if mean_tokens is None else mean_tokens * min(effective, records),
+    )
+
+
+# ---------------------------------------------------------------- learning rate
+
+
+def warmup_steps(total_steps: int, ratio: float) -> int:
+    """Steps in which the learning rate climbs; transformers rounds up."""
+    return math.ceil(total_steps * ratio)
+
+
+def learning_rate_curve(
+    learning_rate: float, total_steps: int, warmup_ratio: float, scheduler: str
+) -> list[float]:
+    """The learning rate of each optimiser step, as transformers' get_scheduler sets it.
+
+    With a warm-up the first step has rate 0. Raises CourseError for an unknown scheduler.
+    """
+    if scheduler not in SCHEDULERS:
+        raise CourseError(
+            f"lr_scheduler_type: {scheduler!r} is unknown",
+            f"choose one of: {', '.join(SCHEDULERS)}",
+        )
+    warmup = warmup_steps(total_steps, warmup_ratio)
+    factors = (_factor(step, total_steps, warmup, scheduler) for step in range(total_steps))
+    return [learning_rate * factor for factor in factors]
+
+
+def _factor(step: int, total: int, warmup: int, scheduler: str) -> float:
+    """Share of the full learning rate at a step, 0..1 (transformers/optimization.py)."""
+    if scheduler == "constant":  # has no warm-up, whatever the ratio says
+        return 1.0
+    if step < warmup:
+        return step / warmup
+    if scheduler == "constant_with_warmup":
+        return 1.0
+    if scheduler == "inverse_sqrt":
+        timescale = warmup or 10_000
+        return 1 / math.sqrt((step + timescale - warmup) / timescale)
+    left = (total - step) / max(1, total - warmup)
+    return left if scheduler == "linear" else 0.5 * (1 + math.cos(math.pi * (1 - left)))
+
+
+# ---------------------------------------------------------------- lengths
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """What max_length cuts. Shares are 0..1; tokens are counted over all records."""
+
+    records_cut: float
+    answers_cut: float  # records that lose at least one token of their answer
+    answer_tokens_cut: float  # of all answer tokens
+    fully_masked: float  # records without any answer token left: nothing to learn
+    kept_tokens: int  # prompt and answer
+    kept_answer_tokens: int
+    longest_kept: int  # tokens: the widest batch
+
+
+def truncation(
+    lengths: Sequence[int], prompt_lengths: Sequence[int], max_length: int
+) -> Truncation:
+    """What is cut off the end of records of `lengths` tokens, whose answers follow the prompts.
+
+    Raises CourseError when there are no records or the two lists do not fit together.
+    """
+    import numpy as np
+
+    whole, prompts = _arrays(lengths, prompt_lengths)
+    cut = np.minimum(whole, max_length)
+    answers, kept = whole - prompts, np.maximum(0, cut - prompts)
+    all_answers = int(answers.sum())
+    return Truncation(
+        records_cut=float(np.mean(whole > max_length)),
+        answers_cut=float(np.mean(kept < answers)),
+        answer_tokens_cut=1 - int(kept.sum()) / all_answers if all_answers else 0.0,
+        fully_masked=float(np.mean(kept == 0)),
+        kept_tokens=int(cut.sum()),
+        kept_answer_tokens=int(kept.sum()),
+        longest_kept=int(cut.max()),
+    )
+
+
+def _arrays(lengths: Sequence[int], prompts: Sequence[int]) -> "tuple[np.ndarray, np.ndarray]":
+    """Both as arrays: thousands of records are counted at every move of a slider."""
+    import numpy as np
+
+    if not len(lengths):
+        raise CourseError("there are no records to look at", "give at least one record")
+    if len(lengths) != len(prompts):
+        raise CourseError(
+            f"{len(lengths)} records and {len(prompts)} prompts do not fit together",
+            "give the length of each record and of its prompt, in the same order",
+        )
+    whole, before = np.asarray(lengths), np.asarray(prompts)
+    if (before > whole).any():
+        raise CourseError("a prompt is longer than its record", "count the answer in, too")
+    return whole, before
+
+
+@dataclass(frozen=True)
+class NewTokensCut:
+    """What max_new_tokens would cut if the model answered exactly as the reference does."""
+
+    answers_cut: float  # share of the answers
+    tokens_cut: float  # share of their tokens
+    longest: int  # tokens of the longest answer: a limit that cuts none
+
+
+def new_tokens_cut(answer_lengths: Sequence[int], max_new_tokens: int) -> NewTokensCut:
+    """Shares (0..1) of reference answers, and of their tokens, beyond `max_new_tokens`."""
+    answers, _ = _arrays(answer_lengths, answer_lengths)
+    total, kept = int(answers.sum()), int(answers.clip(max=max_new_tokens).sum())
+    return NewTokensCut(
+        answers_cut=float((answers > max_new_tokens).mean()),
+        tokens_cut=1 - kept / total if total else 0.0,
+        longest=int(answers.max()),
+    )
+
+
+# ---------------------------------------------------------------- adapter
+
+
+@dataclass(frozen=True)
+class AdapterSize:
+    """A LoRA adapter, counted: r (inputs + outputs) for each layer that it sits on."""
+
+    parameters: int
+    by_module: dict[str, int]  # "q_proj" -> parameters in all layers together
+    bytes_fp32: int
+    megabytes: float  # of adapter_model.safetensors, 4 bytes a parameter, 1 MB = 10**6 bytes
+    share_of_model: float  # 0..1, of base model and adapter together, as peft prints it
+
+
+def adapter_size(architecture: Architecture, r: int, include_mlp: bool) -> AdapterSize:
+    """Parameters and size of an adapter of rank r on attention, or on all linear layers."""
+    shapes = architecture.linear_shapes
+    by_module = {
+        name: architecture.num_hidden_layers * r * sum(shapes[name])
+        for name in target_modules(include_mlp)
+    }
+    count = sum(by_module.values())
+    share = count / (architecture.parameters + count)
+    return AdapterSize(count, by_module, 4 * count, 4e-6 * count, share)
+
+
+def scale(alpha: float, r: int) -> float:
+    """What the adapter's output is multiplied by: alpha / r (LoRA, arXiv 2106.09685)."""
+    return alpha / r
+
+
+def rslora_scale(alpha: float, r: int) -> float:
+    """The same with `use_rslora=True`: alpha / sqrt(r) (rsLoRA, arXiv 2312.03732)."""
+    return alpha / math.sqrt(r)
+
+
+# ---------------------------------------------------------------- number formats
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A number as a format keeps it. `error` is relative to the number; inf after an overflow."""
+
+    value: float
+    error: float
+    state: Literal["ok", "overflow", "underflow", "rounded"]
+
+
+# Smallest normal number: below it digits are lost one by one, until nothing is left.
+SMALLEST_NORMAL = {"fp16": 2.0**-14, "bf16": 2.0**-126, "fp32": 2.0**-126}
+
+
+def number_format(value: float, precision: str) -> Rounded:
+    """The nearest number that fp16, bf16 or fp32 can hold, ties to even (IEEE 754).
+
+    "underflow": it became 0, or so small that digits were lost. "rounded": off by more than fp32
+    is, that is by more than 2**-24 of the number. Raises CourseError for another format.
+    """
+    if precision not in SMALLEST_NORMAL:
+        raise CourseError(f"there is no format {precision!r}", "use fp32, bf16 or fp16")
+    value = float(value)
+    kept = {"fp32": _fp32, "bf16": _bf16, "fp16": _fp16}[precision](value)
+    if not math.isfinite(kept):
+        return Rounded(kept, 0.0 if kept == value else math.inf, "overflow")
+    error = abs(kept - value) / abs(value) if value else 0.0
+    if kept == value or error <= 2.0**-24:
+        return Rounded(kept, error, "ok")
+    small = abs(value) < SMALLEST_NORMAL[precision]
+    return Rounded(kept, error, "underflow" if small else "rounded")
+
+
+def _fp32(value: float) -> float:
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _fp16(value: float) -> float:
+    try:
+        return struct.unpack("<e", struct.pack("<e", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _bf16(value: float) -> float:
+    """fp32 without its last 16 bits, rounded to even, as torch converts."""
+    single = _fp32(value)
+    if not math.isfinite(single):
+        return single
+    bits = struct.unpack("<I", struct.pack("<f", single))[0]
+    bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+    return struct.unpack("<f", struct.pack("<I", bits))[0]
+
+
+def format_table(values: Iterable[float]) -> list[dict[str, Any]]:
+    """One row a number: {"value", "fp32", "bf16", "fp16"}, the formats as `Rounded`."""
+    return [
+        {"value": value} | {name: number_format(value, name) for name in ("fp32", "bf16", "fp16")}
+        for value in values
+    ]
+
+
+# ---------------------------------------------------------------- logging
+
+
+def logging_points(log: Sequence[Mapping[str, Any]], logging_steps: int) -> list[dict[str, float]]:
+    """A curve recorded at every step, as the Trainer would have logged it every N steps.
+
+    It writes the mean of the losses since the last point; steps after the last multiple of N are
+    never written. Entries without a loss (evaluations) are left out.
+    """
+    losses = {entry["step"]: entry["loss"] for entry in log if entry.get("loss") is not None}
+    points, waiting = [], []
+    for step in sorted(losses):
+        waiting.append(losses[step])
+        if step % logging_steps == 0:
+            points.append({"step": step, "loss": sum(waiting) / len(waiting)})
+            waiting = []
+    return points
+
+
+# ---------------------------------------------------------------- warnings
+
+NEW_CARDS = {"L4", "A100 40", "A100 80"}  # compute capability 8 or newer: with bf16 units
+ENOUGH_STEPS, LARGE_BATCH = 20, 32
+
+
+def warnings(
+    settings: Mapping[str, Any],
+    records: int,
+    architecture: Architecture,
+    lengths: tuple[Sequence[int], Sequence[int]] | None = None,
+    device: str = "T4",
+    quantization: str = "nf4",
+) -> list[str]:
+    """In plain words, which of these settings are known to hurt, and who says so.
+
+    `lengths` is (tokens of each record, tokens of its prompt); `device` a card of `memory.CARDS`
+    or "cpu". An empty list is no promise that the run will be good.
+    """
+    values = checked(settings)
+    return [
+        *_rate_warnings(values),
+        *_step_warnings(values, records),
+        *_adapter_warnings(values),
+        *_precision_warnings(values, device),
+        *(_length_warnings(values, *lengths) if lengths else []),
+        *_memory_warnings(values, architecture, lengths, device, quantization),
+    ]
+
+
+def _rate_warnings(s: Mapping[str, Any]) -> list[str]:
+    rate = s["learning_rate"]
+    if rate > 5e-3:
+        return [
+            f"learning rate {text_of(rate)}: far above the range that LoRA is used with (QLoRA, "
+            "Unsloth and TRL start at 2e-4); the loss is likely to jump or become NaN"
+        ]
+    if rate <= 2e-5:
+        return [
+            f"learning rate {text_of(rate)}: the size for training all weights. LoRA wants about "
+            "10 times as much (LoRA Without Regret); the adapter will hardly move"
+        ]
+    return []
+
+
+def _step_warnings(s: Mapping[str, Any], records: int) -> list[str]:
+    plan = steps(
+        records,
+        s["per_device_train_batch_size"],
+        s["gradient_accumulation_steps"],
+        s["num_train_epochs"],
+    )
+    found = []
+    if plan.effective_batch > LARGE_BATCH:
+        found.append(
+            f"effective batch {plan.effective_batch}: LoRA bears large batches less well than full "
+            f"training, keep it at {LARGE_BATCH} or below (LoRA Without Regret, TRL)"
+        )
+    if plan.effective_batch > records:
+        found.append(
+            f"effective batch {plan.effective_batch} is more than all {records} records: "
+            "each epoch is one step"
+        )
+    if plan.total < ENOUGH_STEPS:
+        found.append(
+            f"{plan.total} optimiser steps: too few to learn much, aim at 100 (tinker's guide); "
+            "make the effective batch smaller or train longer"
+        )
+    warm = warmup_steps(plan.total, s["warmup_ratio"])
+    if s["lr_scheduler_type"] == "constant" and s["warmup_ratio"] > 0:
+        found.append(
+            "warmup_ratio does nothing with the scheduler `constant`; choose constant_with_warmup"
+        )
+    elif warm > plan.total / 3:
+        found.append(
+            f"warm-up takes {warm} of {plan.total} steps: more than a third of the run goes by at "
+            "a low learning rate (QLoRA warms up for 3 %, Unsloth for 5 to 10 %)"
+        )
+    if s["logging_steps"] > plan.total:
+        found.append(
+            f"logging_steps {s['logging_steps']} is more than the {plan.total} steps of the run: "
+            "no training loss is written at all"
+        )
+    elif s["logging_steps"] > plan.total / 5:
+        found.append(
+            f"logging_steps {s['logging_steps']} leaves {plan.total // s['logging_steps']} points "
+            f"of {plan.total} steps: too few to see a curve; {max(1, plan.total // 50)} gives more"
+        )
+    return found
+
+
+def _adapter_warnings(s: Mapping[str, Any]) -> list[str]:
+    found = []
+    ratio = scale(s["lora_alpha"], s["lora_r"])
+    if ratio > 8:
+        found.append(
+            f"alpha / r = {text_of(ratio)}: the adapter is very loud (usual is 1 to 2, Hugging "
+            "Face's course); it acts like a learning rate that is too high"
+        )
+    elif ratio < 0.25:
+        found.append(
+            f"alpha / r = {text_of(ratio)}: the adapter is very quiet (QLoRA's 16 / 64 = 0.25 is "
+            "the lowest in common use); it acts like a learning rate that is too low"
+        )
+    if not s["include_mlp"]:
+        found.append(
+            "adapters on attention only: worse than with the MLP layers even at the same number "
+            "of parameters (LoRA Without Regret; PEFT's own benchmark points the same way)"
+        )
+    if s["lora_dropout"] > 0 and s["num_train_epochs"] <= 1:
+        found.append(
+            f"lora_dropout {text_of(s['lora_dropout'])} with one pass over the data: dropout is "
+            "there against learning records by heart, and none is seen twice"
+        )
+    if s["num_train_epochs"] > 3:
+        found.append(
+            f"{text_of(s['num_train_epochs'])} epochs: more than the usual 1 to 3 (Unsloth); watch "
+            "whether the validation loss rises while the training loss falls"
+        )
+    return found
+
+
+def _precision_warnings(s: Mapping[str, Any], device: str) -> list[str]:
+    precision = s["precision"]
+    if device == "cpu" and precision == "fp16":
+        return ["fp16 on a CPU: not available for training; use fp32, or bf16 if the CPU has it"]
+    if device == "cpu" and precision == "bf16":
+        return [
+            "bf16 on a CPU pays only with the instructions for it (avx512_bf16 or amx_bf16); "
+            "without them it is several times slower than fp32"
+        ]
+    if device == "T4" and precision == "bf16":
+        return [
+            "bf16 on a T4: it has no bf16 units (compute capability 7.5, they came with 8.0), so "
+            "bf16 is emulated and slow; use fp16 with the adapter kept in fp32"
+        ]
+    if device in NEW_CARDS and precision == "fp16":
+        return [
+            f"fp16 on {device}: numbers above 65504 overflow; this card has bf16, with fp32's range"
+        ]
+    return []
+
+
+def _length_warnings(
+    s: Mapping[str, Any], lengths: Sequence[int], prompts: Sequence[int]
+) -> list[str]:
+    found = []
+    cut = truncation(lengths, prompts, s["max_length"])
+    if cut.answers_cut > 0.05:
+        found.append(
+            f"max_length {s['max_length']} cuts {cut.answers_cut:.0%} of the answers: the model "
+            "learns to stop in the middle; take the 95th to 99th percentile of your lengths"
+        )
+    if cut.fully_masked > 0:
+        found.append(
+            f"{cut.fully_masked:.1%} of the records have no answer token left: TRL drops them"
+        )
+    answers = [length - prompt for length, prompt in zip(lengths, prompts, strict=True)]
+    short = new_tokens_cut(answers, s["max_new_tokens"])
+    if short.answers_cut > 0.05:
+        found.append(
+            f"max_new_tokens {s['max_new_tokens']}: {short.answers_cut:.0%} of the reference "
+            "answers are longer, so right answers would be cut and scored as wrong"
+        )
+    return found
+
+
+def _memory_warnings(
+    s: Mapping[str, Any],
+    architecture: Architecture,
+    lengths: tuple[Sequence[int], Sequence[int]] | None,
+    device: str,
+    quantization: str,
+) -> list[str]:
+    from course_utils.lab import memory
+
+    if device not in memory.CARDS:
+        return []
+    width = s["max_length"]
+    if lengths:
+        width = min(width, max(lengths[0]))
+    need = memory.memory_estimate(architecture, quantization, s, width).total
+    if need <= memory.CARDS[device]:
+        return []
+    return [
+        f"about {need:.1f} GiB are needed and {device} has {memory.CARDS[device]:g} (an estimate): "
+        "halve the batch and double the accumulation, use gradient checkpointing or 4-bit weights"
+    ]

@@ -1,0 +1,189 @@
+"""The test questions of week 5: reading them, scoring the answers, showing both models.
+
+Two forms are taken: questions (instruction, context, expected, and answer to be filled in) and
+geology records (instruction, context, answer: there the answer is the expected one).
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from course_utils.errors import CourseError
+from course_utils.files import write_text_atomic
+
+SIZE_LIMIT = 20_000_000  # bytes
+LEAST_FOR_INTERVAL = 5  # questions; with fewer an interval says nothing
+SCORES = ("token_f1", "numeric_accuracy", "rougeL", "perplexity")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with the answer that is expected."""
+
+    instruction: str
+    context: str
+    expected: str
+    system: str | None = None  # None: the one used in training
+    facts: str = ""
+    row: Mapping[str, Any] | None = None  # as it stood in the file
+    is_record: bool = False  # a geology record: its `answer` is the expected one
+
+    def record(self, system: str) -> dict[str, str]:
+        """The question as a geology record, for the model's prompt."""
+        own = system if self.system is None else self.system
+        return {
+            "system": own,
+            "instruction": self.instruction,
+            "context": self.context,
+            "answer": self.expected,
+        }
+
+
+def read_questions(path: str | Path) -> list[Question]:
+    """The questions of a file; CourseError names the line, what is wrong and the cure."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > SIZE_LIMIT:
+            raise CourseError(f"{path}: more than {SIZE_LIMIT // 1_000_000} MB", "ask fewer")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        number = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise CourseError(f"{path}:{number}: this is not UTF-8", "save it as UTF-8") from None
+    except OSError as error:
+        raise CourseError(f"{path}: {error.strerror}", "give a file of JSON lines") from None
+    questions = [_question(path, i, line) for i, line in enumerate(lines, 1) if line.strip()]
+    if not questions:
+        raise CourseError(f"{path}: there is no question in it", _EXAMPLE)
+    return questions
+
+
+_EXAMPLE = (
+    'write one question a line: {"instruction": "Which mineral ...?", "context": "", '
+    '"expected": "Kaolinite.", "answer": ""}'
+)
+
+
+def _question(path: Path, number: int, line: str) -> Question:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise CourseError(f"{path}:{number}: this is no JSON ({error.msg})", _EXAMPLE) from None
+    if not isinstance(row, dict):
+        raise CourseError(f"{path}:{number}: a question is a JSON object", _EXAMPLE)
+    expected = "expected" if "expected" in row else "answer"
+    for name in ("instruction", expected):
+        if not isinstance(row.get(name), str) or not row[name].strip():
+            missing = "expected" if name == "answer" else name
+            raise CourseError(f"{path}:{number}: `{missing}` is missing or empty", _EXAMPLE)
+    for name in ("context", "system", "facts"):
+        if not isinstance(row.get(name, ""), str):
+            raise CourseError(f"{path}:{number}: `{name}` is not text", "write it in quotes")
+    return Question(
+        instruction=row["instruction"].strip(),
+        context=row.get("context", "").strip(),
+        expected=row[expected].strip(),
+        system=row.get("system"),
+        facts=row.get("facts", ""),
+        row=row,
+        is_record=expected == "answer",
+    )
+
+
+def defaults(options: argparse.Namespace) -> tuple[str, str]:
+    """(base model, system message): as given, else as training.json beside the adapter says.
+
+    The wrong system message or template at inference looks as if the adapter had no effect.
+    """
+    from course_utils.lab.runs import trained_with
+    from course_utils.models import EMBEDDED
+
+    trained = trained_with(options.adapter)
+    system = options.system if options.system is not None else trained.get("system")
+    return options.base_model or trained.get("base_model") or EMBEDDED, str(system or "")
+
+
+def fill(path: Path, questions: Sequence[Question], answers: Sequence[str]) -> bool:
+    """Write the tuned model's answers into a file of questions; records are left as they are."""
+    if any(question.is_record for question in questions):
+        return False
+    rows = [
+        {**(question.row or {}), "answer": answer}
+        for question, answer in zip(questions, answers, strict=True)
+    ]
+    write_text_atomic(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
+    return True
+
+
+# ---------------------------------------------------------------- scores
+def compare(
+    questions: Sequence[Question], base: Mapping[str, Sequence], tuned: Mapping[str, Sequence]
+) -> dict[str, Any]:
+    """What answers.json holds: scores of both models, 95 % intervals of the difference, answers.
+
+    `base` and `tuned` hold columns "answers", "nll", "tokens". Numeric accuracy is over questions
+    with `facts`. With fewer than five questions there is no interval.
+    """
+    from course_utils import tasks
+
+    records = [
+        {"task": "qa", "instruction": q.instruction, "input": q.context, "output": q.expected,
+         "facts": q.facts} for q in questions
+    ]  # fmt: skip
+    sides = {"base": base, "tuned": tuned}
+    scores = {
+        side: tasks.score_task(c["answers"], records, c["nll"], c["tokens"])
+        for side, c in sides.items()
+    }
+    enough = len(questions) >= LEAST_FOR_INTERVAL
+    difference = tasks.compare_task(records, base, tuned) if enough else {}
+    return {
+        "questions": len(questions),
+        **scores,
+        "difference": {name: difference.get(name) for name in SCORES},
+        "answers": [_row(q, *pair) for q, *pair in zip(
+            questions, base["answers"], tuned["answers"], strict=True)],
+    }  # fmt: skip
+
+
+def _row(question: Question, base: str, tuned: str) -> dict[str, Any]:
+    from course_utils.tasks import token_f1
+
+    return {
+        "instruction": question.instruction,
+        "context": question.context,
+        "expected": question.expected,
+        "answer": tuned,
+        "base_answer": base,
+        "scores": {
+            "token_f1": token_f1(tuned, question.expected),
+            "base_token_f1": token_f1(base, question.expected),
+        },
+    }
+
+
+def table(content: Mapping[str, Any], show: int = 5) -> str:
+    """A few answers and the scores, as text for the terminal."""
+    lines = []
+    for row in content["answers"][: max(0, show)]:
+        lines += ["", f"Q  {row['instruction']}", f"   expected: {row['expected']}"]
+        lines += [
+            f"   tuned:    {_line(row['answer'])}",
+            f"   base:     {_line(row['base_answer'])}",
+        ]
+    lines += ["", f"{content['questions']} questions          base     tuned    difference, 95 %"]
+    for name in SCORES:
+        before, after = content["base"].get(name), content["tuned"].get(name)
+        if before is None or after is None:
+            continue
+        gap = content["difference"].get(name)
+        told = f"{gap['mean']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap else "-"
+        lines.append(f"{name:<18} {before:>8.3f} {after:>9.3f}    {told}")
+    return "\n".join(lines)
+
+
+def _line(text: str, limit: int = 160) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,526 @@
+"""What really happened: figures and sentences about the recorded runs of the parameter lab.
+
+    sweep = sweeps.read_sweep("learning_rate")
+    lab_recorded.plot_recorded(sweep)                    # every measure against the value
+    lab_recorded.sentence(sweep, 5e-4)                   # "recorded at 0.0005: ..."
+    lab_recorded.failures()                              # the failure gallery's entries
+
+Dots are single runs (one a seed), the line joins their means, the band reaches from the lowest
+to the highest. Three seeds show a spread, not an interval.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from course_utils.lab import parameters
+from course_utils.lab import plots as lab_plots
+from course_utils.lab.parameters import PARAMETERS, Value, text_of
+from course_utils.plots import (
+    BLUE,
+    INK,
+    ORANGE,
+    PALE,
+    RED,
+    SOFT,
+    STYLE,
+    add_grid,
+    finite,
+    label_text,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from course_utils.lab.sweeps import Sweep
+
+Runs = Sequence[Mapping[str, Any]]
+# Measure of a run -> (title of its axes, unit in a sentence, digits).
+MEASURES = {
+    "eval_loss": ("loss (nats per token)", "", 3),
+    "perplexity": ("validation perplexity", "", 3),
+    "field_f1": ("field F1 (held-out)", "", 2),
+    "cpu_seconds": ("processor time (s)", " s", 0),  # the cores were shared: no wall time
+    "peak_memory_gb": ("peak memory (GB)", " GB", 2),
+}
+NAMES = {
+    "eval_loss": "validation loss",
+    "final_train_loss": "final training loss",
+    "perplexity": "perplexity",
+    "field_f1": "field F1",
+    "cpu_seconds": "processor time",
+    "peak_memory_gb": "peak memory",
+}
+
+
+def good(runs: Runs) -> list[Mapping[str, Any]]:
+    """The runs that ended with a loss."""
+    return [run for run in runs if run.get("status") == "ok"]
+
+
+def by_value(sweep: "Sweep") -> dict[Value, list[Mapping[str, Any]]]:
+    """The runs of each value, in slider order."""
+    return {value: sweep.of_value(value) for value in sweep.values()}
+
+
+def measured(runs: Runs, measure: str) -> list[float]:
+    """The numbers of one measure, without runs that have none."""
+    found = (finite(run.get(measure)) for run in runs)
+    return [value for value in found if value is not None]
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def seeds(runs: Runs) -> int:
+    """Different seeds among the runs."""
+    return len({run.get("seed") for run in runs})
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def sentence(sweep: "Sweep", value: Value) -> str:
+    """What was recorded at a slider's value, or at the nearest one that was recorded."""
+    values = list(by_value(sweep))
+    if not values:
+        return "No run was recorded for this parameter yet."
+    near = nearest(sweep.parameter, values, value)
+    runs = sweep.of_value(near)
+    place = f"at {text_of(near)}"
+    if near != value:
+        place = f"nearest to {text_of(value)}, {place}"
+    lost = [run.get("status") for run in runs if run.get("status") != "ok"]
+    parts = [_range_text(good(runs), name) for name in MEASURES]
+    told = ", ".join(part for part in parts if part)
+    told = told or "no run ended with a loss"
+    count = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
+    lost_text = f"; {len(lost)} of them {' and '.join(sorted(set(lost)))}" if lost else ""
+    return f"Recorded {place} ({count}{lost_text}): {told}."
+
+
+def about(known: Mapping[str, Any], runs: Runs) -> str:
+    """What the recorded runs were made with, from the sweep files' own heading."""
+    if not known:
+        return "No run was recorded yet: course sweep --resume makes them."
+    start = parameters.start_values()
+    other = ", ".join(
+        f"{name} {text_of(value)}"
+        for name, value in known["centre"].items()
+        if value != start[name]
+    )
+    steps = sorted({run["steps"] for run in runs if run.get("steps")})
+    length = f" ({steps[0]} optimiser steps)" if len(steps) == 1 else ""
+    return (
+        f"Recorded runs: {known['base_model']}, {known['train_records']} training records, scored "
+        f"on {known['test_records']} held-out ones; {known['track']}. Their centre{length} differs "
+        f"from the sliders' start values in: {other or 'nothing'}."
+    )
+
+
+def one_value(sweep: "Sweep") -> str:
+    """What to say where the runs cannot compare values."""
+    count = len(sweep.runs)
+    runs = f"{count} {'run' if count == 1 else 'runs'}"
+    if not count:
+        return "No run was recorded yet."
+    value = text_of(sweep.runs[0]["value"])
+    return f"Recorded: {runs}, all with {sweep.parameter} {value}; nothing to compare."
+
+
+def _range_text(runs: Runs, measure: str) -> str:
+    """'validation loss 0.312 (0.309 to 0.316)', or '' where nothing was measured."""
+    values = measured(runs, measure)
+    if not values:
+        return ""
+    _, unit, digits = MEASURES[measure]
+    text = f"{NAMES[measure]} {mean(values):.{digits}f}{unit}"
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return text if low == high else f"{text} ({low} to {high})"
+
+
+def nearest(parameter: str, values: Sequence[Value], wanted: Value) -> Value:
+    """The recorded value closest to the wanted one, on the parameter's own scale."""
+    if wanted in values or PARAMETERS[parameter].kind in ("bool", "choice"):
+        return wanted if wanted in values else values[0]
+    scale = math.log if PARAMETERS[parameter].log else float
+    return min(values, key=lambda value: abs(scale(float(value)) - scale(float(wanted))))
+
+
+def headline(sweep: "Sweep") -> str:
+    """The finding over the figure: where the validation loss is lowest, if seeds allow to say."""
+    groups = {value: measured(good(runs), "eval_loss") for value, runs in by_value(sweep).items()}
+    groups = {value: losses for value, losses in groups.items() if losses}
+    number = seeds(sweep.runs)
+    count = f"{len(sweep.runs)} runs, {number} {'seed' if number == 1 else 'seeds'}"
+    if len(groups) < 2:
+        return f"Recorded: {count}, all with one value of {sweep.parameter}"
+    means = {value: mean(losses) for value, losses in groups.items()}
+    best = min(means, key=means.__getitem__)
+    apart = max(means.values()) - min(means.values())
+    spread = max(max(losses) - min(losses) for losses in groups.values())
+    if spread and apart <= spread:
+        return (
+            f"Recorded: no {sweep.parameter} stands out. The validation losses' means differ by "
+            f"{apart:.3f}, the seeds of one value by up to {spread:.3f} ({count})"
+        )
+    worst = max(means, key=means.__getitem__)
+    where = f"{sweep.parameter} {text_of(best)} ({means[best]:.3f})"
+    return (
+        f"Recorded: validation loss is lowest at {where} and highest at "
+        f"{text_of(worst)} ({means[worst]:.3f}; {count})"
+    )
+
+
+# ---------------------------------------------------------------- the figure of a sweep
+
+
+def positions(parameter: str, values: Sequence[Value]) -> list[float]:
+    """Where the values stand on the axis: evenly, or as their logarithms do."""
+    known = PARAMETERS[parameter]
+    if known.kind in ("bool", "choice"):
+        return [float(place) for place in range(len(values))]
+    return [math.log10(float(v)) if known.log else float(v) for v in values]
+
+
+def short(value: Value) -> str:
+    """A tick label: 2e-5, 0.03, true, constant with a line break before its tail."""
+    if isinstance(value, float) and 0 < value < 0.01:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return text_of(value).replace("constant_with_warmup", "constant\n+warm-up").replace("_", "\n")
+
+
+@styled
+def plot_recorded(sweep: "Sweep") -> "Figure":
+    """Loss, perplexity, score, time and memory against the value, with the spread over seeds."""
+    figure = lab_plots.Drawing(lab_plots.WIDTH, 4.9).figure
+    axes = figure.subplots(2, 3).flat
+    groups = by_value(sweep)
+    places = dict(zip(groups, positions(sweep.parameter, list(groups)), strict=True))
+    for ax, (measure, (label, _, _)) in zip(axes, MEASURES.items(), strict=False):
+        if measure == "eval_loss":
+            _draw_measure(ax, groups, places, "final_train_loss", SOFT, "s", "--", "training")
+        name = "validation" if measure == "eval_loss" else ""
+        _draw_measure(ax, groups, places, measure, BLUE, "o", "-", name)
+        _mark_lost(ax, groups, places)
+        _value_axis(ax, sweep.parameter, places)
+        ax.set_title(label, loc="left", size=10.5)
+        if measure == "eval_loss":
+            ax.legend(fontsize=9, loc="best")
+        if measure in ("cpu_seconds", "peak_memory_gb", "field_f1"):
+            ax.set_ylim(0, (ax.get_ylim()[1] or 1) * 1.05)
+    _draw_last(figure.axes[5], sweep, groups)
+    for ax in figure.axes:
+        ax.tick_params(labelsize=9, color=SOFT, labelcolor=INK)
+        add_grid(ax)
+    title = figure.suptitle(
+        lab_plots.wrapped(figure, headline(sweep)), x=0.012, y=0.99, ha="left", va="top"
+    )
+    title.set(size=lab_plots.TITLE_SIZE, weight="bold")
+    figure.subplots_adjust(left=0.06, right=0.985, bottom=0.085, top=0.83, wspace=0.24, hspace=0.55)
+    return figure
+
+
+def _draw_measure(
+    ax: "Axes",
+    groups: Mapping[Value, Runs],
+    places: Mapping[Value, float],
+    measure: str,
+    color: str,
+    marker: str,
+    line: str,
+    label: str,
+) -> None:
+    """Dots for runs, a line through their means, a band from the lowest to the highest."""
+    rows = [(places[value], measured(good(runs), measure)) for value, runs in groups.items()]
+    rows = [(place, values) for place, values in rows if values]
+    if not rows:
+        ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", color=SOFT)
+        return
+    x = [place for place, _ in rows]
+    ax.fill_between(
+        x, [min(v) for _, v in rows], [max(v) for _, v in rows], color=color, alpha=0.18, lw=0
+    )
+    ax.plot(x, [mean(v) for _, v in rows], color=color, ls=line, lw=2, label=label)
+    dots = [(place, value) for place, values in rows for value in values]
+    ax.plot(*zip(*dots, strict=True), marker, color=color, ms=4, alpha=0.8)
+
+
+def _mark_lost(ax: "Axes", groups: Mapping[Value, Runs], places: Mapping[Value, float]) -> None:
+    """An x at the top for a run without a loss."""
+    lost = [places[value] for value, runs in groups.items() if len(good(runs)) < len(runs)]
+    if lost:
+        top = ax.get_xaxis_transform()
+        ax.plot(lost, [0.96] * len(lost), "x", color=RED, ms=9, mew=2.4, transform=top)
+
+
+def _value_axis(ax: "Axes", parameter: str, places: Mapping[Value, float]) -> None:
+    spread = max(places.values()) - min(places.values()) or 1.0
+    known = PARAMETERS[parameter]
+    size = 7.5 if known.kind == "choice" else 9
+    ax.set_xlim(min(places.values()) - 0.07 * spread, max(places.values()) + 0.07 * spread)
+    keep = _apart(places, spread * (0.13 if known.kind != "choice" else 0))
+    ax.set_xticks([places[v] for v in keep], [short(v) for v in keep], size=size)
+
+
+def _apart(places: Mapping[Value, float], least: float) -> list[Value]:
+    """Values whose labels do not run into each other."""
+    kept: list[Value] = []
+    for value in sorted(places, key=places.__getitem__):
+        if not kept or places[value] - places[kept[-1]] >= least:
+            kept.append(value)
+    return kept
+
+
+def _draw_last(ax: "Axes", sweep: "Sweep", groups: Mapping[Value, Runs]) -> None:
+    """The sixth picture: training curves, or what max_new_tokens does to the score."""
+    rows = [row for run in sweep.runs for row in run.get("new_tokens") or []]
+    if sweep.parameter == "max_length" and rows:
+        limits = sorted({row["max_new_tokens"] for row in rows})
+        scores = [[r["field_f1"] for r in rows if r["max_new_tokens"] == n] for n in limits]
+        ax.plot(limits, [mean(s) for s in scores], color=ORANGE, marker="s", lw=2)
+        ax.fill_between(
+            limits,
+            [min(s) for s in scores],
+            [max(s) for s in scores],
+            color=ORANGE,
+            alpha=0.2,
+            lw=0,
+        )
+        ax.set_title("field F1 against max_new_tokens", loc="left", size=10.5)
+        ax.set_ylim(0)
+        return
+    curves = [(v, _curve(good(runs)[0], "loss")) for v, runs in groups.items() if good(runs)]
+    shown = curves if len(curves) <= 3 else [curves[0], curves[len(curves) // 2], curves[-1]]
+    styles = ((PALE, "-", 3.2), (ORANGE, "--", 2.0), (INK, ":", 2.0))
+    for (value, (steps, losses)), (color, line, width) in zip(shown, styles, strict=False):
+        ax.plot(
+            steps, losses, color=color, ls=line, lw=width, label=short(value).replace("\n", " ")
+        )
+    ax.set_title("training loss by step, one seed", loc="left", size=10.5)
+    if shown:
+        ax.legend(fontsize=9)
+
+
+def _curve(run: Mapping[str, Any], key: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one logged quantity."""
+    points = [(e["step"], finite(e.get(key))) for e in run.get("log") or [] if key in e]
+    points = [(step, value) for step, value in points if value is not None]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+class Marked:
+    """The figure of a sweep as pixels, with a line painted at the slider's value.
+
+    The figure is drawn once; a moved slider costs a copy of the pixels and a PNG.
+    """
+
+    def __init__(self, sweep: "Sweep") -> None:
+        import matplotlib
+        import numpy as np
+
+        figure = plot_recorded(sweep)
+        with matplotlib.rc_context(STYLE):
+            figure.canvas.draw()
+        self.pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3].copy()
+        self.parameter, self.values = sweep.parameter, list(by_value(sweep))
+        height = self.pixels.shape[0]
+        count = 5  # the sixth picture has another axis
+        self.boxes = [
+            (ax.transData, height - ax.bbox.y1, height - ax.bbox.y0, ax.bbox.x0, ax.bbox.x1)
+            for ax in figure.axes[:count]
+        ]
+
+    def png(self, value: Value) -> bytes:
+        """The figure with `value` marked; without a mark when it lies outside the axis."""
+        pixels = self.pixels.copy()
+        place = self._place(value)
+        for transform, top, bottom, left, right in self.boxes if place is not None else ():
+            x = transform.transform((place, 0))[0]
+            if left <= x <= right:
+                pixels[int(top) : int(bottom) : 2, int(x) - 1 : int(x) + 1] = (213, 94, 0)
+        return lab_plots.packed(pixels)
+
+    def _place(self, value: Value) -> float | None:
+        if PARAMETERS[self.parameter].kind in ("bool", "choice"):
+            return float(self.values.index(value)) if value in self.values else None
+        if PARAMETERS[self.parameter].log and float(value) <= 0:
+            return None
+        return positions(self.parameter, [value])[0]
+
+
+# ---------------------------------------------------------------- the failure gallery
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way to go wrong: what one sees, why, what helps, and the runs that show it."""
+
+    name: str
+    title: str
+    symptom: str
+    cause: str
+    cure: str
+    runs: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    healthy: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+
+    def recorded(self) -> str:
+        """What the runs say beside the healthy ones; nothing when there is none."""
+        if not self.runs:
+            return "no run was recorded yet"
+        lost = [run for run in self.runs if run.get("status") != "ok"]
+        parts = [
+            f"{NAMES[name]} {_one(self.runs, name)} (healthy: {_one(self.healthy, name)})"
+            for name in ("final_train_loss", "eval_loss", "field_f1")
+            if measured(self.runs, name)
+        ]
+        if lost:
+            parts.insert(0, f"{len(lost)} of {len(self.runs)} runs ended without a usable loss")
+        errors = {run.get("error") for run in lost if run.get("error")}
+        parts += [f"message: {label_text(error, 160)}" for error in sorted(errors)]
+        return f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}: {'; '.join(parts)}"
+
+    def answer(self) -> Mapping[str, str] | None:
+        """One answer of such a model, with its input and reference."""
+        return next((run["answers"][0] for run in self.runs if run.get("answers")), None)
+
+
+def _one(runs: Runs, measure: str) -> str:
+    values = measured(runs, measure)
+    return f"{mean(values):.2f}" if values else "none"
+
+
+# name -> (title, symptom, cause, cure)
+TEXTS = {
+    "learning_rate_times_10": (
+        "Learning rate ten times too high",
+        "the loss climbs far above where it began; the answers are one sign over and over",
+        "5e-2 is ten times the highest rate of the sweep that still learned: every step overshoots",
+        "divide the learning rate by 3 or by 10 first, before you touch anything else",
+    ),
+    "padding_learned": (
+        "Padding is trained (pad = EOS, unmasked)",
+        "a training loss that looks wonderful, and answers that are worse",
+        "every record is filled up with end tokens, and predicting those is most of the loss",
+        "mask by length, never by the pad token; look at the labels of one batch before training",
+    ),
+    "eos_not_learned": (
+        "The end of the answer is masked (pad = EOS)",
+        "a base model does not stop; this instruct model hides it, since it knew its end before",
+        "the padding token is the end token, so hiding the padding hides the end as well",
+        "mask by length, never by the pad token; count the end tokens that are trained",
+    ),
+    "wrong_template": (
+        "Another prompt at inference than in training",
+        '"the adapter has no effect": answers in another form, and scores near zero',
+        "the chat template was left out, or is another one, when the model is asked",
+        "build the prompt with the same function in training and at inference",
+    ),
+    "answers_truncated": (
+        "max_length cuts off the answers",
+        "a low training loss, a high validation loss; answers begin right and end wrong",
+        "52 tokens hold the prompt and the first words of an answer: the rest is never seen",
+        "take the 95th to 99th percentile of your lengths, and count what is cut",
+    ),
+    "fp16_adapter": (
+        "Trainable weights in fp16 (on a CPU: a stand-in for fp16 on a T4)",
+        "the loss explodes, then reads 0; gradient norms are no numbers; answers are empty",
+        "fp16 ends at 65,504, and Adam's smallest constant, 1e-8, is 0 in it: it divides by zero",
+        "keep the adapter in fp32 and let bf16 or fp16 do the products only",
+    ),
+    "attention_only": (
+        "Adapters on attention only",
+        "training looks normal; the loss ends higher",
+        "the MLP layers, more than half of the model, cannot adapt",
+        "include_mlp true; if memory is short, lower r instead",
+    ),
+    "no_warmup": (
+        "No warm-up at a high learning rate (1e-2)",
+        "the first steps throw the loss above where it began, and it takes steps to come back",
+        "Adam's averages are empty at the start, and the first steps are full ones",
+        "warm up over 3 to 10 % of the steps, or lower the learning rate",
+    ),
+    "long_warmup": (
+        "The same learning rate with a long warm-up (40 %)",
+        "for comparison with the picture above: no jump",
+        "the steps are small while Adam's averages fill",
+        "here both end alike; in a longer run an early jump can cost the run",
+    ),
+}
+
+
+def failures() -> list[Failure]:
+    """The gallery's entries with their recorded runs; what was not recorded yet has none."""
+    from course_utils.errors import CourseError
+    from course_utils.lab import sweeps
+
+    try:
+        healthy = sweeps.read_sweep("start").runs
+        broken = sweeps.read_sweep("failures").runs
+        attention = sweeps.read_sweep("include_mlp").of_value(False)
+    except CourseError:
+        healthy, broken, attention = [], [], []
+    runs = {name: [run for run in broken if run["parameter"] == name] for name in TEXTS}
+    runs["attention_only"] = attention
+    runs["wrong_template"] = [
+        {**run, **run["wrong_template"], "eval_loss": None, "final_train_loss": None}
+        for run in healthy
+        if run.get("wrong_template")
+    ]
+    return [Failure(name, *texts, runs[name], healthy) for name, texts in TEXTS.items()]
+
+
+@styled
+def plot_failure(failure: Failure) -> "Figure":
+    """The recorded curves of a failure beside healthy ones, and the score of both."""
+    figure = lab_plots.Drawing(lab_plots.WIDTH, 3.1).figure
+    left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
+    _draw_curves(left, failure.healthy, BLUE, "-", "healthy")
+    _draw_curves(left, failure.runs, RED, "--", "this failure")
+    if left.lines:
+        left.legend(fontsize=9.5)
+    left.set(xlabel="optimiser step", ylabel="training loss")
+    _draw_scores(right, failure)
+    for ax in (left, right):
+        ax.tick_params(labelsize=9.5)
+        ax.xaxis.label.set_size(10)
+        ax.yaxis.label.set_size(10)
+        add_grid(ax)
+    figure.suptitle(failure.title, x=0.012, ha="left", size=lab_plots.TITLE_SIZE, weight="bold")
+    figure.subplots_adjust(left=0.07, right=0.985, bottom=0.17, top=0.87, wspace=0.22)
+    return figure
+
+
+def _draw_curves(ax: "Axes", runs: Runs, color: str, line: str, label: str) -> None:
+    """All runs' curves; a step whose loss is no number is marked at the bottom."""
+    for number, run in enumerate(runs):
+        steps, losses = _curve(run, "loss")
+        width, marker = (2.2, "o") if line == "--" else (1.8, "")
+        ax.plot(steps, losses, color=color, ls=line, lw=width, marker=marker, ms=4,
+                label=None if number else label)  # fmt: skip
+        lost = [
+            e["step"] for e in run.get("log") or [] if "loss" in e and finite(e["loss"]) is None
+        ]
+        if lost:
+            ax.plot(lost, [0.03] * len(lost), "x", color=RED, transform=ax.get_xaxis_transform())
+
+
+def _draw_scores(ax: "Axes", failure: Failure) -> None:
+    wrong = {"color": RED, "hatch": "///", "edgecolor": "white"}
+    pairs = (("healthy", failure.healthy, {"color": BLUE}), ("this failure", failure.runs, wrong))
+    for place, (_, runs, style) in enumerate(pairs):
+        values = measured(runs, "field_f1")
+        if values:
+            bar = ax.bar(place, mean(values), width=0.6, **style)
+            ax.bar_label(bar, [f"{mean(values):.2f}"], size=10, padding=6)
+            ax.plot([place] * len(values), values, "o", color=INK, ms=4)
+        else:
+            ax.text(place, 0.02, "none", ha="center", size=10, color=SOFT)
+    ax.set_xticks([0, 1], [name for name, _, _ in pairs])
+    ax.set_xlim(-0.6, 1.6)
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("field F1")

@@ -1,0 +1,531 @@
+"""Recorded sweeps: one parameter at a time around the centre, each run with its command and seed.
+
+course sweep --resume                    # makes data/sweeps/*.json, goes on where it was stopped
+course sweep --only learning_rate,lora_r --seeds 1,2,3 --resume
+
+Each run is the `main` of train_lora.py in a process of its own, and is scored on held-out records
+afterwards. Files: start.json (the centre, shared by all parameters), one for each parameter, and
+failures.json (the failure gallery).
+"""
+
+import contextlib
+import io
+import json
+import multiprocessing
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from course_utils import kit
+from course_utils.errors import CourseError
+from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.lab import parameters
+from course_utils.runs import find_root
+
+FOLDER = kit.DATA / "sweeps"
+# 12 optimiser steps: more would not fit an evening on two cores. Hence the higher learning rate
+# and the smaller batch than the lab's start values; nothing is longer than 128 tokens; dropout is
+# slow on a CPU.
+CENTRE: dict[str, parameters.Value] = parameters.start_values() | {
+    "learning_rate": 1e-3,
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "max_length": 128,
+    "max_new_tokens": 56,
+    "lora_dropout": 0.0,
+    "logging_steps": 1,
+}
+VALUES: dict[str, tuple[parameters.Value, ...]] = {
+    "learning_rate": (2e-5, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
+    "num_train_epochs": (0.5, 1, 2, 3, 5),
+    "per_device_train_batch_size": (1, 2, 4, 8, 16),
+    "gradient_accumulation_steps": (1, 2, 4, 8, 16),
+    "max_length": (64, 72, 80, 96, 128),
+    "lora_r": (2, 4, 16, 32, 64),
+    "lora_alpha": (8, 16, 32, 64, 128),
+    "lora_dropout": (0.0, 0.05, 0.1, 0.2, 0.5),
+    "include_mlp": (False, True),
+    "warmup_ratio": (0.0, 0.03, 0.1, 0.2, 0.4),
+    "lr_scheduler_type": parameters.SCHEDULERS,
+    "precision": ("fp32", "bf16"),
+}
+WITHOUT_TEMPLATE = 8  # records
+NEW_TOKENS = (4, 8, 12, 16, 24, 32, 40, 56)
+# The gallery: what is done wrong, and the options of train_lora.py that do it.
+FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "learning_rate_times_10": ({"learning_rate": 5e-2}, ()),  # of the highest that learned
+    "padding_learned": ({}, ("--learn_padding", "true")),
+    "eos_not_learned": ({}, ("--learn_eos", "false")),
+    "answers_truncated": ({"max_length": 52}, ()),
+    "fp16_adapter": ({"precision": "fp32"}, ("--adapter_dtype", "fp16")),
+    "no_warmup": ({"learning_rate": 1e-2, "warmup_ratio": 0.0}, ()),
+    "long_warmup": ({"learning_rate": 1e-2, "warmup_ratio": 0.4}, ()),
+}
+SIZES = {"train": 48, "val": 20, "test": 20}
+KEPT = (
+    "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
+    "cpu_seconds", "peak_memory_gb", "trainable_parameters", "versions", "hardware", "command",
+)  # fmt: skip
+LOGGED = ("step", "loss", "learning_rate", "grad_norm", "eval_loss")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to make: which parameter takes which value, with which seed."""
+
+    parameter: str  # a parameter's name, "start" or a failure's name
+    value: parameters.Value | None
+    seed: int
+    changes: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The file that keeps it, without the ending."""
+        return "failures" if self.parameter in FAILURES else self.parameter
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.parameter, json.dumps(self.value), self.seed
+
+    def __str__(self) -> str:
+        value = "" if self.value is None else f" = {parameters.text_of(self.value)}"
+        return f"{self.parameter}{value}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The recorded runs of one parameter; the centre's runs are among them."""
+
+    parameter: str
+    about: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+    def values(self) -> list[parameters.Value]:
+        """The values with runs, in slider order."""
+        order = list(VALUES.get(self.parameter, ()))
+        found = {json.dumps(run["value"]): run["value"] for run in self.runs}
+        place = {json.dumps(value): i for i, value in enumerate(order)}
+        return sorted(found.values(), key=lambda value: place.get(json.dumps(value), len(order)))
+
+    def of_value(self, value: parameters.Value) -> list[dict[str, Any]]:
+        """All runs (one a seed) with this value."""
+        return [run for run in self.runs if run["value"] == value]
+
+
+def read_sweep(parameter: str, folder: Path = FOLDER) -> Sweep:
+    """The recorded runs of a parameter, of "start" or of "failures".
+
+    A parameter that does not change the training has the centre's runs alone. Raises CourseError
+    for an unknown name or a file that is missing or broken.
+    """
+    known = {*parameters.PARAMETERS, "start", "failures"}
+    if parameter not in known:
+        raise CourseError(f"{parameter}: no such sweep", f"choose among {', '.join(sorted(known))}")
+    start = _read_file(folder / "start.json")
+    if parameter == "start":
+        return Sweep(parameter, start["about"], start["runs"])
+    own = folder / f"{parameter}.json"
+    runs = _read_file(own)["runs"] if own.is_file() or parameter == "failures" else []
+    if parameter in parameters.PARAMETERS:
+        centre = start["about"]["centre"][parameter]
+        runs = runs + [{**run, "parameter": parameter, "value": centre} for run in start["runs"]]
+    return Sweep(parameter, start["about"], runs)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not (isinstance(content, dict) and isinstance(content.get("runs"), list)):
+        raise CourseError(f"{path}: this is no sweep file", "make it anew: course sweep --resume")
+    return content
+
+
+# ---------------------------------------------------------------- what is to be run
+def plan(seeds: Sequence[int], only: Iterable[str] = ()) -> list[Job]:
+    """All runs, seed by seed, so that an interrupted sweep has every value at least once.
+
+    Raises CourseError for a name that is no parameter with runs of its own.
+    """
+    known = ["start", *VALUES, "failures"]
+    wanted = list(only) or known
+    for name in wanted:
+        if name not in known:
+            raise CourseError(f"{name}: nothing to sweep", f"choose among {', '.join(known)}")
+    jobs = []
+    for seed in seeds:
+        if "start" in wanted:
+            jobs.append(Job("start", None, seed))
+        for name, values in VALUES.items():
+            others = [value for value in values if value != CENTRE[name]]
+            jobs += [Job(name, v, seed, {name: v}) for v in others if name in wanted]
+        if "failures" in wanted and seed == seeds[0]:  # one run shows a symptom
+            jobs += [Job(n, None, seed, c, options) for n, (c, options) in FAILURES.items()]
+    return jobs
+
+
+def prepare_data(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 1) -> dict[str, Path]:
+    """train, val and test.jsonl of real work orders; near copies never stand in two parts."""
+    from course_utils import records, sources
+
+    cleaned = sources.clean_work_orders(sources.load_work_orders())
+    parts = sources.split_work_orders(cleaned, dict(sizes), seed)
+    return {n: records.write_records(folder / f"{n}.jsonl", part) for n, part in parts.items()}
+
+
+def script_folder() -> Path:
+    """Where train_lora.py lies."""
+    return kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
+
+
+def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str) -> list[str]:
+    """The words after `train_lora.py` that make this run."""
+    settings = CENTRE | job.changes
+    more = ["--eval_data", str(data["val"]), "--evaluations", "2", "--no_checkpoints"]
+    more += ["--eval_batch_size", "20", "--seed", str(job.seed), "--base_model", base_model]
+    line = parameters.to_command(
+        settings, str(data["train"]), str(work / "adapter"), [*more, *job.options]
+    )
+    return shlex.split(line)[2:]
+
+
+# ---------------------------------------------------------------- one run
+def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -> None:
+    """Train and score; write the RUN to `target`. A run that fails is recorded with its error."""
+    from course_utils import compat
+
+    compat.quiet_known_noise()
+    started = time.time()
+    work = Path(tempfile.mkdtemp(prefix="sweep-"))
+    record: dict[str, Any] = {
+        "parameter": job.parameter,
+        "value": job.value,
+        "seed": job.seed,
+        "settings": CENTRE | job.changes,
+    }
+    record |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
+    record |= {"log": [], "answers": [], "error": None}
+    words = arguments_of(job, work, data, base_model)
+    record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
+    try:
+        record |= _trained(job, words, data)
+        record["status"] = "diverged" if _has_diverged(record) else "ok"
+    except (CourseError, RuntimeError, ValueError) as error:
+        record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record["total_seconds"] = round(time.time() - started, 1)
+    write_json_atomic(target, record)
+
+
+def _has_diverged(run: Mapping[str, Any]) -> bool:
+    """Whether the validation loss is no number, or half as high again as the loss at the start."""
+    losses = [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
+    end = run["eval_loss"]
+    return end is None or not losses or end > 1.5 * losses[0]
+
+
+def _trained(job: Job, words: Sequence[str], data: Mapping[str, Path]) -> dict[str, Any]:
+    from course_utils import records
+    from course_utils.lab import runs as lab_runs
+
+    script = load_script()
+    options = script.read_arguments(words)
+    lab_runs.complete(options)
+    trainer, tokenizer, summary = script.train(options)
+    trainer.model.save_pretrained(options.out)
+    size = (options.out / "adapter_model.safetensors").stat().st_size
+    found = {name: _finite(summary[name]) for name in KEPT if name != "command"}
+    found["log"] = [_logged(entry) for entry in summary["log"]]
+    found["adapter_mb"] = round(size / 1e6, 3)
+    test = records.read_records(data["test"])
+    return found | _scored(job, trainer.model, tokenizer, test)
+
+
+def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:
+    """Scores of greedy answers to held-out records, with three of them to read."""
+    from course_utils import chat
+    from course_utils.generation import generate_answers
+
+    prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in test]
+    limit = int((CENTRE | job.changes)["max_new_tokens"])
+    answers = generate_answers(model, tokenizer, prompts, limit, len(test))
+    references = [record["output"] for record in test]
+    found = _scores(answers, references)
+    found["answers"] = [
+        {"input": r["input"], "reference": r["output"], "answer": a[:400]}
+        for r, a in list(zip(test, answers, strict=True))[:3]
+    ]
+    if job.parameter == "start":
+        found["new_tokens"] = _cut_answers(answers, references, tokenizer)
+        found["wrong_template"] = _without_template(model, tokenizer, test, limit)
+    return found
+
+
+def _scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    from course_utils import metrics
+
+    scores = metrics.score_all(answers, references)
+    return {name: scores[name] for name in ("field_f1", "exact_match", "rougeL")}
+
+
+def _cut_answers(answers: Sequence[str], references: Sequence[str], tokenizer: Any) -> list[dict]:
+    """What a smaller max_new_tokens would have scored: the same answers, cut by tokens.
+
+    Greedy decoding writes the same beginning whatever the limit, so no second run is needed.
+    """
+    ids = [tokenizer(answer, add_special_tokens=False)["input_ids"] for answer in answers]
+    rows = []
+    for limit in NEW_TOKENS:
+        cut = [tokenizer.decode(row[:limit]) for row in ids]
+        rows.append({"max_new_tokens": limit, **_scores(cut, references)})
+    return rows
+
+
+def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: int) -> dict:
+    """The same adapter asked without the chat template: the failure gallery's third picture."""
+    import torch
+
+    answers = []
+    test = test[:WITHOUT_TEMPLATE]  # one by one: a few show it
+    for record in test:
+        text = f"{record['instruction']}\n{record['input']}\n"
+        ids = tokenizer(text, return_tensors="pt").to(model.device)
+        with torch.no_grad():
+            row = model.generate(
+                **ids,
+                max_new_tokens=limit,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+                disable_compile=True,
+            )[0]
+        answers.append(tokenizer.decode(row[ids["input_ids"].shape[1] :], skip_special_tokens=True))
+    rows = [
+        {"input": r["input"], "reference": r["output"], "answer": a.strip()[:400]}
+        for r, a in zip(test, answers, strict=True)
+    ]
+    scores = _scores(answers, [record["output"] for record in test])
+    return {**scores, "records": len(test), "answers": rows[:3]}
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity become None: JSON has neither."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value
+
+
+def _logged(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _rounded(_finite(float(entry[name])) if name != "step" else entry[name])
+        for name in LOGGED
+        if name in entry
+    }
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def load_script() -> Any:
+    """train_lora.py as a module, from the reference solution's folder."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("train_lora", script_folder() / parameters.SCRIPT)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---------------------------------------------------------------- many runs
+@dataclass
+class Outcome:
+    """What a sweep did: how many runs were there already, made now, failed."""
+
+    kept: int = 0
+    made: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def run_sweep(
+    jobs: Sequence[Job],
+    folder: Path,
+    work: Path,
+    base_model: str = "smollm2-135m-instruct",
+    parallel: int = 1,
+    resume: bool = False,
+    made_by: str = "course sweep --resume",
+    sizes: Mapping[str, int] = SIZES,
+    console: Any = None,
+) -> Outcome:
+    """Make the runs that are missing, `parallel` at a time; each is kept as soon as it is done.
+
+    Raises CourseError when `folder` holds runs and `resume` is false, or runs of another centre.
+    """
+    from rich.console import Console
+
+    from course_utils import models
+
+    models.prepare_model(base_model) if base_model in (models.EMBEDDED, "nano") else None
+    files = _open_files(folder, resume, base_model, made_by, sizes)
+    for content in files.values():  # what failed is tried again
+        content["runs"] = [run for run in content["runs"] if run["status"] != "failed"]
+    done = {_key(run) for content in files.values() for run in content["runs"]}
+    todo = [job for job in jobs if job.key not in done]
+    outcome = Outcome(kept=len(jobs) - len(todo))
+    data = prepare_data(work / "data", sizes)
+    # Relative names stand in the recorded commands: they hold on every machine.
+    data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}
+    with _progress(console or Console(), len(todo)) as advance:
+        for job, run in _finished(todo, data, base_model, work, parallel):
+            content = files.setdefault(job.file, {"about": files["start"]["about"], "runs": []})
+            content["runs"].append(run)
+            write_json_atomic(folder / f"{job.file}.json", content)
+            outcome.made += 1
+            if run["status"] == "failed" and job.parameter not in FAILURES:
+                outcome.failed.append(f"{job}: {run['error']}")
+            advance(job, run)
+    return outcome
+
+
+def _key(run: Mapping[str, Any]) -> tuple[str, str, int]:
+    return run["parameter"], json.dumps(run["value"]), run["seed"]
+
+
+def _open_files(
+    folder: Path, resume: bool, base_model: str, made_by: str, sizes: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    from course_utils import hardware, runs
+
+    names = ("start", *VALUES, "failures")
+    files = {n: _read_file(folder / f"{n}.json") for n in names if (folder / f"{n}.json").is_file()}
+    if any(content["runs"] for content in files.values()) and not resume:
+        raise CourseError(
+            f"{folder} already holds runs",
+            "add --resume to make those that are missing, or --out for another folder",
+        )
+    about = {
+        "track": "manufacturing (real work orders, text to JSON)",
+        "base_model": base_model,
+        **{f"{name}_records": count for name, count in sizes.items()},
+        "centre": CENTRE,
+        "made_by": made_by,
+        "versions": runs.versions(),
+        "hardware": hardware.detect().to_dict(),
+    }
+    for name, content in files.items():
+        for what in ("centre", "base_model", "train_records", "val_records", "test_records"):
+            if content["about"].get(what) != about[what]:
+                raise CourseError(
+                    f"{folder / (name + '.json')}: its runs have another {what}",
+                    "runs of two kinds do not compare: give --out another folder",
+                )
+    files.setdefault("start", {"about": about, "runs": []})
+    return files
+
+
+@contextlib.contextmanager
+def _progress(console: Any, total: int) -> Iterator[Any]:
+    """A bar with the time left, and a line for each finished run."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                   console=console)  # fmt: skip
+    with bar:
+        task = bar.add_task("runs", total=total)
+
+        def advance(job: Job, run: Mapping[str, Any]) -> None:
+            loss = run["eval_loss"]
+            told = f"validation loss {loss:.3f}" if loss is not None else run["status"]
+            bar.console.print(f"{job}: {told}, {run['total_seconds']:.0f} s", highlight=False)
+            bar.advance(task)
+
+        yield advance
+
+
+def _finished(
+    jobs: Sequence[Job], data: Mapping[str, Path], base_model: str, work: Path, parallel: int
+) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """(job, RUN) as they finish. A process that dies is a failed run; Ctrl-C ends all of them."""
+    context = _context()
+    waiting, running = list(jobs), {}
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                job = waiting.pop(0)
+                target = work / f"run-{os.getpid()}-{job.parameter}-{len(waiting)}.json"
+                target.unlink(missing_ok=True)
+                arguments = (job, data, base_model, target, str(find_root()), parallel)
+                process = context.Process(target=_in_process, args=arguments, daemon=True)
+                process.start()
+                running[process] = (job, target, time.time())
+            multiprocessing.connection.wait([process.sentinel for process in running], timeout=5)
+            for process in [p for p in running if not p.is_alive()]:
+                job, target, started = running.pop(process)
+                yield job, _result(job, target, process.exitcode, time.time() - started)
+                target.unlink(missing_ok=True)
+    finally:
+        for process in running:
+            process.terminate()
+
+
+def _result(job: Job, target: Path, exit_code: int | None, seconds: float) -> dict[str, Any]:
+    if target.is_file():
+        return read_json(target)
+    run = {"parameter": job.parameter, "value": job.value, "seed": job.seed}
+    run |= {"settings": CENTRE | job.changes, "status": "failed", "log": [], "answers": []}
+    run |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
+    error = f"the process ended with exit code {exit_code}; see its log in the work folder"
+    return run | {"error": error, "total_seconds": round(seconds, 1), "finished": None}
+
+
+def _context() -> Any:
+    """A fork server that has imported the libraries once; elsewhere plain new processes."""
+    import multiprocessing.connection
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "transformers", "peft", "trl", "datasets"])
+    return context
+
+
+def _in_process(
+    job: Job, data: Mapping[str, Path], base_model: str, target: Path, root: str, parallel: int
+) -> None:
+    """The body of a run's process: its output goes to a log beside the result."""
+    import torch
+
+    from course_utils import hardware
+
+    os.chdir(root)  # the data's names are relative to it
+    cores = hardware.usable_cores()
+    torch.set_num_threads(max(1, cores // parallel))
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        try:
+            run_job(job, data, base_model, target)
+        except BaseException:
+            import traceback
+
+            write_text_atomic(target.with_suffix(".log"), text.getvalue() + traceback.format_exc())
+            sys.exit(1)
+
+
+def choose_parallel() -> int:
+    """How many runs at once: one a core where memory allows 4 GiB each; one on a GPU."""
+    from course_utils import hardware
+
+    machine = hardware.detect()
+    if machine.capability:
+        return 1
+    return max(1, min(machine.cores, int(machine.ram_gb // 4)))

@@ -1,0 +1,238 @@
+"""The hand-written part of the geology track: data/knowledge/geology/*.yaml, read strictly.
+
+One file a topic; each fact names its source. Show what is there:
+python -m course_utils.tracks.geology.knowledge
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from course_utils import kit
+from course_utils.errors import CourseError
+from course_utils.tracks.knowledge import Strict
+
+FOLDER = kit.DATA / "knowledge" / "geology"
+SWIR_BEGINS = 1500  # nm; the bands below are not asked about in questions on OH and carbonate
+
+
+class Line(Strict):
+    """One absorption: where, what causes it, what it looks like."""
+
+    nm: int = Field(ge=350, le=2500)
+    cause: str = Field(min_length=4, description="noun phrase: 'the Al-OH bond'")
+    shape: str = Field(min_length=4, description="noun phrase with its article")
+
+
+class AbsorbingMineral(Strict):
+    name: str
+    family: str = Field(description="minerals of one family stay in one part of a split")
+    lines: list[Line] = Field(min_length=1, description="the most diagnostic first")
+    note: str = Field(description="a sentence")
+    source: str
+
+
+class Zone(Strict):
+    """A kind of alteration or weathering."""
+
+    name: str
+    minerals: list[str] = Field(min_length=2)
+    setting: str = Field(description="noun phrase: where it lies")
+    conditions: str = Field(description="noun phrase: which fluid or process")
+    shows: str = Field(description="a clause: what a spectrum shows")
+    source: str
+
+
+class Step(Strict):
+    """A step of preprocessing."""
+
+    name: str
+    purpose: str = Field(description="verb phrase: 'turns radiance into reflectance'")
+    how: str = Field(description="imperative, without the full stop")
+    omitted: str = Field(description="a clause: what happens without it")
+    source: str
+
+
+class Concept(Strict):
+    """A notion or method of unmixing and matching."""
+
+    name: str
+    meaning: str = Field(description="what it is")
+    use: str = Field(description="what it is for")
+    limit: str = Field(description="where it fails")
+    source: str
+
+
+class Mistake(Strict):
+    name: str = Field(description="as a noun with participle: 'shadow mapped as a mineral'")
+    symptom: str
+    cause: str
+    cure: str
+    source: str
+
+
+class Sensor(Strict):
+    """A sensor; `range` and `limits` in nm, `sampling` in nm, `pixel` in m, `swath` in km."""
+
+    name: str
+    kind: str
+    operator: str
+    bands: int | None = Field(None, gt=0)
+    range: tuple[int, int] | None = None
+    sampling: float | None = Field(None, gt=0)
+    pixel: float | None = Field(None, gt=0)
+    swath: float | None = Field(None, gt=0)
+    launch: int | None = Field(None, ge=1972, le=2030)
+    limits: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    note: str
+    source: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Sensor":
+        for name, (low, high) in {**self.limits, "range": self.range or (0, 1)}.items():
+            if low >= high:
+                raise ValueError(f"{name}: {low} is not below {high}")
+        return self
+
+
+class Index(Strict):
+    """A band ratio or index; `bands` are names of the sensor's `limits`."""
+
+    name: str
+    form: Literal["ratio", "normalised", "shoulders"]
+    bands: list[str] = Field(min_length=2, max_length=3)
+    sensor: str
+    highlights: str
+    why: str = Field(description="a clause: which absorption makes it work")
+    source: str
+
+    @model_validator(mode="after")
+    def _right_number_of_bands(self) -> "Index":
+        if len(self.bands) != (3 if self.form == "shoulders" else 2):
+            raise ValueError(f"{self.form} with {len(self.bands)} bands")
+        return self
+
+    @property
+    def formula(self) -> str:
+        """'(B5 + B7) / B6'."""
+        a, b, *c = self.bands
+        if self.form == "ratio":
+            return f"{a} / {b}"
+        return f"({a} - {b}) / ({a} + {b})" if not c else f"({a} + {b}) / {c[0]}"
+
+    def value(self, reflectance: Mapping[str, float]) -> float:
+        """The index of one pixel, from reflectances by band name."""
+        a, b, *c = (reflectance[band] for band in self.bands)
+        if self.form == "ratio":
+            return a / b
+        return (a - b) / (a + b) if not c else (a + b) / c[0]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Everything in the folder; the sources are written out in full."""
+
+    minerals: tuple[AbsorbingMineral, ...]
+    zones: tuple[Zone, ...]
+    steps: tuple[Step, ...]
+    concepts: tuple[Concept, ...]
+    mistakes: tuple[Mistake, ...]
+    sensors: tuple[Sensor, ...]
+    indices: tuple[Index, ...]
+
+    def sensor(self, name: str) -> Sensor:
+        """Raises CourseError for an unknown one."""
+        for sensor in self.sensors:
+            if sensor.name == name:
+                return sensor
+        known = ", ".join(sensor.name for sensor in self.sensors)
+        raise CourseError(f"there is no sensor {name!r}", f"known: {known}")
+
+
+# file -> (its list, the schema of an entry, the attribute of Knowledge)
+FILES: dict[str, tuple[str, type[Strict], str]] = {
+    "features.yaml": ("minerals", AbsorbingMineral, "minerals"),
+    "alteration.yaml": ("zones", Zone, "zones"),
+    "preprocessing.yaml": ("steps", Step, "steps"),
+    "unmixing.yaml": ("concepts", Concept, "concepts"),
+    "mistakes.yaml": ("mistakes", Mistake, "mistakes"),
+    "sensors.yaml": ("sensors", Sensor, "sensors"),
+    "indices.yaml": ("indices", Index, "indices"),
+}
+
+
+@lru_cache
+def load(folder: Path = FOLDER) -> Knowledge:
+    """The hand-written knowledge. Raises CourseError that names the file and the place."""
+    found = {key: _load_file(folder / name, *rest) for name, (*rest, key) in FILES.items()}
+    knowledge = Knowledge(**found)
+    _check_indices(folder / "indices.yaml", knowledge)
+    return knowledge
+
+
+def _load_file(path: Path, key: str, schema: type[Strict]) -> tuple[Any, ...]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML; or clone again") from None
+    if not isinstance(content, dict) or set(content) != {"sources", key}:
+        raise CourseError(
+            f"{path}: the file holds not `sources` and `{key}`", "add what is missing"
+        )
+    sources, entries = content["sources"], []
+    for number, entry in enumerate(content[key], start=1):
+        try:
+            one = schema.model_validate(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (key, number, *first["loc"])))
+            raise CourseError(
+                f"{path}: {place}: {first['msg']}",
+                "course_utils/tracks/geology/knowledge.py describes every key",
+            ) from None
+        if one.source not in sources:
+            raise CourseError(
+                f"{path}: {one.name}: source {one.source!r} is not listed", "add it to `sources`"
+            )
+        entries.append(one.model_copy(update={"source": sources[one.source]}))
+    names = [entry.name for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    unused = set(sources) - {entry["source"] for entry in content[key]}
+    if twice or unused:
+        what = f"{twice[0]} is there twice" if twice else f"source {min(unused)} is not cited"
+        raise CourseError(f"{path}: {what}", "remove what is too much")
+    return tuple(entries)
+
+
+def _check_indices(path: Path, knowledge: Knowledge) -> None:
+    for index in knowledge.indices:
+        missing = set(index.bands) - set(knowledge.sensor(index.sensor).limits)
+        if missing:
+            raise CourseError(
+                f"{path}: {index.name}: {index.sensor} has no band {min(missing)}",
+                "use the names in `limits` of sensors.yaml",
+            )
+
+
+def count_facts(knowledge: Knowledge) -> int:
+    """Number of single facts: every filled value of every entry but names and sources."""
+    total = 0
+    for entries in vars(knowledge).values():
+        for entry in entries:
+            for name, value in entry:
+                if name in ("name", "source", "family", "form") or value is None:
+                    continue
+                total += len(value) if isinstance(value, list | dict) else 1
+    return total
+
+
+if __name__ == "__main__":
+    for name, (_, _, attribute) in FILES.items():
+        print(f"{name:<22}{len(getattr(load(), attribute)):>4} entries")
+    print(f"{count_facts(load())} facts, each entry with its source")

@@ -1,0 +1,343 @@
+"""The geology track: minerals, their spectra, sensors and methods; real spectra, computed answers.
+
+course data build --track geology --out data/geology
+Built offline from two packaged data sets and data/knowledge/geology/*.yaml; the same bytes from
+the same seed. data/README.md says how each kind of record arises.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from course_utils import records as records_module
+from course_utils.errors import CourseError
+from course_utils.tracks.manufacturing.track import write_parts
+from course_utils.tracks.wording import Draft, diversity, template_shares
+
+PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
+KINDS = ("context", "knowledge", "numeric")
+LEAST = {"records": 400, "kind": 60}
+DIVERSITY_SAMPLE = 50  # records of each topic; self-BLEU costs the square of it
+MIXTURES = {"train": 48, "val": 6, "test": 6}  # pairs of materials
+
+
+def kind_of(record: Mapping[str, str]) -> str:
+    """numeric: the answer is a number; context: it stands in the context; else knowledge."""
+    if record.get("facts"):
+        return "numeric"
+    return "context" if record["context"] else "knowledge"
+
+
+def topic_of(draft: Draft) -> str:
+    """'spectra' of the template 'spectra/depth:question0.answer1'."""
+    return draft.template.partition("/")[0]
+
+
+@dataclass
+class Track:
+    """A built track: parts of drafts, and what was counted on the way."""
+
+    drafts: dict[str, list[Draft]]
+    drafted: int
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, list[dict[str, str]]]:
+        """The records of each part."""
+        return {name: [draft.record for draft in part] for name, part in self.drafts.items()}
+
+    @property
+    def all_drafts(self) -> list[Draft]:
+        return [draft for part in self.drafts.values() for draft in part]
+
+
+def prepare() -> None:
+    """Fetch the two data sets once; afterwards everything is offline."""
+    from course_utils.tracks.geology import minerals, spectra
+
+    spectra.prepare()
+    minerals.prepare()
+
+
+def is_prepared() -> bool:
+    """Whether both data sets lie in the cache."""
+    from course_utils.tracks.geology import minerals, spectra
+
+    return spectra.is_prepared() and minerals.is_prepared()
+
+
+def build_geology(seed: int = 42) -> Track:
+    """Draft, clean, split by group, mix within the parts, remove what is alike across parts.
+
+    Raises CourseError when a draft is no valid record (a mistake in a builder).
+    """
+    from tqdm.auto import tqdm
+
+    builders = {
+        "minerals": _mineral_drafts,
+        "spectra": _spectrum_drafts,
+        "methods and sensors": _topic_drafts,
+    }
+    drafts: list[Draft] = []
+    for name, build in (bar := tqdm(builders.items(), desc="building", unit="kind", leave=False)):
+        bar.set_postfix_str(name)
+        drafts += build(seed)
+    parts = _split(drafts, seed)
+    for name, mixtures in _mixture_drafts(parts, seed).items():
+        parts[name] += mixtures
+        drafts += mixtures
+    return assemble(parts, len(drafts), seed)
+
+
+def _mineral_drafts(seed: int) -> list[Draft]:
+    from course_utils.tracks.geology import mineral_records, minerals
+
+    table = minerals.table()
+    return [
+        draft
+        for mineral in table
+        for draft in mineral_records.mineral_drafts(
+            mineral, [other for other in table if other is not mineral], seed
+        )
+    ]
+
+
+def _spectrum_drafts(seed: int) -> list[Draft]:
+    from course_utils.tracks.geology import spectra_records
+
+    materials = spectra_records.materials()
+    drafts = [d for material in materials for d in spectra_records.spectrum_drafts(material, seed)]
+    return drafts + [
+        draft
+        for material in materials
+        for draft in spectra_records.identification_drafts(material, materials, seed)
+    ]
+
+
+def _topic_drafts(seed: int) -> list[Draft]:
+    from course_utils.tracks.geology import knowledge as geology_knowledge
+    from course_utils.tracks.geology import topics as geology_topics
+
+    return list(geology_topics.topic_drafts(geology_knowledge.load(), seed))
+
+
+def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
+    """Each group whole in one part; each stratum (spectra, other minerals, topics) in PARTS."""
+    strata: dict[str, list[int]] = {}
+    has_spectra = {d.record["group"] for d in drafts if topic_of(d) == "spectra"}
+    for index, draft in enumerate(drafts):
+        group = draft.record["group"]
+        stratum = "spectra" if group in has_spectra else group.partition("/")[0]
+        strata.setdefault(stratum, []).append(index)
+    parts: dict[str, list[Draft]] = {name: [] for name in PARTS}
+    for indices in strata.values():
+        numbered = [{"index": index} for index in indices]
+        groups = [drafts[index].record["group"] for index in indices]
+        sizes = {name: int(share * len(indices)) for name, share in PARTS.items()}
+        sizes["train"] = len(indices) - sizes["val"] - sizes["test"]
+        chosen = records_module.split_by_group(numbered, groups, sizes, seed)
+        taken = {one["index"] for part in chosen.values() for one in part}
+        for name, part in chosen.items():
+            parts[name] += [drafts[one["index"]] for one in part]
+        # Whole groups rarely add up to the wanted sizes; what is left over is trained on.
+        parts["train"] += [drafts[index] for index in indices if index not in taken]
+    return parts
+
+
+def _mixture_drafts(parts: Mapping[str, Sequence[Draft]], seed: int) -> dict[str, list[Draft]]:
+    """Only materials of the same part are mixed, so no spectrum is in two parts."""
+    from course_utils.tracks.geology import spectra_records
+
+    home = {draft.record["group"]: name for name, part in parts.items() for draft in part}
+    mixed: dict[str, list[Draft]] = {}
+    for name in parts:
+        own = [
+            material
+            for material in spectra_records.materials()
+            if home.get(spectra_records.group_of(material.family)) == name
+        ]
+        pairs = [pair for pair in combinations(own, 2) if spectra_records.can_be_mixed(*pair)]
+        random.Random(f"{seed}/{name}/pairs").shuffle(pairs)
+        mixed[name] = [
+            draft
+            for pair in pairs[: MIXTURES[name]]
+            for draft in spectra_records.mixture_drafts(*pair, seed)
+        ]
+    return mixed
+
+
+def assemble(parts: Mapping[str, Sequence[Draft]], drafted: int, seed: int) -> Track:
+    """Check every draft, drop copies and surplus wordings, prune what is alike across parts."""
+    for draft in (draft for part in parts.values() for draft in part):
+        _check(draft)
+    dropped: dict[str, int] = {}
+    single = _without_copies(parts)
+    dropped["exact duplicate (same question and context)"] = _size(parts) - _size(single)
+    pruned = _prune(single)
+    dropped["near duplicate of a record in another part"] = _size(single) - _size(pruned)
+    order = random.Random(seed)
+    for part in pruned.values():
+        order.shuffle(part)
+    return Track(pruned, drafted, dropped)
+
+
+def _size(parts: Mapping[str, Sequence[Draft]]) -> int:
+    return sum(map(len, parts.values()))
+
+
+def _check(draft: Draft) -> None:
+    problems = records_module.validate(draft.record, "geology")
+    missing = [name for name in ("source", "group") if not draft.record.get(name)]
+    if problems or missing:
+        what = problems[0].message if problems else f"field {missing[0]} is missing"
+        raise CourseError(
+            f"a drafted record is wrong: {what} ({draft.template}: {draft.record})",
+            "this is a mistake in the builder of that topic; please report it",
+        )
+
+
+def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
+    """The first of each question with its context; test and val keep theirs before train."""
+    seen: set[str] = set()
+    single: dict[str, list[Draft]] = {}
+    for name in sorted(parts, key=lambda part: PARTS[part]):
+        single[name] = []
+        for draft in parts[name]:
+            key = records_module.normalise(records_module.text_of(draft.record))
+            if key not in seen:
+                seen.add(key)
+                single[name].append(draft)
+    return {name: single[name] for name in PARTS}
+
+
+def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
+    """Drop from train what is like val or test, and from val what is like test."""
+    kept = {name: list(part) for name, part in parts.items()}
+    for name, others in (("val", ("test",)), ("train", ("val", "test"))):
+        own = [draft.record for draft in kept[name]]
+        against = [draft.record for other in others for draft in kept[other]]
+        close = records_module.close_to(own, against)
+        kept[name] = [draft for i, draft in enumerate(kept[name]) if i not in close]
+    return kept
+
+
+# --- Writing and measuring ----------------------------------------------------------------------
+
+
+def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
+    """Write train, val, test (JSON lines) and summary.json; return the summary."""
+    return write_parts(track.parts, summarise(track, seed), folder)
+
+
+def summarise(track: Track, seed: int) -> dict[str, Any]:
+    """What was built: counts by topic and kind, wordings, diversity, overlap, token lengths."""
+    drafts = track.all_drafts
+    cross: dict[str, Counter] = {}
+    for draft in drafts:
+        cross.setdefault(topic_of(draft), Counter())[kind_of(draft.record)] += 1
+    as_qa = [_for_diversity(draft) for draft in drafts]
+    shares = template_shares(Draft({"task": topic_of(draft)}, draft.template) for draft in drafts)
+    return {
+        "track": "geology",
+        "seed": seed,
+        "drafts": track.drafted,
+        "dropped": track.dropped,
+        "kept": len(drafts),
+        "parts": {name: len(part) for name, part in track.drafts.items()},
+        "kinds_by_part": {
+            name: dict(Counter(kind_of(draft.record) for draft in part))
+            for name, part in track.drafts.items()
+        },
+        "kinds": {kind: sum(row[kind] for row in cross.values()) for kind in KINDS},
+        "topics": {topic: cross[topic].total() for topic in sorted(cross)},
+        "cross": {topic: {kind: cross[topic][kind] for kind in KINDS} for topic in sorted(cross)},
+        "groups": len({draft.record["group"] for draft in drafts}),
+        "overlap": records_module.overlap(track.parts),
+        "templates": {
+            topic: {"largest": name, "share": share, "templates": count}
+            for topic, (name, share, count) in shares.items()
+        },
+        "diversity": diversity(as_qa, sample=DIVERSITY_SAMPLE),
+    }
+
+
+def _for_diversity(draft: Draft) -> dict[str, str]:
+    """The record with the field names that `wording.diversity` knows."""
+    record = draft.record
+    return {
+        "task": topic_of(draft),
+        "instruction": record["instruction"],
+        "input": record["context"],
+        "output": record["answer"],
+    }
+
+
+def shortfalls(summary: Mapping[str, Any]) -> list[str]:
+    """What of the track's promises does not hold; empty when all do."""
+    wrong = []
+    if summary["kept"] < LEAST["records"]:
+        wrong.append(f"{summary['kept']} records, {LEAST['records']} are promised")
+    for kind, count in summary["kinds"].items():
+        if count < LEAST["kind"]:
+            wrong.append(f"{kind}: {count} records, {LEAST['kind']} are promised")
+    for name in ("exact", "near", "groups"):
+        if summary["overlap"][name]:
+            wrong.append(f"overlap between the parts: {summary['overlap'][name]} {name}")
+    return wrong
+
+
+def summary_table(summary: Mapping[str, Any]) -> str:
+    """What was built, as lines for a terminal."""
+    lines = [f"{summary['drafts']:>7,} drafted"]
+    lines += [f"{-count:>7,} {reason}" for reason, count in summary["dropped"].items()]
+    parts = ", ".join(f"{name} {count:,}" for name, count in summary["parts"].items())
+    lines.append(f"{summary['kept']:>7,} kept ({parts}) in {summary['groups']:,} groups")
+    lines.append(f"{'topic':<15}" + "".join(f"{kind:>11}" for kind in (*KINDS, "all")))
+    for topic, row in summary["cross"].items():
+        cells = [*(row[kind] for kind in KINDS), sum(row.values())]
+        lines.append(f"{topic:<15}" + "".join(f"{count:>11,}" for count in cells))
+    cells = [*(summary["kinds"][kind] for kind in KINDS), summary["kept"]]
+    lines.append(f"{'all':<15}" + "".join(f"{count:>11,}" for count in cells))
+    return "\n".join(lines)
+
+
+# --- Scores -------------------------------------------------------------------------------------
+
+
+def scores(records: Sequence[Mapping[str, str]], answers: Sequence[str]) -> dict[str, Any]:
+    """Means over the records, and under "columns" the score of each record (None = no such score).
+
+    token_f1, rougeL and exact_match (0 to 1) for all; numeric_accuracy for records with facts.
+    A mean is None where no record has that score.
+    """
+    from course_utils import metrics, tasks
+
+    if len(records) != len(answers) or not records:
+        raise CourseError(
+            f"{len(records)} records came with {len(answers)} answers", "give one for each record"
+        )
+    references = [record["answer"] for record in records]
+    pairs = list(zip(answers, references, strict=True))
+    numeric = tasks.numeric_scores(answers, records)
+    columns = {
+        "token_f1": [tasks.token_f1(told, asked) for told, asked in pairs],
+        "numeric_accuracy": [None if value != value else value for value in numeric],
+        "rougeL": metrics.rouge_l_scores(answers, references),
+        "exact_match": [_same(told, asked) for told, asked in pairs],
+    }
+    return {name: _mean(column) for name, column in columns.items()} | {"columns": columns}
+
+
+def _same(told: str, asked: str) -> float:
+    """1.0 where the answers agree but for case, spaces and the full stop."""
+    plain = [records_module.normalise(text).rstrip(". ") for text in (told, asked)]
+    return float(plain[0] == plain[1])
+
+
+def _mean(column: Sequence[float | None]) -> float | None:
+    known = [value for value in column if value is not None]
+    return sum(known) / len(known) if known else None

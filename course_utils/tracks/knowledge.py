@@ -1,0 +1,153 @@
+"""The hand-written knowledge base: equipment, how it fails, what to check, what to do.
+
+One YAML file for each kind of equipment in data/knowledge/manufacturing/. Every leaf is a fact.
+Show what is there:  python -m course_utils.tracks.knowledge
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from course_utils import kit
+from course_utils.errors import CourseError
+
+FOLDER = kit.DATA / "knowledge" / "manufacturing"
+Limit = Literal["at most", "at least", "between", "equal to"]
+
+
+class Strict(BaseModel):
+    """A misspelt key in a hand-written file is an error, not a silent gap."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Quantity(Strict):
+    """A number with its unit, as a specification or as the limit of a check.
+
+    `value` is text, so that 0.50 stays 0.50; `upper` is only used with "between".
+    """
+
+    name: str = Field(min_length=3, description="without the unit: 'oil temperature'")
+    limit: Limit = "equal to"
+    value: str = Field(pattern=r"^-?\d+(\.\d+)?$")
+    upper: str | None = Field(None, pattern=r"^-?\d+(\.\d+)?$")
+    unit: str = Field(description="SI or usual unit, or '' for a ratio")
+    how: str = Field("", description="where or with what it is measured")
+    source: str = Field("", description="standard, handbook or formula; '' = trade knowledge")
+
+
+class Component(Strict):
+    name: str
+    function: str = Field(description="verb phrase: 'carries the radial load'")
+
+
+class FailureMode(Strict):
+    """One way to fail. The group of its records, so it never lies in two parts of a split."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(description="noun phrase: 'mechanical seal leakage'")
+    component: str
+    symptoms: list[str] = Field(min_length=2, description="noun phrases an operator would report")
+    causes: list[str] = Field(min_length=2, description="noun phrases")
+    checks: list[Quantity] = Field(min_length=1)
+    actions: list[str] = Field(min_length=2, description="imperatives, without the full stop")
+    safety: list[str] = Field(min_length=1, description="imperatives, before the work begins")
+    effect: str = Field("", description="what happens if nothing is done, a clause")
+
+
+class Equipment(Strict):
+    """One kind of equipment."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(description="singular, without article: 'centrifugal pump'")
+    function: str = Field(description="verb phrase: 'moves liquid by ...'")
+    example: str = Field(description="the size meant by the figures: '75 kW, 4-pole, IP55'")
+    specifications: list[Quantity] = Field(min_length=6)
+    components: list[Component] = Field(min_length=5)
+    failure_modes: list[FailureMode] = Field(min_length=5)
+    maintenance: list[str] = Field(min_length=3, description="'every 500 h: change ...'")
+    sources: list[str] = Field(description="full titles of what is cited in short elsewhere")
+
+    def facts(self) -> Iterator[str]:
+        """Every fact, one short text each."""
+        yield self.function
+        yield from (quantity.name for quantity in self.specifications)
+        yield from (f"{part.name} {part.function}" for part in self.components)
+        yield from self.maintenance
+        for mode in self.failure_modes:
+            yield from (*mode.symptoms, *mode.causes, *mode.actions, *mode.safety)
+            yield from (check.name for check in mode.checks)
+
+
+@lru_cache
+def load(folder: Path = FOLDER) -> tuple[Equipment, ...]:
+    """All equipment, in the order of the file names.
+
+    Raises CourseError that names the file and the place when a file cannot be read.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise CourseError(f"{folder}: there is no knowledge file", "clone the kit again")
+    return tuple(_load_file(path) for path in files)
+
+
+def _load_file(path: Path) -> Equipment:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        equipment = Equipment.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        raise CourseError(
+            f"{path}: {place}: {first['msg']}",
+            "course_utils/tracks/knowledge.py describes every key",
+        ) from None
+    _check_consistency(path, equipment)
+    return equipment
+
+
+def _check_consistency(path: Path, equipment: Equipment) -> None:
+    parts = {part.name for part in equipment.components}
+    for mode in equipment.failure_modes:
+        if mode.component not in parts:
+            raise CourseError(
+                f"{path}: failure mode {mode.id}: component {mode.component!r} is not listed",
+                f"add it to components; there are: {', '.join(sorted(parts))}",
+            )
+    for quantity in _quantities(equipment):
+        if (quantity.limit == "between") != (quantity.upper is not None):
+            raise CourseError(
+                f"{path}: {quantity.name}: 'between' and `upper` belong together",
+                "give both or neither",
+            )
+    ids = [mode.id for mode in equipment.failure_modes]
+    if len(set(ids)) < len(ids):
+        raise CourseError(f"{path}: a failure mode's id is there twice", "rename one of them")
+
+
+def _quantities(equipment: Equipment) -> Iterator[Quantity]:
+    yield from equipment.specifications
+    for mode in equipment.failure_modes:
+        yield from mode.checks
+
+
+def count_facts(equipment: tuple[Equipment, ...]) -> int:
+    """Number of facts in the knowledge base."""
+    return sum(len(list(one.facts())) for one in equipment)
+
+
+if __name__ == "__main__":
+    for one in load():
+        cited = sum(bool(quantity.source) for quantity in _quantities(one))
+        print(
+            f"{one.name:<32} {len(list(one.facts())):>4} facts, "
+            f"{len(one.failure_modes)} failure modes, {cited} figures with a source"
+        )
+    print(f"{count_facts(load())} facts on {len(load())} kinds of equipment")

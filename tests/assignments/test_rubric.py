@@ -1,0 +1,210 @@
+"""The rubric adds up, refuses what does not, and says the same as the hand-out."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from course_utils import facts, records
+from course_utils.assignments.rubric import load_rubric, rubric_table
+from course_utils.errors import CourseError
+
+FOLDER = Path(__file__).parents[2] / "assignments" / "week09_10_manufacturing"
+RUBRIC = FOLDER / "rubric.yaml"
+NUMBERED = range(1, 6)
+
+
+@pytest.fixture
+def content():
+    return yaml.safe_load(RUBRIC.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a content as rubric.yaml and give its path."""
+
+    def write(content):
+        path = tmp_path / "rubric.yaml"
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def refused(path, *parts):
+    """The message of the CourseError; it names the file and each of the parts."""
+    with pytest.raises(CourseError) as error:
+        load_rubric(path)
+    for part in (str(path), *parts):
+        assert part in error.value.message
+    assert error.value.cure
+    return error.value.message
+
+
+def test_rubric_has_100_points_in_five_parts_and_five_bonuses_of_10():
+    rubric = load_rubric(RUBRIC)
+    assert [sum(i.points for i in rubric.of_part(p)) for p in NUMBERED] == [20, 10, 35, 25, 10]
+    assert {item.id: item.points for item in rubric.of_part("bonus")} == dict.fromkeys(
+        ("qlora", "multi_task", "distributed", "instruction_tuning", "benchmark"), 10
+    )
+    assert (rubric.points, rubric.bonus_points) == (100, 50)
+
+
+def test_no_item_of_a_part_has_more_than_8_points():
+    rubric = load_rubric(RUBRIC)
+    assert all(item.points <= 8 for item in rubric.items if item.part != "bonus")
+
+
+def test_each_automatic_item_has_a_check_of_its_own():
+    checks = [item.check for item in load_rubric(RUBRIC).of_kind("automatic")]
+    assert len(set(checks)) == len(checks) > 15
+
+
+def test_table_shows_every_item_with_its_points_and_every_part():
+    rubric = load_rubric(RUBRIC)
+    console = Console(record=True, width=140, file=io.StringIO())
+    console.print(rubric_table(rubric))
+    text = console.export_text()
+    for item in rubric.items:
+        assert re.search(rf"{item.id} .*\b{item.points} │ (computer|person)", text), item.id
+    for part in rubric.parts:
+        assert f"Part {part.part}: {part.title}" in text
+
+
+def test_item_by_id_and_unknown_id():
+    rubric = load_rubric(RUBRIC)
+    assert rubric.item("data_no_leak").points == 5
+    with pytest.raises(CourseError, match="no item 'nonsense'"):
+        rubric.item("nonsense")
+
+
+# --- The hand-out says the same -----------------------------------------------------------------
+
+
+def handout():
+    return (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_handout_lists_every_item_with_the_rubrics_words_points_and_scorer():
+    text = handout()
+    for item in load_rubric(RUBRIC).items:
+        by = "computer" if item.kind == "automatic" else "person"
+        words = " ".join(item.description.split())
+        row = f"| `{item.id}` | **{item.title}.** {words} | {item.points} | {by} |"
+        assert text.count(row) == 1, item.id
+
+
+def test_handout_states_the_points_of_every_part():
+    for part in load_rubric(RUBRIC).parts:
+        assert f"### Part {part.part}: {part.title.replace('Data', 'data')}".casefold() in (
+            handout().casefold()
+        )
+        assert re.search(rf"### Part {part.part}: .* \({part.points} points\)", handout())
+
+
+def test_records_in_the_handout_are_valid_and_state_their_facts():
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", handout(), re.S)]
+    assert {record["task"] for record in shown} == {"understanding", "report", "qa"}
+    assert len({record["document"] for record in shown}) == 4
+    for record in shown:
+        assert records.validate(record, "manufacturing") == []
+        for fact in facts.parse_facts(record.get("facts", "")):
+            assert facts.stands_in(record["output"], fact), fact
+
+
+def test_configuration_in_the_handout_is_valid(tmp_path):
+    from course_utils.assignments.configuration import read_config
+
+    path = tmp_path / "lora_config.yaml"
+    path.write_text(re.search(r"```yaml\n(.*?)```", handout(), re.S)[1])
+    config = read_config(path)
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (16, 32, 0.05)
+
+
+def test_files_that_the_handout_names_exist():
+    for name in re.findall(r"\$B/([\w/.]+)", handout()):
+        assert (FOLDER / "bonuses" / name).is_file(), name
+    for link in re.findall(r"\]\(([^)]+)\)", handout()):
+        assert (FOLDER / link).is_file(), link
+
+
+def test_options_that_the_handout_uses_are_known_to_the_scripts():
+    text = re.sub(r"\\\n\s*", "", handout())
+    for script, options in re.findall(r"python \$B/(\w+\.py)([^#\n]*)", text):
+        source = (FOLDER / "bonuses" / script).read_text(encoding="utf-8")
+        for option in re.findall(r"--[\w-]+", options):
+            assert f'"{option}"' in source, (script, option)
+
+
+# --- Rubrics that are refused -------------------------------------------------------------------
+
+
+def test_wrong_sum_of_a_part_is_named(content, written):
+    content["items"][0]["points"] += 1
+    refused(written(content), "the items of part 1 add up to 21 points, not 20")
+
+
+def test_wrong_totals_are_named(content, written):
+    content["points"] = 90
+    refused(written(content), "100")
+    content["points"] = 100
+    content["bonus_points"] = 40
+    refused(written(content), "the bonuses add up to 50 points, not 40")
+
+
+def test_bonus_of_another_size_is_named(content, written):
+    content["items"][-1]["points"] = 5
+    refused(written(content), "item benchmark: a bonus has 10 points, not 5")
+
+
+def test_id_that_stands_twice_is_named(content, written):
+    content["items"][1]["id"] = "data_size"
+    refused(written(content), "item data_size stands 2 times")
+
+
+def test_unknown_part_is_named(content, written):
+    content["items"][0]["part"] = 9
+    refused(written(content), "item data_size: there is no part 9")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"check": None}, "an automatic item needs `check`"),
+        ({"kind": "manual"}, "takes no `check`"),
+        ({"kind": "guess"}, "kind"),
+        ({"points": 0}, "points"),
+        ({"points": "many"}, "points"),
+        ({"description": ""}, "description"),
+        ({"color": "red"}, "color"),
+        ({"check": "os.system"}, "check"),
+    ],
+)
+def test_defect_of_an_item_is_named_with_the_item(content, written, change, message):
+    content["items"][0] |= change
+    refused(written(content), "item data_size", message)
+
+
+def test_item_without_an_id_is_named_by_its_number(content, written):
+    del content["items"][2]["id"]
+    refused(written(content), "item no. 3", "id: Field required")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "just words", "a: [", "a: 1\n\tb: 2", "items: 3", "items: [3]", "{}", "- " * 9],
+)
+def test_broken_files_are_errors_with_a_cure(written, text):
+    refused(written(text))
+
+
+def test_missing_folder_and_bytes_are_errors_with_a_cure(tmp_path):
+    refused(tmp_path / "none.yaml", "no such file")
+    refused(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"title: F\xfchrung")
+    refused(tmp_path / "latin.yaml", "not UTF-8")

@@ -1,0 +1,378 @@
+"""The check of a week-5 folder: a complete one, one fault at a time, and which assignment it is."""
+
+import copy
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from course_utils.assignments import handout
+from course_utils.assignments import week05 as lab_submission
+from course_utils.assignments.week05 import check_submission, pack_submission
+from course_utils.commands import main as cli
+from course_utils.errors import CourseError
+from course_utils.lab import analysis, parameters
+from course_utils.lab import questions as lab_questions
+
+SOLUTION = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "solution"
+SETTINGS = {"lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "include_mlp": False}
+MINERALS = (
+    *("quartz", "calcite", "dolomite", "gypsum", "kaolinite", "illite", "muscovite", "biotite"),
+    *("chlorite", "epidote", "talc", "alunite", "jarosite", "hematite", "goethite", "magnetite"),
+    *("pyrite", "galena", "fluorite", "barite", "olivine", "topaz", "zircon", "beryl"),
+)
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def edit_json(path, change):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """A complete submission; its adapter and its texts are made here, and nothing is trained."""
+    folder = tmp_path_factory.mktemp("complete") / "my_lab"
+    folder.mkdir()
+    records = [
+        {
+            "system": "You are a geologist.",
+            "instruction": f"Where would a {name} be looked up?",
+            "context": "",
+            "answer": f"On page {number} of our field book.",
+            "source": "field book",
+            "group": name,
+        }
+        for number, name in enumerate(MINERALS, start=1)
+    ]
+    write_lines(folder / "records.jsonl", records)
+    save_adapter(folder / "adapter")
+    settings = parameters.checked(SETTINGS)
+    log = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 2.0}, {"step": 2, "eval_loss": 0.5}]
+    training = {
+        "final_train_loss": 2.0,
+        "eval_loss": 0.5,
+        "perplexity": 2.718281828**0.5,
+        "log": log,
+        "parameters": settings,
+        "command": parameters.to_command(settings),
+        "data": {"file": "records.jsonl", "train": 22, "validation": 2},
+    }
+    (folder / "training.json").write_text(json.dumps(training))
+    ask(folder, [f"How does {name} feel in the hand?" for name in MINERALS[:6]])
+    write_notebook(folder / analysis.NOTEBOOK)
+    (folder / "report.pdf").write_bytes(b"%PDF-1.7 ...")
+    for script in ("train_lora.py", "inference_lora.py"):
+        shutil.copy(SOLUTION / script, folder)
+    return folder
+
+
+def save_adapter(target, rank=4, trained=True):
+    """The two files of an adapter on the attention of one layer, as PEFT writes them."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    layers = ("q_proj", "k_proj", "v_proj", "o_proj")
+    tensors = {}
+    for name in (f"base_model.model.model.layers.0.self_attn.{layer}" for layer in layers):
+        tensors[f"{name}.lora_A.weight"] = np.ones((rank, 8), "float32")
+        tensors[f"{name}.lora_B.weight"] = np.full((8, rank), float(trained), "float32")
+    target.mkdir()
+    save_file(tensors, target / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 8, "lora_dropout": 0.0}
+    (target / "adapter_config.json").write_text(json.dumps(config))
+
+
+def ask(folder, instructions):
+    """The questions with answers, and answers.json as inference_lora.py writes it."""
+    rows = [
+        {"instruction": text, "context": "", "expected": "Cold and heavy.", "answer": ""}
+        for text in instructions
+    ]
+    path = folder / "test_questions.jsonl"
+    write_lines(path, rows)
+    columns = {"nll": [1.0] * len(rows), "tokens": [4] * len(rows)}
+    tuned = ["Cold and light."] * len(rows)
+    questions = lab_questions.read_questions(path)
+    content = lab_questions.compare(
+        questions, {"answers": ["Stone."] * len(rows), **columns}, {"answers": tuned, **columns}
+    )
+    (folder / "answers.json").write_text(json.dumps(content))
+    lab_questions.fill(path, questions, tuned)
+
+
+def write_notebook(path):
+    """The reference solution with a picture under every code cell, as if it had been run."""
+    notebook = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    picture = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            cell.update(outputs=[copy.deepcopy(picture)], execution_count=number)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+@pytest.fixture
+def folder(complete, tmp_path):
+    """A copy that a test may break."""
+    return Path(shutil.copytree(complete, tmp_path / "my_lab"))
+
+
+def only(folder, state="wrong"):
+    """The one finding in this state; nothing else may be missing or wrong."""
+    report = check_submission(folder)
+    bad = report.of_state("missing", "wrong", *([state] if state == "warning" else []))
+    assert [finding.state for finding in bad] == [state], report.lines()
+    assert bad[0].cure
+    assert report.ok is (state == "warning")
+    return bad[0]
+
+
+# --- Complete, and what is not there ------------------------------------------------------------
+
+
+def test_a_complete_submission_has_nothing_missing_wrong_or_odd(complete):
+    report = check_submission(complete)
+    assert report.ok
+    assert report.counts["warning"] == 0, report.lines()
+    known = {check.id for check in lab_submission.CHECKLIST.checks}
+    assert {finding.id for finding in report.findings} == known
+
+
+@pytest.mark.parametrize("name", lab_submission.REQUIRED)
+def test_each_missing_file_is_one_finding_with_its_cure(folder, name):
+    (folder / name).unlink()
+    finding = only(folder, "missing")
+    assert finding.path == name
+    assert finding.cure == lab_submission.REQUIRED[name]
+
+
+def test_one_report_is_enough_and_none_is_not(folder):
+    (folder / "report.pdf").rename(folder / "report.pptx")
+    assert "not a PPTX file" in only(folder).message
+    (folder / "report.pptx").write_bytes(b"PK\x03\x04...")
+    assert check_submission(folder).ok
+    (folder / "report.pptx").unlink()
+    assert "neither" in only(folder).message
+
+
+def test_the_starter_hears_what_is_missing_and_left_open(tmp_path):
+    report = check_submission(handout.start("week05", tmp_path / "mine"))
+    assert {f.path for f in report.of_state("missing")} == (
+        set(lab_submission.REQUIRED) - {analysis.NOTEBOOK}
+    )
+    wrong = [finding for finding in report.of_state("wrong") if finding.path == analysis.NOTEBOOK]
+    assert len(wrong) == 13
+    assert all("placeholder" in finding.message for finding in wrong)
+
+
+# --- Part 1 -------------------------------------------------------------------------------------
+
+
+def test_an_incomplete_section_is_named_by_itself(folder):
+    def empty(notebook):
+        for cell in notebook["cells"]:
+            source = "".join(cell["source"])
+            if source.startswith("### lora_r\n"):
+                cell["source"] = source[: source.index("**What happens")]
+
+    edit_json(folder / analysis.NOTEBOOK, empty)
+    message = only(folder).message
+    assert message.startswith("lora_r: “What happens if we increase it?”")
+    assert "(and 2 more)" in message
+
+
+def test_a_notebook_that_was_not_run_lacks_its_figures(folder):
+    def clear(notebook):
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell.update(outputs=[], execution_count=None)
+
+    edit_json(folder / analysis.NOTEBOOK, clear)
+    report = check_submission(folder)
+    assert len(report.of_state("wrong")) == 13
+    assert "0 of" in report.of_state("warning")[0].message
+
+
+def test_a_broken_notebook_is_one_finding(folder):
+    for content in ("{", "[]", '{"cells": [{"cell_type": "code"}]}', '{"cells": "x"}'):
+        (folder / analysis.NOTEBOOK).write_text(content)
+        assert only(folder).path == analysis.NOTEBOOK
+
+
+# --- Part 2 -------------------------------------------------------------------------------------
+
+
+def test_nineteen_records_are_one_too_few(folder):
+    rows = read_lines(folder / "records.jsonl")
+    write_lines(folder / "records.jsonl", rows[:20])
+    assert (
+        "24 records were used in training, records.jsonl has 20" in only(folder, "warning").message
+    )
+    write_lines(folder / "records.jsonl", rows[:19])
+    finding = only(folder)
+    assert "19 records, at least 20" in finding.message
+    assert "1 more" in finding.cure
+
+
+def test_a_wrong_record_is_named_with_its_line(folder):
+    rows = read_lines(folder / "records.jsonl")
+    del rows[2]["answer"]
+    write_lines(folder / "records.jsonl", rows)
+    assert "line 3: field `answer` is missing" in only(folder).message
+
+
+def test_records_without_a_source_are_a_warning(folder):
+    rows = read_lines(folder / "records.jsonl")
+    for row in rows[:5]:
+        del row["source"]
+    write_lines(folder / "records.jsonl", rows)
+    assert "5 of 24" in only(folder, "warning").message
+
+
+# --- Part 3 -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("perplexity", 1.5, "not exp(eval_loss)"),
+        ("eval_loss", None, "not a number"),
+        ("log", [], "no training loss"),
+        ("parameters", {"lora_rank": 4}, "no such parameter"),
+        ("command", "python train_lora.py --lora_r 8", "not the one of its parameters"),
+        ("command", "rm -rf .", "no train_lora.py"),
+    ],
+    ids=["perplexity", "nan", "log", "parameter", "command", "other command"],
+)
+def test_a_training_log_that_contradicts_itself_is_named(folder, name, value, said):
+    edit_json(folder / "training.json", lambda content: content.update({name: value}))
+    finding = only(folder)
+    assert finding.path == "training.json"
+    assert said in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lora_r", 8), ("lora_alpha", 16), ("include_mlp", True)]
+)
+def test_an_adapter_of_another_training_is_named(folder, name, value):
+    def change(content):
+        content["parameters"][name] = value
+        content["command"] = parameters.to_command(content["parameters"])
+
+    edit_json(folder / "training.json", change)
+    assert only(folder).message.startswith(f"{name}: ")
+
+
+def test_an_untrained_adapter_is_named(folder):
+    shutil.rmtree(folder / "adapter")
+    save_adapter(folder / "adapter", trained=False)
+    assert "never trained" in only(folder).message
+
+
+def test_a_pickle_beside_the_adapter_is_never_welcome(folder):
+    (folder / "adapter" / "training_args.bin").write_bytes(b"x")
+    assert "can run code" in only(folder).message
+
+
+# --- Part 4 -------------------------------------------------------------------------------------
+
+
+def change_questions(folder, change):
+    rows = read_lines(folder / "test_questions.jsonl")
+    change(rows)
+    write_lines(folder / "test_questions.jsonl", rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows[0].pop("expected"), "line 1: field `expected` is missing"),
+        (lambda rows: rows[1].update(instruction=" "), "line 2: field `instruction` is empty"),
+        (lambda rows: rows[1].update(context=7), "line 2: field `context` is no text"),
+        (lambda rows: rows[3].update(rows[2]), "twice"),
+        (lambda rows: rows.__delitem__(slice(4, None)), "4 questions, at least 5"),
+        (lambda rows: rows[0].update(answer=None), "question 1 has no answer"),
+        (lambda rows: rows[0].update(answer="Edited."), "are not those in"),
+    ],
+    ids=["missing", "empty", "type", "twice", "few", "unanswered", "edited"],
+)
+def test_questions_that_do_not_fit_are_named(folder, change, said):
+    change_questions(folder, change)
+    assert said in only(folder).message
+
+
+def test_a_question_from_the_training_data_is_named(folder):
+    record = read_lines(folder / "records.jsonl")[0]
+    ask(folder, [f"Feel of {name}?" for name in MINERALS[:5]] + [record["instruction"].upper()])
+    assert "question 6 is a training record" in only(folder).message
+
+
+def test_scores_that_do_not_follow_from_the_answers_are_named(folder):
+    edit_json(folder / "answers.json", lambda content: content["tuned"].update(token_f1=0.99))
+    assert "token F1 0.9900, but its answers give" in only(folder).message
+    (folder / "answers.json").unlink()
+    assert only(folder, "warning").path == "answers.json"
+
+
+# --- Packing, and the command -------------------------------------------------------------------
+
+
+def test_the_archive_holds_the_structure_and_nothing_else(folder):
+    for name in ("notes.txt", "checkpoints/checkpoint-8/state.json", "figures/loss.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    target = pack_submission(folder)
+    names = set(zipfile.ZipFile(target).namelist())
+    assert set(lab_submission.REQUIRED) | {"report.pdf", "figures/loss.png"} <= names
+    assert not names & {"notes.txt", "checkpoints/checkpoint-8/state.json"}
+    (folder / "records.jsonl").unlink()
+    with pytest.raises(CourseError, match="not complete"):
+        pack_submission(folder, overwrite=True)
+
+
+@pytest.fixture
+def course(monkeypatch, capsys):
+    """Run `course ARGUMENTS` in this process: (exit code, everything printed on one line)."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return end.value.code or 0, " ".join((said.out + said.err).split())
+
+    return run
+
+
+def test_the_command_knows_the_assignment_by_the_folders_files(course, folder, tmp_path):
+    code, said = course("submit", "check", folder)
+    assert code == 0, said
+    assert "Part 1: parameter analysis" in said
+    code, said = course("submit", "check", handout.start("week09_10", tmp_path / "other"))
+    assert code == 1
+    assert "Part 3: LoRA fine-tuning" in said
+
+
+def test_a_folder_of_no_or_two_assignments_asks_which(course, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (folder / "configs").mkdir()
+    for where, why in ((tmp_path / "empty", "none of"), (folder, "several")):
+        code, said = course("submit", "check", where)
+        assert code == 1
+        assert why in said
+        assert "--assignment week05" in said
+    assert course("submit", "check", folder, "--assignment", "week05")[0] == 0
+    code, said = course("submit", "check", folder, "--assignment", "week7")
+    assert (code, "no assignment 'week7'" in said) == (1, True)

@@ -1,0 +1,171 @@
+"""Week 5: hand-out, rubric and starter say the same; the reference solution passes its own check.
+
+The path is run with the nano model: its scores mean nothing, the code is the real one.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from course_utils import records
+from course_utils.assignments import handout
+from course_utils.assignments.rubric import load_rubric
+from course_utils.assignments.week05 import check_submission
+from course_utils.lab import analysis, parameters
+from course_utils.reports import content as lab_report
+
+ASSIGNMENT = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab"
+SOLUTION, STARTER = ASSIGNMENT / "solution", ASSIGNMENT / "starter"
+HANDOUT = (ASSIGNMENT / "README.md").read_text(encoding="utf-8")
+RUBRIC = load_rubric(ASSIGNMENT / "rubric.yaml")
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# --- Hand-out, rubric, starter ------------------------------------------------------------------
+
+
+def test_rubric_has_100_points_and_two_bonuses_of_10():
+    assert [sum(i.points for i in RUBRIC.of_part(p)) for p in range(1, 6)] == [45, 15, 15, 15, 10]
+    assert (RUBRIC.points, RUBRIC.bonus_points) == (100, 20)
+
+
+def test_the_analysis_earns_a_point_for_each_parameter():
+    assert RUBRIC.item("analysis_complete").points == len(parameters.PARAMETERS)
+
+
+def test_the_handout_lists_every_item_with_the_rubrics_words_points_and_scorer():
+    for item in RUBRIC.items:
+        by = "computer" if item.kind == "automatic" else "person"
+        words = " ".join(item.description.split())
+        row = f"| `{item.id}` | **{item.title}.** {words} | {item.points} | {by} |"
+        assert HANDOUT.count(row) == 1, item.id
+    for part in RUBRIC.parts:
+        assert f"### Part {part.part}: " in HANDOUT
+        assert f"({part.points} points)" in HANDOUT
+
+
+def test_records_and_questions_in_the_handout_are_valid():
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", HANDOUT, re.S)]
+    asked = [row for row in shown if "expected" in row]
+    assert (len(shown), len(asked)) == (3, 1)
+    for row in shown:
+        row = dict(row)
+        row.setdefault("answer", row.pop("expected", ""))
+        assert records.validate(row, "geology") == []
+
+
+def test_the_handout_asks_the_four_questions_about_all_parameters():
+    assert all(question in HANDOUT for question in parameters.QUESTIONS.values())
+    assert all(f"`{name}`" in HANDOUT for name in parameters.PARAMETERS)
+
+
+def test_options_that_the_handout_uses_are_known_to_the_scripts():
+    text = re.sub(r"\\\n\s*", "", HANDOUT)
+    commands = re.findall(r"^python my_lab/(\w+)\.py([^#\n]*)", text, re.M)
+    assert {script for script, _ in commands} == {"train_lora", "inference_lora"}
+    for script, words in commands:
+        load(SOLUTION / f"{script}.py").read_arguments(words.split())
+
+
+def load(path):
+    """A script as a module of its own."""
+    spec = spec_from_file_location(f"week05_{path.stem}", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_committed_starter_is_what_the_solution_gives(tmp_path):
+    source = tmp_path / "solution"
+    shutil.copytree(SOLUTION, source, ignore=shutil.ignore_patterns("__pycache__"))
+    handout.make_starter(source, tmp_path / "starter", "week05")
+    made, committed = files(tmp_path / "starter"), files(STARTER)
+    changed = {name for name in made.keys() | committed.keys() if made.get(name) != committed[name]}
+    assert not changed, "run: course assignment release week05"
+
+
+def test_the_starter_has_the_scripts_whole_and_no_answer():
+    for script in ("train_lora.py", "inference_lora.py"):
+        assert (STARTER / script).read_bytes() == (SOLUTION / script).read_bytes()
+    assert not (STARTER / "prepare_records.py").exists()
+    given = (STARTER / analysis.NOTEBOOK).read_text(encoding="utf-8")
+    solved = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    for name, section in analysis.read_sections(solved).items():
+        for text in section.answers.values():
+            assert json.dumps(text.strip())[1:-1] not in given, name
+        assert f'analysis.recorded(\\"{name}\\")' in given
+
+
+# --- The reference solution, from its README ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def submission(nano_model_path, tmp_path_factory):
+    """Records, adapter, answers, executed notebook and report, made in a copy of the solution."""
+    from course_utils.tracks.geology import track as geology
+
+    if not geology.is_prepared():
+        pytest.skip("run `course data prepare`")
+    folder = tmp_path_factory.mktemp("week05") / "my_lab"
+    shutil.copytree(SOLUTION, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    prepare, train, ask = (
+        load(folder / f"{name}.py") for name in ("prepare_records", "train_lora", "inference_lora")
+    )
+    prepare.main(prepare.read_arguments(["--records", "24", "--held_out", "8"]))
+    adapter, words = str(folder / "adapter"), "--base_model nano --max_length 256 --lora_r 4"
+    data = ["--data", str(folder / "records.jsonl"), "--out", adapter, "--bf16", "false"]
+    train.main([*data, *words.split(), "--lora_alpha", "8", "--num_train_epochs", "1"])
+    for name, more in (("test_questions", []), ("held_out", ["held_out_answers.json"])):
+        questions = ["--adapter", adapter, "--questions", str(folder / f"{name}.jsonl")]
+        out = ["--out", str(folder / more[0])] if more else []
+        ask.main([*questions, *out, "--max_new_tokens", "6"])
+    run_notebook(folder)
+    lab_report.write_report([folder], "pdf")
+    return folder
+
+
+def run_notebook(folder):
+    out = folder / "run" / "notebook"
+    command = [sys.executable, "-m", "course_utils", "run", str(folder / analysis.NOTEBOOK)]
+    command += ["-p", "folder", str(folder), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    shutil.copy(out / analysis.NOTEBOOK, folder / analysis.NOTEBOOK)
+
+
+def test_the_reference_solution_passes_its_check(submission):
+    report = check_submission(submission)
+    assert report.ok, report.lines()
+    odd = [finding.message for finding in report.of_state("warning")]
+    assert all("answers are empty" in message for message in odd)  # a random model may say nothing
+
+
+def test_the_executed_notebook_says_that_all_sections_are_complete(submission):
+    notebook = json.loads((submission / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    assert analysis.find_gaps(notebook, executed=True) == []
+    printed = "".join(notebook["cells"][-1]["outputs"][0]["text"])
+    assert "Complete: all 13 are complete" in printed
+
+
+def test_questions_are_five_held_out_and_from_different_groups(submission):
+    lines = (submission / "test_questions.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(line) for line in lines]
+    trained = records.read_records(submission / "records.jsonl", "geology")
+    assert len({row["group"] for row in asked}) == len(asked) == 5
+    assert not {row["group"] for row in asked} & {row["group"] for row in trained}
+    assert all(isinstance(row["answer"], str) for row in asked)
+
+
+def test_both_models_answered_the_held_out_questions_with_an_interval(submission):
+    content = json.loads((submission / "held_out_answers.json").read_text(encoding="utf-8"))
+    assert content["questions"] == 8
+    assert content["difference"]["token_f1"].keys() == {"mean", "low", "high"}

@@ -1,0 +1,357 @@
+"""The parameter lab's sliders, figures and sentences, without a browser (tests/browser has one)."""
+
+import functools
+import io
+import shlex
+
+import pytest
+
+from course_utils.errors import CourseError
+from course_utils.lab import explore, parameters
+from course_utils.lab import plots as lab_plots
+from course_utils.lab import recorded as lab_recorded
+from course_utils.lab.sweeps import Sweep
+
+SECTIONS = list(parameters.PARAMETERS)
+LENGTHS = [60, 70, 80, 90, 100] * 20
+LOG = [{"step": step, "loss": 2.0 / step} for step in range(1, 41)]
+CONTEXT = lab_plots.Context(
+    records=400, lengths=LENGTHS, prompt_lengths=[n - 30 for n in LENGTHS], log=LOG
+)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the lab displays, bundle by bundle."""
+    bundles = []
+    monkeypatch.setattr(explore, "_display", bundles.append)
+    return bundles
+
+
+@pytest.fixture
+def lab(shown):
+    """A lab with sliders that knows its lengths already: counting tokens is another test's work."""
+    made = explore.Lab(static=False)
+    made.__dict__["lengths"] = (LENGTHS, [n - 30 for n in LENGTHS])
+    return made
+
+
+def slider(lab, section, name):
+    return lab.panels[section].controls[name]
+
+
+def figure_of(lab, section):
+    return lab.panels[section].parts["figure"].value
+
+
+# ---------------------------------------------------------------- sliders
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_each_section_offers_the_stops_of_its_parameter(section):
+    parameter = parameters.PARAMETERS[section]
+    widget = explore.control(section, parameter.start)
+    if parameter.kind == "bool":
+        assert widget.value is parameter.start
+        return
+    options = widget.options
+    assert [option[1] if isinstance(option, tuple) else option for option in options] == list(
+        parameter.values
+    )
+    assert section in widget.description
+
+
+def test_a_moved_slider_changes_figure_setting_and_command(lab):
+    lab.panel("learning_rate")
+    before = figure_of(lab, "learning_rate")
+    slider(lab, "learning_rate", "learning_rate").value = 1e-3
+    assert figure_of(lab, "learning_rate") != before
+    assert lab.settings["learning_rate"] == 1e-3
+    assert "--learning_rate 0.001" in lab.panels["learning_rate"].parts["told"].value
+
+
+def test_sliders_of_other_sections_follow(lab):
+    lab.panel("lora_alpha")
+    lab.panel("include_mlp")
+    before = figure_of(lab, "include_mlp")
+    slider(lab, "lora_alpha", "lora_r").value = 64
+    assert slider(lab, "include_mlp", "lora_r").value == 64
+    assert figure_of(lab, "include_mlp") != before
+
+
+def test_a_section_that_does_not_depend_on_a_slider_stays(lab):
+    lab.panel("lora_alpha")
+    lab.panel("lora_dropout")
+    before = figure_of(lab, "lora_dropout")
+    slider(lab, "lora_alpha", "lora_alpha").value = 128
+    assert figure_of(lab, "lora_dropout") is before
+
+
+def test_a_loaded_value_between_the_stops_gets_a_stop(lab):
+    lab.panel("lora_r")
+    lab.load("python train_lora.py --data a.jsonl --out b/ --lora_r 24")
+    assert slider(lab, "lora_r", "lora_r").value == 24
+    assert [stop for _, stop in slider(lab, "lora_r", "lora_r").options][4:7] == [16, 24, 32]
+
+
+def test_the_command_of_the_sliders_loads_back(lab):
+    lab.set(learning_rate=5e-4, precision="fp16", include_mlp=False, max_new_tokens=24)
+    other = explore.Lab(static=True, command=lab.command())
+    assert other.settings == lab.settings
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_sections_short_command_means_the_same_as_the_long_one(lab, section):
+    lab.set(lora_r=8, precision="fp32", num_train_epochs=3)
+    short = lab.command(section)
+    assert len(shlex.split(short)) < len(shlex.split(lab.command()))
+    assert parameters.from_command(short) == lab.settings
+
+
+def test_a_value_out_of_range_names_parameter_and_range(lab):
+    with pytest.raises(CourseError, match="lora_dropout.*2"):
+        lab.set(lora_dropout=2)
+    assert lab.settings["lora_dropout"] == 0.05
+
+
+def test_a_wrong_command_is_a_sentence_beside_the_button(lab):
+    import ipywidgets
+
+    boxes = []
+    make = ipywidgets.VBox.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ipywidgets.VBox,
+            "__init__",
+            lambda self, *a, **k: (make(self, *a, **k), boxes.append(self))[0],
+        )
+        lab.command_box()
+    copy, paste, button, told = boxes[-1].children
+    paste.value = "python train_lora.py --lora_rank 8"
+    button.click()
+    assert "lora_rank" in told.value
+    assert "lora_r?" in told.value
+    paste.value = "python train_lora.py --lora_r 8"
+    button.click()
+    assert lab.settings["lora_r"] == 8
+    assert "--lora_r 8" in copy.value
+
+
+def test_an_unknown_section_or_model_names_those_that_are_there(lab):
+    with pytest.raises(CourseError, match="lora_q"):
+        lab.panel("lora_q")
+    with pytest.raises(CourseError, match="gpt-9"):
+        explore.Lab(model="gpt-9")
+
+
+def test_your_own_records_set_the_number(tmp_path, shown):
+    row = '{"system": "s", "instruction": "i%d", "context": "c", "answer": "a"}\n'
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(row % n for n in range(23)), encoding="utf-8")
+    assert explore.Lab(data=path).state["records"] == 23
+    with pytest.raises(CourseError, match="nowhere"):
+        explore.Lab(data=tmp_path / "nowhere.jsonl")
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def test_a_section_warns_of_what_its_own_sliders_brought_about(lab):
+    assert lab.warnings("learning_rate") == []
+    lab.set(learning_rate=1e-2)
+    assert any("learning rate 0.01" in text for text in lab.warnings("learning_rate"))
+    assert lab.warnings("lora_alpha") == []
+    lab.panel("learning_rate")
+    assert "Careful" in lab.panels["learning_rate"].parts["careful"].value
+
+
+def test_warnings_cannot_smuggle_markup():
+    assert "&lt;b&gt;" in explore.warning_html(["<b>"])
+
+
+# ---------------------------------------------------------------- static twins
+
+
+def test_without_anybody_to_move_a_slider_a_panel_is_a_picture_with_words(shown, capsys):
+    explore.Lab(static=True).panel("lora_r")
+    (bundle,) = shown
+    assert set(bundle) == {"image/png", "text/plain"}
+    said = capsys.readouterr().out
+    assert "lora_r 16" in said
+    assert "--lora_r 16" in said
+
+
+def test_with_sliders_the_same_output_holds_the_picture(lab, shown):
+    lab.panel("lora_alpha")
+    (bundle,) = shown
+    assert set(bundle) == {explore.WIDGET, "image/png", "text/plain"}
+
+
+def test_outside_a_kernel_nobody_moves_a_slider():
+    assert explore.is_static()
+
+
+def test_a_folded_command_is_still_one_command():
+    line = parameters.to_command({})
+    folded = explore.folded(line)
+    assert max(map(len, folded.splitlines())) <= 100
+    assert all(row.split()[0].startswith("--") for row in folded.splitlines()[1:])
+    assert shlex.split(folded.replace("\\\n", " ")) == shlex.split(line)
+
+
+# ---------------------------------------------------------------- figures
+
+
+@functools.cache
+def drawn(section, value):
+    settings = parameters.start_values() | {section: value}
+    return lab_plots.Drawing().draw(section, settings, CONTEXT)
+
+
+STOPS = [(name, value) for name in SECTIONS for value in parameters.PARAMETERS[name].values]
+
+
+@pytest.mark.parametrize(("section", "value"), STOPS)
+def test_at_every_stop_the_title_states_something_and_fits(section, value):
+    figure = drawn(section, value)
+    title = figure._suptitle
+    assert len(title.get_text().split()) >= 4
+    box = title.get_window_extent(figure.canvas.get_renderer())
+    assert box.x1 <= figure.bbox.x1
+    assert box.y0 >= max(ax.get_window_extent().y1 for ax in figure.axes)
+
+
+def test_the_title_says_what_the_arithmetic_gives():
+    def title(section, value):
+        return " ".join(drawn(section, value)._suptitle.get_text().split())
+
+    assert "25 optimiser steps" in title("num_train_epochs", 1)  # 400 records / 16
+    assert "4.88 M" in title("lora_r", 16)  # of the embedded model, as peft counts
+    assert "= 4:" in title("lora_alpha", 64)
+    assert "65520 overflows fp16" in title("precision", "fp16")
+    assert "4 points of a run of 40" in title("logging_steps", 10)
+    assert "cuts 80.0 % of 100 records" in title("max_length", 64)
+
+
+def test_a_drawing_is_used_again_and_shows_the_new_value():
+    drawing = lab_plots.Drawing()
+    settings = parameters.start_values()
+    first = drawing.png("lora_alpha", settings, CONTEXT)
+    second = drawing.png("lora_alpha", settings | {"lora_alpha": 64}, CONTEXT)
+    assert first != second
+    assert drawing.png("lora_alpha", settings, CONTEXT) == first
+
+
+def test_pictures_stacked_keep_all_rows():
+    from PIL import Image
+
+    drawing = lab_plots.Drawing()
+    png = drawing.png("lora_alpha", parameters.start_values(), CONTEXT)
+    one, two = (Image.open(io.BytesIO(data)) for data in (png, explore.stacked(png, png)))
+    assert two.size == (one.width, 2 * one.height)
+
+
+# ---------------------------------------------------------------- recorded runs
+
+
+def run(value, seed, loss, **more):
+    made = {"parameter": "lora_r", "value": value, "seed": seed, "status": "ok", "log": LOG}
+    made |= {
+        "eval_loss": loss,
+        "final_train_loss": loss,
+        "perplexity": 2.0,
+        "seconds": 10.0,
+        "cpu_seconds": 10.0,
+    }
+    return {**made, "peak_memory_gb": 2.0, "field_f1": 0.5, "answers": [], **more}
+
+
+def sweep(*losses_by_value, parameter="lora_r"):
+    runs = [
+        run(value, seed, loss)
+        for value, losses in losses_by_value
+        for seed, loss in enumerate(losses)
+    ]
+    return Sweep(parameter, {}, runs)
+
+
+APART = sweep((4, [0.9, 0.91]), (16, [0.5, 0.52]), (64, [0.6, 0.61]))
+
+
+def test_the_headline_names_the_best_value_only_beyond_the_spread_of_seeds():
+    assert "lowest at lora_r 16 (0.510)" in lab_recorded.headline(APART)
+    noisy = sweep((4, [0.5, 0.7]), (16, [0.55, 0.6]))
+    assert "no lora_r stands out" in lab_recorded.headline(noisy)
+
+
+def test_the_sentence_gives_mean_and_spread_or_the_nearest_recorded_value():
+    assert "validation loss 0.510 (0.500 to 0.520)" in lab_recorded.sentence(APART, 16)
+    assert "nearest to 24, at 16" in lab_recorded.sentence(APART, 24)
+    assert "nearest to 40, at 64" in lab_recorded.sentence(APART, 40)  # on the log scale
+
+
+def test_a_diverged_run_is_told_and_not_averaged():
+    lost = run(16, 9, None, status="diverged")
+    told = lab_recorded.sentence(Sweep("lora_r", {}, [*APART.runs, lost]), 16)
+    assert "3 runs; 1 of them diverged" in told
+    assert "0.510" in told
+
+
+def test_what_the_runs_were_made_with_is_told_from_their_file():
+    known = {"base_model": "b", "train_records": 48, "test_records": 24, "track": "work orders"}
+    known["centre"] = parameters.start_values() | {"learning_rate": 1e-3}
+    told = lab_recorded.about(known, [run(16, 1, 0.5, steps=12)])
+    assert "48 training records" in told
+    assert "12 optimiser steps" in told
+    assert told.endswith("in: learning_rate 0.001.")
+    assert "No run was recorded" in lab_recorded.about({}, [])
+
+
+def test_no_run_is_said_in_words():
+    assert lab_recorded.sentence(Sweep("lora_r", {}, []), 16) == (
+        "No run was recorded for this parameter yet."
+    )
+
+
+def test_the_sliders_value_is_marked_where_it_lies_in_the_figure():
+    from PIL import Image
+
+    marked = lab_recorded.Marked(APART)
+    plain, on_it, beyond = (marked.png(value) for value in (1024, 16, 4096))
+    assert plain == beyond  # outside the axis: no mark
+    red = [
+        count for count, color in Image.open(io.BytesIO(on_it)).getcolors(1 << 24)
+        if color == (213, 94, 0)
+    ]  # fmt: skip
+    assert red
+    assert red[0] > 300
+
+
+@pytest.mark.parametrize("values", [("linear", "cosine", "constant_with_warmup"), (False, True)])
+def test_sweeps_over_words_are_drawn_evenly(values):
+    parameter = "include_mlp" if True in values else "lr_scheduler_type"
+    made = sweep(*((value, [0.5, 0.6]) for value in values), parameter=parameter)
+    assert lab_recorded.positions(parameter, list(values)) == [float(n) for n in range(len(values))]
+    assert len(lab_recorded.plot_recorded(made).axes) == 6
+
+
+def test_each_failure_has_symptom_cause_and_cure():
+    gallery = lab_recorded.failures()
+    assert len(gallery) >= 7
+    for failure in gallery:
+        text = explore.gallery_text(failure)
+        assert all(word in text for word in ("*Symptom*", "*Cause*", "*Cure*", "*Recorded*"))
+
+
+def test_a_failure_is_told_beside_the_healthy_runs():
+    wrong = [run(None, 1, None, status="diverged", error="loss is nan")]
+    failure = lab_recorded.Failure("x", "T", "s", "c", "u", wrong, APART.runs)
+    assert "1 of 1 runs ended without a usable loss" in failure.recorded()
+    assert "loss is nan" in failure.recorded()
+    assert len(lab_recorded.plot_failure(failure).axes) == 2
+
+
+def test_the_section_on_lengths_warns_of_cut_answers(lab):
+    assert lab.warnings("max_length") == []
+    lab.set(max_length=64)
+    assert any("cuts 80%" in text for text in lab.warnings("max_length"))

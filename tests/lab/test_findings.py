@@ -1,0 +1,260 @@
+"""The sentences on the recorded sweeps, worked out again from the files; and the gallery."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from course_utils.lab import findings, parameters, sweeps
+
+FOLDER = Path(__file__).parents[2] / "data" / "sweeps"
+TRAINED = list(sweeps.VALUES)
+
+
+def raw(name):
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+
+
+def by_value(parameter, key):
+    """{value as text: [figure of each seed]}, straight from the files, the centre included."""
+    found = defaultdict(list)
+    for run in raw(parameter):
+        found[parameters.text_of(run["value"])].append(run[key])
+    for run in raw("start"):
+        found[parameters.text_of(run["settings"][parameter])].append(run[key])
+    return dict(found)
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+
+
+def first(parameter, beginning):
+    """The sentence on a parameter that begins so, or None."""
+    return next((s for s in findings.finding(parameter) if s.startswith(beginning)), None)
+
+
+@pytest.mark.parametrize("parameter", TRAINED)
+def test_every_value_was_run_with_two_seeds(parameter):
+    runs = by_value(parameter, "seed")
+    assert set(runs) == {parameters.text_of(value) for value in sweeps.VALUES[parameter]}
+    for value, seeds in runs.items():
+        assert len(set(seeds)) >= 2, value
+
+
+@pytest.mark.parametrize("parameter", [*TRAINED, "start", "failures"])
+def test_every_record_says_how_it_was_made(parameter):
+    for run in raw(parameter):
+        assert run["status"] in ("ok", "diverged"), run["error"]
+        assert parameters.from_command(run["command"]) == run["settings"]
+        assert f"--seed {run['seed']} " in run["command"]
+        assert run["versions"]["trl"]
+        assert run["hardware"]["cpu_model"]
+        assert run["seconds"] > 0
+        assert run["finished"]
+
+
+@pytest.mark.parametrize("parameter", TRAINED)
+def test_one_parameter_differs_from_the_centre(parameter):
+    for run in raw(parameter):
+        changed = {k for k, v in run["settings"].items() if v != sweeps.CENTRE[k]}
+        assert changed == {parameter}
+
+
+@pytest.mark.parametrize("parameter", TRAINED)
+def test_the_sentence_on_the_loss_holds(parameter):
+    losses = by_value(parameter, "eval_loss")
+    statuses = by_value(parameter, "status")
+    losses = {v: x for v, x in losses.items() if all(s == "ok" for s in statuses[v])}
+    means = {value: mean(numbers) for value, numbers in losses.items()}
+    noise = max(max(x) - min(x) for x in losses.values())
+    best, worst = min(means, key=means.get), max(means, key=means.get)
+    lowest, between = (
+        first(parameter, "Validation loss is lowest"),
+        first(parameter, "Validation loss lies"),
+    )
+    assert (lowest is None) != (between is None)
+    if means[worst] - means[best] <= noise:
+        assert f"between {means[best]:.2f} and {means[worst]:.2f}" in between
+    else:
+        assert f"lowest at {best} ({means[best]:.2f})" in lowest
+        assert f"highest at {worst} ({means[worst]:.2f})" in lowest
+        told = first(parameter, "Not told apart")
+        same = {v for v, m in means.items() if v != best and m - means[best] <= noise}
+        named = set(re.findall(r"[\w.+-]*\w", told.split(": ")[1])) if told else set()
+        assert named == same
+
+
+@pytest.mark.parametrize("parameter", TRAINED)
+def test_a_value_that_diverged_is_named(parameter):
+    gone = {v for v, found in by_value(parameter, "status").items() if "diverged" in found}
+    told = first(parameter, "Training diverged") or ""
+    assert all(value in told for value in gone)
+    assert bool(told) == bool(gone)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "beginning", "key", "digits"),
+    [
+        ("num_train_epochs", "Processor time goes", "cpu_seconds", 0),
+        ("per_device_train_batch_size", "The number of optimiser steps goes", "steps", 0),
+        ("per_device_train_batch_size", "Peak memory goes", "peak_memory_gb", 1),
+        ("gradient_accumulation_steps", "The number of optimiser steps goes", "steps", 0),
+        ("max_length", "Field F1 goes", "field_f1", 2),
+        ("lora_dropout", "Processor time goes", "cpu_seconds", 0),
+        ("include_mlp", "Processor time goes", "cpu_seconds", 0),
+    ],
+)
+def test_a_figure_that_goes_from_one_end_to_the_other(parameter, beginning, key, digits):
+    found = by_value(parameter, key)
+    order = [parameters.text_of(value) for value in sweeps.VALUES[parameter]]
+    ends = [mean(found[order[0]]), mean(found[order[-1]])]
+    noise = max(max(x) - min(x) for x in found.values())
+    told = first(parameter, beginning)
+    assert bool(told) == (abs(ends[1] - ends[0]) > noise)
+    if told:
+        for value, figure in ((order[0], ends[0]), (order[-1], ends[1])):
+            assert re.search(rf"{figure:.{digits}f}( s| GiB)? at {re.escape(value)}\b", told)
+
+
+def test_a_short_run_needs_a_higher_rate():
+    losses = {value: mean(found) for value, found in by_value("learning_rate", "eval_loss").items()}
+    told = first("learning_rate", "After these 12 steps")
+    best = min(losses, key=losses.get)
+    assert losses["2e-05"] > losses["0.0002"] > losses[best]
+    for value in ("2e-05", "0.0002", best):
+        assert value in told
+        assert f"{losses[value]:.2f}" in told
+    assert float(best) > 2e-4
+
+
+def test_training_loss_falls_faster_than_validation_loss():
+    train = by_value("num_train_epochs", "final_train_loss")
+    losses = by_value("num_train_epochs", "eval_loss")
+    gap = {value: mean(losses[value]) - mean(train[value]) for value in losses}
+    told = first("num_train_epochs", "Training loss")
+    assert gap["5"] > gap["0.5"]
+    assert f"{mean(train['5']):.2f} at 5" in told
+    assert f"({mean(losses['5']):.2f})" in told
+    turned = mean(losses["5"]) > min(map(mean, losses.values()))
+    assert turned or "it has not turned yet" in told
+
+
+def test_a_cut_answer_scores_less():
+    rows = [run["new_tokens"] for run in raw("start")]
+    told = first("max_length", "max_new_tokens")
+    full = mean([row[-1]["field_f1"] for row in rows])
+    shortest = mean([row[0]["field_f1"] for row in rows])
+    assert f"full field F1 of {full:.2f}" in told
+    assert told.endswith(f"score {shortest:.2f}.")
+    assert shortest < full
+
+
+def test_bf16_against_fp32():
+    told = first("precision", "On this processor")
+    for key, unit in (("cpu_seconds", "processor time"), ("peak_memory_gb", "memory")):
+        found = by_value("precision", key)
+        ratio = mean(found["fp32"]) / mean(found["bf16"])
+        assert re.search(rf"{ratio:.1f} times the {unit}", told)
+
+
+def test_the_adapter_grows_with_the_rank():
+    sizes = by_value("lora_r", "adapter_mb")
+    told = first("lora_r", "The adapter's file grows")
+    assert f"{mean(sizes['2']):.1f} MB at r = 2" in told
+    assert f"{mean(sizes['64']):.1f} MB at r = 64" in told
+
+
+def test_constant_schedules_end_lowest_in_these_short_runs():
+    """Said by the reference answers on lr_scheduler_type."""
+    losses = by_value("lr_scheduler_type", "eval_loss")
+    constant = [max(losses.pop(name)) for name in ("constant", "constant_with_warmup")]
+    assert max(constant) < min(min(found) for found in losses.values())
+
+
+# ---------------------------------------------------------------- the failure gallery
+def failure(name):
+    """The run of a mistake, and its training losses by step."""
+    run = next(run for run in raw("failures") if run["parameter"] == name)
+    return run, losses_of(run)
+
+
+def losses_of(run):
+    return [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
+
+
+def healthy(key):
+    return mean([run[key] for run in raw("start")])
+
+
+def test_every_mistake_was_recorded_and_is_explained():
+    from course_utils.lab import recorded as lab_recorded
+
+    assert {run["parameter"] for run in raw("failures")} == set(sweeps.FAILURES)
+    assert set(sweeps.FAILURES) <= set(lab_recorded.TEXTS)
+
+
+def test_ten_times_the_learning_rate_diverges():
+    run, losses = failure("learning_rate_times_10")
+    learned = [r for r in raw("learning_rate") if r["eval_loss"] < healthy("eval_loss")]
+    assert run["settings"]["learning_rate"] == 10 * max(r["value"] for r in learned)
+    assert run["status"] == "diverged"
+    assert max(losses) > 10 * losses[0]
+
+
+def test_trained_padding_looks_wonderful_and_scores_worse():
+    run, losses = failure("padding_learned")
+    assert run["final_train_loss"] < healthy("final_train_loss") / 2
+    assert run["eval_loss"] > max(run["eval_loss"] for run in raw("start"))
+    assert run["field_f1"] < healthy("field_f1")
+
+
+def test_the_instruct_model_hides_a_masked_end():
+    run, _ = failure("eos_not_learned")
+    assert abs(run["eval_loss"] - healthy("eval_loss")) < 0.05
+    assert all(answer["answer"].endswith("}") for answer in run["answers"])
+
+
+def test_without_the_template_the_scores_are_near_zero():
+    assert all(run["wrong_template"]["field_f1"] < 0.05 for run in raw("start"))
+
+
+def test_cut_answers_have_a_low_training_and_a_high_validation_loss():
+    run, losses = failure("answers_truncated")
+    assert losses[-1] < min(losses_of(start)[-1] for start in raw("start"))
+    assert run["eval_loss"] > 1.5 * healthy("eval_loss")
+
+
+def test_an_fp16_adapter_explodes_and_then_reads_zero():
+    run, losses = failure("fp16_adapter")
+    assert max(losses) > 5 * losses[0]
+    assert losses[-1] == 0
+    assert run["log"][-2].get("grad_norm") is None
+    assert all(answer["answer"] == "" for answer in run["answers"])
+
+
+def test_attention_only_ends_higher():
+    worst = max(run["eval_loss"] for run in raw("start"))
+    assert min(run["eval_loss"] for run in raw("include_mlp")) > worst
+
+
+def test_without_warmup_the_loss_jumps_and_with_a_long_one_it_does_not():
+    bare, warm = failure("no_warmup")[1], failure("long_warmup")[1]
+    assert max(bare[:5]) > 1.2 * bare[0]
+    assert max(warm) == warm[0]
+
+
+def test_a_run_without_recorded_data_finds_nothing(tmp_path):
+    assert findings.finding("lora_r", tmp_path) == []
+
+
+def test_differences_below_the_spread_over_seeds_are_not_claimed():
+    runs = [
+        {"value": v, "seed": s, "status": "ok", "eval_loss": x}
+        for v, s, x in ((8, 1, 0.8), (8, 2, 1.0), (16, 1, 0.95), (16, 2, 0.99))
+    ]
+    told = findings._loss_sentences(sweeps.Sweep("lora_alpha", {}, runs))
+    assert len(told) == 1
+    assert "do not tell the values apart" in told[0]

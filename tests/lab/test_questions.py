@@ -1,0 +1,95 @@
+"""Test questions: what a file may hold, and the scores of both models."""
+
+import json
+
+import pytest
+
+from course_utils.errors import CourseError
+from course_utils.lab import questions as lab_questions
+
+GOOD = {"instruction": "Hardness of quartz?", "context": "", "expected": "7", "answer": ""}
+
+
+def written(tmp_path, *rows):
+    path = tmp_path / "questions.jsonl"
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("{", "questions.jsonl:2: this is no JSON"),
+        ("[1]", "a question is a JSON object"),
+        ({"instruction": "", "expected": "7"}, "`instruction` is missing"),
+        ({"instruction": "x"}, "`expected` is missing"),
+        ({"instruction": "x", "expected": 7}, "`expected` is missing or empty"),
+        ({"instruction": "x", "expected": "7", "context": 3}, "`context` is not text"),
+    ],
+)
+def test_a_bad_question_is_named_by_its_line(tmp_path, row, told):
+    with pytest.raises(CourseError) as error:
+        lab_questions.read_questions(written(tmp_path, GOOD, row))
+    assert told in error.value.message
+    assert error.value.cure
+
+
+def test_a_file_without_a_question_is_refused(tmp_path):
+    with pytest.raises(CourseError, match="no question"):
+        lab_questions.read_questions(written(tmp_path, ""))
+
+
+def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path):
+    with pytest.raises(CourseError, match="No such file"):
+        lab_questions.read_questions(tmp_path / "none.jsonl")
+    path = tmp_path / "latin.jsonl"
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n\xe9\n")
+    with pytest.raises(CourseError, match=r"latin.jsonl:2: this is not UTF-8"):
+        lab_questions.read_questions(path)
+
+
+def test_a_record_is_a_question_whose_answer_is_expected(tmp_path):
+    record = {"system": "s", "instruction": "i", "context": "c", "answer": "a", "group": "g"}
+    question = lab_questions.read_questions(written(tmp_path, record))[0]
+    assert question.expected == "a"
+    assert question.record("other")["system"] == "s"
+
+
+def test_a_question_gets_the_system_message_of_the_training(tmp_path):
+    question = lab_questions.read_questions(written(tmp_path, GOOD))[0]
+    assert question.record("You are a geologist.")["system"] == "You are a geologist."
+
+
+def columns(answers):
+    return {"answers": answers, "nll": [1.0] * len(answers), "tokens": [2] * len(answers)}
+
+
+def test_scores_and_interval_of_six_questions(tmp_path):
+    rows = [{**GOOD, "expected": f"{n} km", "facts": f"answer={n} km"} for n in range(1, 7)]
+    questions = lab_questions.read_questions(written(tmp_path, *rows))
+    base = columns(["no idea"] * 6)
+    tuned = columns([f"{n} km" for n in range(1, 6)] + ["9 km"])
+    content = lab_questions.compare(questions, base, tuned)
+    assert content["base"]["token_f1"] == 0
+    assert content["tuned"]["token_f1"] == pytest.approx((5 + 0.5) / 6)
+    assert content["tuned"]["numeric_accuracy"] == pytest.approx(5 / 6)
+    assert content["difference"]["token_f1"]["low"] > 0
+    assert "token_f1" in lab_questions.table(content)
+
+
+def test_four_questions_have_no_interval(tmp_path):
+    questions = lab_questions.read_questions(written(tmp_path, *[GOOD] * 4))
+    content = lab_questions.compare(questions, columns(["x"] * 4), columns(["7"] * 4))
+    assert content["difference"]["token_f1"] is None
+
+
+def test_answers_are_filled_into_questions_but_not_into_records(tmp_path):
+    path = written(tmp_path, {**GOOD, "note": "keep"})
+    questions = lab_questions.read_questions(path)
+    assert lab_questions.fill(path, questions, ["seven"])
+    assert json.loads(path.read_text()) == {**GOOD, "note": "keep", "answer": "seven"}
+    record = {"system": "", "instruction": "i", "context": "", "answer": "a"}
+    path = written(tmp_path, record)
+    assert not lab_questions.fill(path, lab_questions.read_questions(path), ["b"])
+    assert json.loads(path.read_text()) == record

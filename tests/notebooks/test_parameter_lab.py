@@ -1,0 +1,183 @@
+"""The lab's notebook executed as papermill does, its 13 sections, and the `course lab` command."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_utils.commands import lab as lab_cli
+from course_utils.errors import CourseError
+from course_utils.lab import explore, parameters
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / lab_cli.NOTEBOOK
+SECTIONS = list(parameters.PARAMETERS)
+# A section's answers name who says so. Each of these stands in facts that were looked up.
+SOURCES = (
+    *("QLoRA", "Unsloth", "tinker", "TRL", "Raschka", "PEFT's benchmark", "LoRA Without Regret"),
+    *("litgpt", "Tulu 3", "Hugging Face's course"),
+)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory, prepared) -> Path:
+    """The executed copy, made as `course lab --static` makes it."""
+    return lab_cli.execute(NOTEBOOK, tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="module")
+def notebook(executed):
+    return nbformat.read(executed, as_version=4)
+
+
+def section_cell(notebook, name):
+    return next(c for c in notebook.cells if c.source.startswith(f'lab.panel("{name}")'))
+
+
+def pictures(cell) -> list[bytes]:
+    data = [output.get("data", {}) for output in cell.outputs]
+    return [base64.b64decode(d["image/png"]) for d in data if "image/png" in d]
+
+
+def printed(cell) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+# ---------------------------------------------------------------- executed without a browser
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_each_section_leaves_its_picture_and_its_command(notebook, name):
+    cell = section_cell(notebook, name)
+    (png,) = pictures(cell)
+    assert png.startswith(b"\x89PNG")
+    flag = "bf16" if name == "precision" else name
+    assert f"--{flag} " in printed(cell)
+    assert "Recorded" in printed(cell)
+
+
+def test_the_executed_copy_opens_on_github(notebook):
+    """GitHub refuses `metadata.widgets` without a state, and shows nothing for a placeholder."""
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    kinds = {
+        kind for c in notebook.cells for o in c.get("outputs", []) for kind in o.get("data", {})
+    }
+    assert explore.WIDGET not in kinds
+
+
+def test_the_page_holds_every_picture_and_asks_nobody_for_anything(executed):
+    page = lab_cli.page_of(executed)
+    assert page.count("data:image/png;base64") >= len(SECTIONS)
+    assert not re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["']https?:""", page)
+    assert "environment.prepare" not in page  # no code
+
+
+def test_the_checks_are_answered(notebook):
+    said = "\n".join(printed(c) for c in notebook.cells if c.cell_type == "code")
+    assert said.count("Correct: ") == 3
+    assert "Not yet" not in said
+
+
+def test_the_closing_table_has_13_complete_sections(notebook):
+    import pandas
+
+    (table,) = [o.data["text/html"] for o in notebook.cells[-2].outputs]
+    rows = pandas.read_html(io.StringIO(table), header=0)[0]
+    rows = rows[rows["complete"].notna()]  # pandas writes the index's name in a row of its own
+    assert list(rows["complete"]) == ["yes"] * 13
+    assert min(rows["recorded runs"]) >= 1
+
+
+# ---------------------------------------------------------------- what the notebook says
+
+
+def texts() -> dict[str, str]:
+    """Section -> the text before its panel."""
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    found = {}
+    for text, code in zip(cells, cells[1:], strict=False):
+        if match := re.match(r'lab\.panel\("(\w+)"\)', code.source):
+            found[match.group(1)] = text.source
+    return found
+
+
+def test_the_sections_are_the_13_parameters_in_order():
+    assert list(texts()) == SECTIONS
+    assert list(explore.CONTROLS) == SECTIONS
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_each_section_answers_the_four_questions_and_names_a_source(name):
+    text = texts()[name]
+    answers = [
+        re.search(rf"\*\*{re.escape(question)}\*\* (.+)", text)
+        for question in parameters.QUESTIONS.values()
+    ]
+    assert all(answer and len(answer.group(1).split()) >= 4 for answer in answers)
+    assert any(source in text for source in SOURCES)
+    assert "Expect" in text
+
+
+def test_no_base_model_is_loaded():
+    code = "".join(c.source for c in nbformat.read(NOTEBOOK, as_version=4).cells)
+    assert not re.search(r"load_base|load_model|from_pretrained", code)
+
+
+# ---------------------------------------------------------------- course lab
+
+
+def course(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "course_utils", "lab", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_both_programs_at_once_are_wrong_usage():
+    done = course("--voila", "--jupyter")
+    assert done.returncode == 2
+    assert "one of them" in done.stderr
+
+
+def test_the_copy_is_the_students_and_stays(tmp_path):
+    copy = lab_cli.own_copy(tmp_path)
+    assert copy.read_bytes() == NOTEBOOK.read_bytes()
+    copy.write_text("mine", encoding="utf-8")
+    assert lab_cli.own_copy(tmp_path).read_text(encoding="utf-8") == "mine"
+
+
+def test_what_is_not_installed_is_named_with_the_cure(monkeypatch):
+    monkeypatch.setattr(lab_cli, "find_spec", lambda name: None)
+    with pytest.raises(CourseError, match="(?s)voila and jupyterlab.*requirements-lab"):
+        lab_cli.choose()
+    with pytest.raises(CourseError, match="^jupyterlab"):
+        lab_cli.choose("jupyter")
+
+
+@pytest.mark.parametrize("program", ["voila", "jupyter"])
+def test_the_server_listens_here_only_and_the_token_is_not_on_its_command_line(program):
+    words = lab_cli.command_of(program, Path("x/parameter_lab.ipynb"), 8123)
+    assert any(word.endswith(".ip=127.0.0.1") for word in words)
+    assert not any("token=" in word and "auto_token=True" not in word for word in words)
+    assert "token=secret" in lab_cli.address_of(program, Path("x.ipynb"), 8123, "secret")
+
+
+def test_a_server_that_ends_at_once_says_why(tmp_path):
+    """A notebook that is not there: the server starts, complains and ends."""
+    pytest.importorskip("voila")
+    missing = tmp_path / "nothing.ipynb"
+    with (
+        pytest.raises(CourseError, match="the server ended at once"),
+        lab_cli.server("voila", missing, lab_cli.free_port()),
+    ):
+        pass

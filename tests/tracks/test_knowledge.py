@@ -1,0 +1,188 @@
+"""The knowledge base: what is in it, and errors that name the file and the place."""
+
+import copy
+
+import pytest
+import yaml
+
+from course_utils.errors import CourseError
+from course_utils.tracks import knowledge
+
+CHECK = {"name": "oil level", "limit": "at least", "value": "20", "unit": "mm"}
+MODE = {
+    "id": "leak",
+    "name": "leakage",
+    "component": "seal",
+    "symptoms": ["drips", "a puddle"],
+    "causes": ["wear", "dirt"],
+    "checks": [CHECK],
+    "actions": ["replace the seal", "clean the face"],
+    "safety": ["lock the drive"],
+}
+PUMP = {
+    "id": "pump",
+    "name": "pump",
+    "function": "moves liquid",
+    "example": "75 kW",
+    "specifications": [{"name": f"figure {n}", "value": str(n), "unit": "mm"} for n in range(6)],
+    "components": [
+        {"name": name, "function": "does its job"}
+        for name in ("seal", "shaft", "casing", "wheel", "base")
+    ],
+    "failure_modes": [{**MODE, "id": f"leak_{n}"} for n in range(5)],
+    "maintenance": ["every 500 h: change the oil", "daily: look", "yearly: open it"],
+    "sources": [],
+}
+
+
+def write(folder, content, name="pump.yaml"):
+    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def changed(*place, value):
+    content = copy.deepcopy(PUMP)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return content
+
+
+def problem(folder):
+    with pytest.raises(CourseError) as caught:
+        knowledge.load(folder)
+    assert caught.value.cure
+    return caught.value.message
+
+
+# --- The base that comes with the kit ---
+
+
+def test_the_base_holds_at_least_15_kinds_and_600_facts():
+    base = knowledge.load()
+    assert len(base) >= 15
+    assert knowledge.count_facts(base) >= 600
+    assert len({one.id for one in base}) == len({one.name for one in base}) == len(base)
+
+
+def test_facts_are_not_said_twice_to_reach_their_number():
+    for one in knowledge.load():
+        facts = list(one.facts())
+        assert len(set(facts)) > 0.9 * len(facts), one.name
+        assert all(fact == fact.strip() and fact for fact in facts)
+
+
+def test_every_range_rises():
+    for one in knowledge.load():
+        for quantity in knowledge._quantities(one):
+            if quantity.upper is not None:
+                assert float(quantity.value) < float(quantity.upper), (one.name, quantity)
+
+
+def test_short_citations_belong_to_a_full_title():
+    for one in knowledge.load():
+        cited = [quantity.source for quantity in knowledge._quantities(one) if quantity.source]
+        assert not cited or one.sources, one.name
+
+
+def test_no_text_holds_format_signs_doubled_spaces_or_a_full_stop():
+    for one in knowledge.load():
+        for text in one.facts():
+            assert not set(text) & set("{};="), (one.name, text)
+            assert "  " not in text
+            assert "\n" not in text
+            assert not text.endswith("."), (one.name, text)
+
+
+# --- Files of one's own ---
+
+
+def test_a_file_is_read_as_it_stands(tmp_path):
+    (pump,) = knowledge.load(write(tmp_path, PUMP))
+    assert pump.model_dump(exclude_defaults=True) == PUMP | {
+        "failure_modes": [{**MODE, "id": f"leak_{n}"} for n in range(5)]
+    }
+    # function, 6 specifications, 5 components, 3 lines of maintenance, 5 modes of 8
+    assert knowledge.count_facts((pump,)) == 1 + 6 + 5 + 3 + 5 * (2 + 2 + 2 + 1 + 1)
+
+
+def test_files_come_in_the_order_of_their_names(tmp_path):
+    for name in ("b", "a", "c"):
+        write(tmp_path, {**PUMP, "id": name}, f"{name}.yaml")
+    write(tmp_path, "no: knowledge", "notes.txt")
+    assert [one.id for one in knowledge.load(tmp_path)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("name",), 7),
+        (("nme",), "pump"),
+        (("id",), "Pump 1"),
+        (("components",), []),
+        (("specifications", 2, "value"), 4.5),
+        (("specifications", 2, "value"), "about 4"),
+        (("specifications", 2, "value"), "4,5"),
+        (("specifications", 1, "limit"), "no more than"),
+        (("failure_modes", 3, "symptoms"), ["one"]),
+        (("failure_modes", 3, "checks"), []),
+        (("failure_modes", 0, "checks", 0, "unit"), None),
+        (("failure_modes", 0, "id"), "a/b"),
+        (("maintenance",), "every 500 h"),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_and_place(tmp_path, place, value):
+    message = problem(write(tmp_path, changed(*place, value=value)))
+    assert message.startswith(f"{tmp_path / 'pump.yaml'}: {'.'.join(map(str, place))}: ")
+
+
+@pytest.mark.parametrize("key", list(PUMP))
+def test_a_missing_key_is_named(tmp_path, key):
+    content = {name: value for name, value in PUMP.items() if name != key}
+    assert f"pump.yaml: {key}: Field required" in problem(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "- a\n- b\n", "text"])
+def test_a_file_that_is_no_mapping_is_refused_as_a_whole(tmp_path, content):
+    assert "pump.yaml: the whole file: " in problem(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", ["a: [1", "a: b: c", "\ta: 1", "a: 'x", "!!python/none x"])
+def test_broken_yaml_is_refused_with_its_file(tmp_path, content):
+    assert "pump.yaml: " in problem(write(tmp_path, content))
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "pump.yaml").write_bytes("name: Tür".encode("cp1252"))
+    assert "pump.yaml: " in problem(tmp_path)
+
+
+def test_a_folder_in_place_of_a_file_and_an_empty_folder_are_refused(tmp_path):
+    assert "there is no knowledge file" in problem(tmp_path)
+    assert "there is no knowledge file" in problem(tmp_path / "missing")
+    (tmp_path / "pump.yaml").mkdir()
+    knowledge.load.cache_clear()
+    assert "pump.yaml: " in problem(tmp_path)
+
+
+def test_a_failure_of_an_unknown_component_is_refused(tmp_path):
+    message = problem(write(tmp_path, changed("failure_modes", 1, "component", value="sela")))
+    assert "failure mode leak_1: component 'sela' is not listed" in message
+
+
+def test_an_id_that_is_there_twice_is_refused(tmp_path):
+    message = problem(write(tmp_path, changed("failure_modes", 1, "id", value="leak_0")))
+    assert "id is there twice" in message
+
+
+@pytest.mark.parametrize("own", [{"limit": "between"}, {"upper": "30"}])
+def test_between_and_upper_need_each_other(tmp_path, own):
+    content = changed("failure_modes", 0, "checks", 0, value={**CHECK, **own})
+    assert "oil level: 'between' and `upper` belong together" in problem(write(tmp_path, content))
+
+
+def test_a_record_of_knowledge_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        knowledge.load()[0].name = "other"
