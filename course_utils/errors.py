@@ -14,3 +14,7 @@ class CourseError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\nCure: {self.cure}" if self.cure else self.message
+
+
+class UsageError(CourseError):
+    """Wrong arguments: exit code 2 instead of 1."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from course_utils import chat, tasks
 from course_utils.errors import CourseError
 from course_utils.generation import completion_nll, generate_answers
+from course_utils.metrics import perplexity
+from course_utils.sources import general_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -230,9 +232,6 @@ def prediction_rows(
 
 def forgetting(model: Any, tokenizer: "PreTrainedTokenizerBase") -> dict[str, float]:
     """Perplexity of everyday text without and with the adapter: what general language it cost."""
-    from course_utils.metrics import perplexity
-    from course_utils.sources import general_text
-
     text = general_text()
     paragraphs = [tokenizer(part)["input_ids"] for part in text.split("\n") if part.strip()]
     probe = [chat.Tokens(ids, prompt_length=1) for ids in paragraphs]

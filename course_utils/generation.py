@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, Tokens, prompt_ids
 from course_utils.hardware import trim_heap
+from course_utils.progress import report_progress
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +82,6 @@ def _padded(
 def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]]:
     """Index batches, longest first (so that memory runs out at once or never), with a bar."""
     from tqdm.auto import tqdm
-
-    from course_utils.progress import report_progress
 
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     batches = [order[start : start + size] for start in range(0, len(order), size)]

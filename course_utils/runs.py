@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from course_utils import hardware
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.settings import Settings, explain, preset_settings, resolve_precision
@@ -114,8 +115,6 @@ def save_settings(run: Run, precision_reason: str = "") -> None:
     old = read_json(path) if path.is_file() else {}
     if old.get("settings") == run.settings.model_dump() and old.get("versions") == versions():
         return
-    from course_utils import hardware
-
     write_json_atomic(
         path,
         {

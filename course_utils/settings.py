@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from course_utils import hardware
 from course_utils.errors import CourseError
 
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")
@@ -93,8 +94,6 @@ def preset_settings(preset: str, track: str = "manufacturing", seed: int = 42) -
     Raises CourseError for an unknown preset, with the nearest name.
     """
     if preset == "auto":
-        from course_utils import hardware
-
         preset, reason = hardware.choose_preset(hardware.detect())
         print(f"preset auto -> {preset}: {reason}")
     presets = load_presets()
@@ -111,8 +110,6 @@ def resolve_precision(settings: Settings) -> tuple[Settings, str]:
     """Replace precision `auto` by what this machine computes well; return the reason too."""
     if settings.precision != "auto":
         return settings, f"{settings.precision}: set by the preset or by you"
-    from course_utils import hardware
-
     precision, reason = hardware.choose_precision(hardware.detect())
     return settings.with_changes(precision=precision), reason
 

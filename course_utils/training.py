@@ -16,6 +16,10 @@ from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
+from course_utils.hardware import peak_memory_gb, trim_heap
+from course_utils.metrics import perplexity
+from course_utils.packages import sha256_of
+from course_utils.progress import report_progress
 from course_utils.runs import Run
 from course_utils.settings import Settings
 
@@ -122,9 +126,6 @@ def callback_classes() -> tuple[type, type]:
     """The two callbacks; made here because transformers is imported late."""
     from transformers import TrainerCallback
 
-    from course_utils.hardware import trim_heap
-    from course_utils.progress import report_progress
-
     class RunLog(TrainerCallback):
         """Adds perplexity to evaluation logs and tells `course run` how far training is."""
 
@@ -208,8 +209,6 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def _data_digest(path: Path) -> str:
-    from course_utils.packages import sha256_of
-
     if not path.is_file():
         raise CourseError(
             f"{path}: there is no such file",
@@ -357,9 +356,6 @@ def summarise_training(
     before a resume. A model that gives no finite likelihood raises CourseError, or with
     `may_diverge` has NaN in both places.
     """
-    from course_utils.hardware import peak_memory_gb
-    from course_utils.metrics import perplexity
-
     log = trainer.state.log_history
     losses = [entry["loss"] for entry in log if "loss" in entry] or [math.nan]
     trainable, total = parameter_counts(trainer.model)

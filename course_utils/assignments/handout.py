@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import kit
+from course_utils.assignments.checklist import root_of
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
-from course_utils.runs import find_root
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def assignment_folder(name: str) -> Path:
         raise CourseError(
             f"there is no assignment {name!r}", f"choose one of: {', '.join(ASSIGNMENTS)}"
         )
-    folder = find_root() / "assignments" / ASSIGNMENTS[name].folder
+    folder = kit.ASSIGNMENTS / ASSIGNMENTS[name].folder
     if not folder.is_dir():
         raise CourseError(f"{folder}: not there", "change into the folder of the kit (git clone)")
     return folder
@@ -159,8 +160,6 @@ def recognise(folder: Path) -> str:
 
     Raises CourseError when there is no such folder, or when its files fit none or two of them.
     """
-    from course_utils.assignments.checklist import root_of
-
     root = root_of(folder)
     found = [n for n, a in ASSIGNMENTS.items() if any((root / mark).exists() for mark in a.marks)]
     if len(found) == 1:

@@ -19,6 +19,7 @@ from typing import Any
 from course_utils.assignments.configuration import LoraFile, read_config
 from course_utils.errors import CourseError
 from course_utils.runs import Run, save_settings
+from course_utils.training import processes
 
 TURN = 20  # seconds that a further process gives the first one to tell of a problem
 CONFIG = Path("configs") / "lora_config.yaml"
@@ -128,8 +129,6 @@ def open_workspace(
         raise CourseError(f"{folder}: there is no such folder", "give the submission's folder")
     config = read_config(options.config or folder / CONFIG, **_changes(options.set))
     run = Run((options.run or folder / "run").expanduser().resolve(), config.settings())
-    from course_utils.training import processes
-
     if processes()[0] == 0:  # of several processes, one writes
         save_settings(run)
     return Workspace(folder, config, run, options)

@@ -28,15 +28,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, hardware, kit, metrics, plots
+from course_utils import chat, compat, hardware, kit, metrics, plots
 from course_utils import models as base_models
 from course_utils import tasks as task_scores
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.generation import completion_nll, generate_answers, measure_latency
 from course_utils.hardware import GIB, Hardware
 from course_utils.progress import PROGRESS_FILE, read_progress
 from course_utils.records import read_records, split_by_group
 from course_utils.runs import versions
+from course_utils.settings import preset_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -419,8 +421,6 @@ def likelihoods(
     Bits per byte = nats of the answer's own tokens / ln 2 / its UTF-8 bytes: what the model needs
     to spell out the same text, in whatever pieces its tokenizer reads.
     """
-    from course_utils.generation import completion_nll
-
     answers = [_answer(record) for record in records]
     whole = [
         chat.tokenize_messages(prompt, [{"role": "assistant", "content": answer}], tokenizer)
@@ -456,8 +456,6 @@ def measure_candidate(job: Mapping[str, Any]) -> dict[str, Any]:
     import torch
     import transformers  # noqa: F401  its import must not count as loading time
 
-    from course_utils import compat
-
     compat.quiet_known_noise()
     started = time.perf_counter()
     tokenizer = base_models.load_tokenizer(job["name"])
@@ -479,8 +477,6 @@ def measure_candidate(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(job: Mapping[str, Any]) -> Any:
-    from course_utils.settings import preset_settings
-
     settings = preset_settings("nano").with_changes(
         quantization="nf4" if job["precision"] == "nf4" else "none", precision=job["compute"]
     )
@@ -510,8 +506,6 @@ def _baseline(
 
     The parent scores the answers: the libraries that do it would count as the candidate's memory.
     """
-    from course_utils.generation import generate_answers, measure_latency
-
     records, size = job["records"], job["batch_size"]
     prompts = {
         "zero_shot": [chat.record_messages(r, tokenizer)["prompt"] for r in records],

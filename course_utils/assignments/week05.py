@@ -29,6 +29,7 @@ from course_utils.assignments.checklist import (
 )
 from course_utils.errors import CourseError
 from course_utils.lab import analysis, parameters
+from course_utils.tasks import token_f1
 
 LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
 MOST_RECORDS, MOST_QUESTIONS = 20_000, 2_000
@@ -340,8 +341,6 @@ def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
 @_check("questions.scores", 4, "answers.json", "questions.answers")
 def _scores(visit: Visit) -> str:
     """What inference_lora.py wrote beside the questions is about these answers."""
-    from course_utils.tasks import token_f1
-
     if "answers.json" not in visit.folder.files:
         raise Warn("not there", f"{ASK}, which writes it: scores, and the base model's answers")
     content = json_object(visit.folder.json("answers.json"))

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit
+from course_utils import evaluation, kit, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist
+from course_utils.assignments import checklist, writeup
 from course_utils.assignments.checklist import (
     ATTENTION,
     PLACEHOLDER,
@@ -34,6 +34,7 @@ from course_utils.assignments.checklist import (
     show,
 )
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
+from course_utils.environment import read_requirements
 from course_utils.errors import CourseError
 
 MINIMUM = 5000  # records that the assignment asks for
@@ -167,8 +168,6 @@ def _data_size(visit: Visit) -> str:
 
 @_check("data.tasks", 1, "data", *_DATA)
 def _data_tasks(visit: Visit) -> str:
-    from course_utils import tasks
-
     for part, own in visit.parts.items():
         absent = [task for task in tasks.TASKS if task not in tasks.by_task(own)]
         if absent:
@@ -391,8 +390,6 @@ def _identity(record: Mapping[str, str], answer: str) -> tuple[str, str, str, st
 
 @_check("evaluation.scores", 4, "run/evaluation.json", "run.evaluation")
 def _evaluation_scores(visit: Visit) -> str:
-    from course_utils import tasks
-
     content = visit.evaluation
     for task, result in content["tasks"].items():
         rows = [row for row in content["predictions"] if row["task"] == task]
@@ -424,8 +421,6 @@ def _columns(answers: Sequence[str]) -> dict[str, list]:
 
 
 def _scores(answers: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[str, float | None]:
-    from course_utils import tasks
-
     columns = _columns(answers)
     scores = tasks.score_task(columns["answers"], _records(rows), columns["nll"], columns["tokens"])
     return {name: value for name, value in scores.items() if name != "perplexity"}
@@ -458,8 +453,6 @@ def _baseline(visit: Visit) -> str:
 @_check("baseline.scores", 2, "run/baseline.json", "run.baseline", "run.evaluation")
 def _baseline_scores(visit: Visit) -> str:
     """Both prompts' scores from their answers, and the evaluation's base is the better of them."""
-    from course_utils import evaluation
-
     rows = visit.evaluation["predictions"]
     for prompt in ("zero_shot", "few_shot"):
         system = visit.baseline[prompt]
@@ -485,8 +478,6 @@ def _baseline_scores(visit: Visit) -> str:
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:
     def judge(visit: Visit) -> str:
-        from course_utils.assignments import writeup
-
         expected = getattr(writeup, write)(visit.evaluation).split("\n")
         own = [line.rstrip() for line in visit.folder.text(name).split("\n")]
         rest = Counter(own)
@@ -577,8 +568,6 @@ def _notebook(visit: Visit) -> str:
 
 @_check("requirements", 5, "requirements.txt")
 def _requirements(visit: Visit) -> str:
-    from course_utils.environment import read_requirements
-
     visit.folder.text("requirements.txt")  # says where it is not UTF-8
     needs = read_requirements(visit.folder.path("requirements.txt"))
     if not needs:

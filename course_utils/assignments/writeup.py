@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import evaluation, tasks
+from course_utils import chat, evaluation, models, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_text_atomic
+from course_utils.metrics import record_f1
 from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.tracks.manufacturing import track as tracks
@@ -32,8 +33,6 @@ def data_summary(
     workspace: "Workspace",
 ) -> dict[str, Any]:
     """The content of run/data_summary.json, with token lengths of the base model's tokenizer."""
-    from course_utils import chat, models
-
     own = {name: list(part) for name, part in parts.items()}
     track = tracks.Track(own, track.drafts, track.dropped, track.templates)
     tokenizer = models.load_tokenizer(workspace.config.base_model)
@@ -311,8 +310,6 @@ def _gain(row: Mapping[str, str]) -> float:
 
 
 def _row_score(row: Mapping[str, str], side: str) -> float:
-    from course_utils.metrics import record_f1
-
     if row["task"] == "understanding":
         return record_f1(row[side], row["reference"])
     if row["task"] == "report" and row["facts"]:

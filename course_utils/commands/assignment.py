@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from course_utils.assignments import handout, review, selection
+from course_utils.assignments import week05 as lab_submission
+from course_utils.assignments import week09_10 as submission
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -39,8 +43,6 @@ def assignment_start(
     folder: Annotated[Path, typer.Argument(help="A new folder for your submission.")],
 ) -> None:
     """Copy the starter of an assignment into a new folder."""
-    from course_utils.assignments import handout
-
     print(f"Starter: {handout.start(name, folder)}")
     print(f"Read first: {handout.assignment_folder(name) / 'README.md'}")
 
@@ -50,8 +52,6 @@ def assignment_release(
     name: Annotated[str, typer.Argument(help="week05 or week09_10.")] = "week09_10",
 ) -> None:
     """Make the starter anew from the reference solution (needs nbgrader)."""
-    from course_utils.assignments import handout
-
     folder = handout.assignment_folder(name)
     files = handout.make_starter(folder / "solution", folder / "starter", name)
     print(f"{len(files)} files: {folder / 'starter'}")
@@ -65,10 +65,6 @@ AssignmentOption = Annotated[
 
 def _checker(folder: Path, assignment: str | None) -> "ModuleType":
     """The module that checks and packs this assignment's submissions."""
-    from course_utils.assignments import handout
-    from course_utils.assignments import week05 as lab_submission
-    from course_utils.assignments import week09_10 as submission
-
     modules = {"week05": lab_submission, "week09_10": submission}
     if assignment is not None:
         handout.assignment_folder(assignment)  # says which names there are
@@ -138,8 +134,6 @@ def compare_models(
     """Ask several base models the same: memory, speed, licence, scores, bits per byte."""
     from rich.console import Console
 
-    from course_utils.assignments import selection
-
     result = selection.run_comparison(
         data,
         model or [selection.base_models.EMBEDDED],
@@ -175,8 +169,6 @@ def review_make(
     """Write a page that an expert without Python opens, fills in and sends back."""
     import secrets
 
-    from course_utils.assignments import review
-
     folder = out or run / "review"
     made = review.review_make(run, folder, count, secrets.randbits(32) if seed is None else seed)
     print(f"{len(made.items)} pairs of answers")
@@ -193,8 +185,6 @@ def review_import(
 ) -> None:
     """Win rate with its interval, and how far the reviewers agree (Cohen's kappa)."""
     from rich.console import Console
-
-    from course_utils.assignments import review
 
     summary = review.review_import(folder, files)
     Console().print(review.summary_table(summary))

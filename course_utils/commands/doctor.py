@@ -13,11 +13,15 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from course_utils import environment
 from course_utils import hardware as machine
 from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse_version
 from course_utils.errors import CourseError
+from course_utils.files import read_json
 
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHON_FLOOR = (3, 11)
@@ -186,7 +190,7 @@ def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb)
 
 def check_model() -> Finding:
     """Whether the embedded base model is ready in the cache folder."""
-    from course_utils import models
+    from course_utils import models  # late: needs packages that may be missing
 
     folder = models.cache_folder()
     if models.is_prepared():
@@ -196,7 +200,7 @@ def check_model() -> Finding:
 
 def check_data() -> Finding:
     """Whether the work orders and, for week 5, spectra and minerals are there."""
-    from course_utils import sources
+    from course_utils import sources  # late: need packages that may be missing
     from course_utils.tracks.geology import track as geology
 
     parts = {"work orders": sources.is_prepared(), "spectra and minerals": geology.is_prepared()}
@@ -264,8 +268,6 @@ def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[
     if not settings.is_file():
         cure = "Give a folder that `course run` made."
         return [Finding("run", "problem", f"{settings} does not exist", "a run folder", cure)]
-    from course_utils.files import read_json
-
     made_with = read_json(settings).get("versions", {})
     different = [
         f"{name} {version} (now {installed.get(canonical(name), 'not installed')})"
@@ -333,7 +335,7 @@ def _fold_packages(findings: list[Finding]) -> list[Finding]:
 
 
 def _folders(run_folder: str | Path | None) -> dict[str, Path]:
-    from course_utils import models
+    from course_utils import models  # late: needs packages that may be missing
 
     folders = {"cache": models.cache_folder(), "working folder": Path.cwd()}
     return folders | ({"run": Path(run_folder)} if run_folder is not None else {})
@@ -356,3 +358,22 @@ def _once(function: Callable) -> Callable:
     from functools import cache
 
     return cache(function)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add `course doctor` to the `course` command."""
+    app.command("doctor", epilog="Example:  course doctor --json > doctor.json")(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Check versions, hardware, disk, model and data; each problem with its cure."""
+    findings = diagnose()
+    if as_json:
+        typer.echo(to_json(findings))
+    else:
+        from rich.console import Console
+
+        Console().print(render(findings))
+    sys.exit(exit_code(findings))

@@ -21,7 +21,11 @@ from typing import Annotated
 
 import typer
 
-from course_utils.errors import CourseError
+from course_utils import kit
+from course_utils.errors import CourseError, UsageError
+from course_utils.execution import runner as execution
+from course_utils.files import atomic_path, write_text_atomic
+from course_utils.runs import find_root
 
 NOTEBOOK = "parameter_lab.ipynb"
 START_SECONDS = 60  # a server that does not answer until then has a problem
@@ -54,8 +58,6 @@ def lab(
     ] = None,
 ) -> None:
     """Open the parameter lab: 13 parameters, sliders over recorded runs. Ctrl-C ends it."""
-    from course_utils.commands.main import UsageError
-
     if voila and jupyter:
         raise UsageError("--voila and --jupyter were both given", "give one of them")
     if static and (voila or jupyter):
@@ -83,19 +85,21 @@ def choose(wanted: str = "") -> str:
     raise CourseError(f"{missing}: not installed", INSTALL)
 
 
+def lab_notebook() -> Path:
+    """The kit's own notebook; CourseError where the package was installed without it."""
+    source = kit.NOTEBOOKS / NOTEBOOK
+    if not source.is_file():
+        raise CourseError(f"{source}: not there", "install the kit from its folder (git clone)")
+    return source
+
+
 def own_copy(folder: Path | None = None) -> Path:
     """The student's copy of the notebook in runs/lab; an older copy stays as it is.
 
     Raises CourseError where the kit's notebooks are not.
     """
-    from course_utils.files import atomic_path
-    from course_utils.runs import find_root
-
-    root = find_root()
-    source = root / "notebooks" / NOTEBOOK
-    if not source.is_file():
-        raise CourseError(f"{source}: not there", "change into the folder of the kit (git clone)")
-    copy = (folder or root / "runs" / "lab") / NOTEBOOK
+    source = lab_notebook()
+    copy = (folder or find_root() / "runs" / "lab") / NOTEBOOK
     if not copy.exists():
         with atomic_path(copy) as temporary:
             shutil.copyfile(source, temporary)
@@ -141,12 +145,10 @@ def server(program: str, notebook: Path, port: int) -> Iterator[tuple[str, subpr
 
     Raises CourseError when it does not come up, with the end of what it said.
     """
-    from course_utils.runs import find_root
-
     token = secrets.token_urlsafe(18)
     log_path = notebook.parent / f"{program}.log"
     # The kernel must find the kit, also when it runs from a plain clone.
-    paths = [str(find_root(notebook.parent)), os.environ.get("PYTHONPATH", "")]
+    paths = [str(kit.ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"JUPYTER_TOKEN": token}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with log_path.open("wb") as log:
@@ -216,23 +218,14 @@ def serve(program: str, notebook: Path, port: int, open_browser: bool) -> None:
 
 def write_static(out: Path) -> Path:
     """Execute the notebook and write it as one HTML page, with pictures in place of sliders."""
-    from course_utils.files import write_text_atomic
-    from course_utils.runs import find_root
-
     if not find_spec("nbconvert"):
         raise CourseError("nbconvert is not installed", INSTALL)
-    root = find_root()
-    source = root / "notebooks" / NOTEBOOK
-    if not source.is_file():
-        raise CourseError(f"{source}: not there", "change into the folder of the kit (git clone)")
-    executed = execute(source, root / "runs" / "lab" / "static")
+    executed = execute(lab_notebook(), find_root() / "runs" / "lab" / "static")
     return write_text_atomic(out, page_of(executed))
 
 
 def execute(source: Path, folder: Path) -> Path:
     """The executed copy of the notebook in `folder`; CourseError when a cell fails."""
-    from course_utils.execution import runner as execution
-
     values = {"static": True}
     result = execution.execute_notebooks([source], folder, values, {}, None, False, True)[0]
     if result.status != "done":

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from course_utils.reports import write
+
 
 def mount(app: typer.Typer) -> None:
     """Add `course report` to the `course` command."""
@@ -33,9 +35,7 @@ def report(
     ] = False,
 ) -> None:
     """Write runs up: parameters, experiments, curves, test questions, room for your thoughts."""
-    from course_utils.reports import content as lab_report
-
-    if form not in lab_report.FORMATS:
-        known = ", ".join(lab_report.FORMATS)
+    if form not in write.FORMATS:
+        known = ", ".join(write.FORMATS)
         raise typer.BadParameter(f"{form!r} is not one of: {known}", param_hint="--format")
-    print(f"Report: {lab_report.write_report(runs, form, out, group, overwrite)}")
+    print(f"Report: {write.write_report(runs, form, out, group, overwrite)}")

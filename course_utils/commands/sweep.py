@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from course_utils import kit
+from course_utils.errors import UsageError
+from course_utils.lab import sweeps
 
 
 def mount(app: typer.Typer) -> None:
@@ -36,9 +38,6 @@ def sweep(
     ] = "smollm2-135m-instruct",
 ) -> None:
     """One parameter at a time around the centre: train, score and record each value and seed."""
-    from course_utils.commands.main import UsageError
-    from course_utils.lab import sweeps
-
     try:
         numbers = sorted({int(word) for word in seeds.split(",")})
     except ValueError:

@@ -34,6 +34,8 @@ from typing import IO, Any
 
 from course_utils import kit
 from course_utils.errors import CourseError
+from course_utils.execution.worker import descendants, end_processes
+from course_utils.files import write_json_atomic
 from course_utils.progress import PROGRESS_FILE, read_progress
 
 TICK_SECONDS = 0.25
@@ -298,8 +300,6 @@ def read_state(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _remember(job: Job, entry: dict[str, Any] | None) -> None:
     """Write (or, with None, forget) a notebook's entry in state.json."""
-    from course_utils.files import write_json_atomic
-
     state = read_state(job.folder)
     state.pop(job.name, None)
     if entry:
@@ -614,8 +614,6 @@ def _worker_death(code: int | None) -> str:
 def _end_worker(process: subprocess.Popen, kernel: int | None) -> None:
     """End a worker and all below it; a second Ctrl-C meanwhile cuts the grace short."""
     import psutil
-
-    from course_utils.execution.worker import descendants, end_processes
 
     if process.poll() is None:
         tree = [*descendants(process.pid), psutil.Process(process.pid)]

@@ -29,6 +29,8 @@ from typing import Any
 
 import psutil
 
+from course_utils.files import write_text_atomic
+
 KERNEL_START_SECONDS = 180  # a busy machine has needed more than papermill's 60
 LONGEST_SOCKET_PATH = 90  # a unix socket's path must stay under 104 bytes on macOS
 PROGRESS_LINE_SECONDS = 10
@@ -217,8 +219,6 @@ class WholeFiles:
         return Path(path).read_text(encoding="utf-8")
 
     def write(self, text: str, path: str) -> None:
-        from course_utils.files import write_text_atomic
-
         write_text_atomic(Path(path), text)
 
     def pretty_path(self, path: str) -> str:

@@ -21,9 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils import chat, models, records
 from course_utils.checks import Verdict
 from course_utils.errors import CourseError
-from course_utils.lab.parameters import PARAMETERS, QUESTIONS
+from course_utils.files import read_json
+from course_utils.lab import parameters
+from course_utils.lab import plots as lab_plots
+from course_utils.lab import recorded as lab_recorded
+from course_utils.lab.parameters import PARAMETERS, QUESTIONS, text_of
+from course_utils.lab.plots import Context
+from course_utils.lab.sweeps import read_sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -275,9 +282,6 @@ def own_settings(folder: str | Path = ".") -> dict[str, "Value"]:
 
     Raises CourseError for a training.json that train_lora.py did not write.
     """
-    from course_utils.files import read_json
-    from course_utils.lab import parameters
-
     path = Path(folder) / "training.json"
     if not path.is_file():
         return parameters.start_values()
@@ -292,10 +296,6 @@ def own_context(folder: str | Path = ".") -> "Context":
 
     What is not there yet stays empty, and the figure says so.
     """
-    from course_utils import chat, models, records
-    from course_utils.files import read_json
-    from course_utils.lab.plots import Context
-
     data, training = Path(folder) / "records.jsonl", Path(folder) / "training.json"
     found: dict[str, Any] = {}
     if data.is_file():
@@ -312,8 +312,6 @@ def own_context(folder: str | Path = ".") -> "Context":
 
 def draw(name: str, settings: Mapping[str, Any], context: "Context | None" = None) -> "Figure":
     """The lab's figure of a parameter: what follows by arithmetic from these settings."""
-    from course_utils.lab import plots as lab_plots
-
     return lab_plots.figure_of(name, dict(settings), context)
 
 
@@ -322,17 +320,11 @@ def draw_recorded(name: str) -> "Figure":
 
     Raises CourseError when the kit's sweep files are missing.
     """
-    from course_utils.lab import recorded as lab_recorded
-    from course_utils.lab.sweeps import read_sweep
-
     return lab_recorded.plot_recorded(read_sweep(name))
 
 
 def about_recorded() -> None:
     """Print what the recorded runs have in common: model, records, and the centre's values."""
-    from course_utils.lab.parameters import text_of
-    from course_utils.lab.sweeps import read_sweep
-
     try:
         about = read_sweep("start").about
     except CourseError as error:
@@ -344,10 +336,6 @@ def about_recorded() -> None:
 
 def recorded(name: str) -> None:
     """Print the recorded runs of a parameter: for each value the mean over seeds, and the range."""
-    from course_utils.lab import recorded as lab_recorded
-    from course_utils.lab.parameters import text_of
-    from course_utils.lab.sweeps import read_sweep
-
     try:
         sweep = read_sweep(name)
     except CourseError as error:

@@ -24,10 +24,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils import chat, models, records, sources
 from course_utils.errors import CourseError
-from course_utils.lab import parameters
+from course_utils.lab import architectures, cautions, parameters, sweeps
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import recorded as lab_recorded
+from course_utils.lab.findings import finding
 from course_utils.lab.parameters import PARAMETERS, SETTABLE, Value, text_of
 
 if TYPE_CHECKING:
@@ -232,8 +234,6 @@ class Lab:
 
     @cached_property
     def _records(self) -> list[dict]:
-        from course_utils import records, sources
-
         if self.data:
             return records.read_records(self.data)
         return sources.clean_work_orders(sources.load_work_orders()).records
@@ -241,8 +241,6 @@ class Lab:
     @cached_property
     def lengths(self) -> tuple[list[int], list[int]]:
         """Tokens of each record, and of its prompt (SmolLM2's tokenizer)."""
-        from course_utils import chat, models
-
         tokenizer = models.load_tokenizer(models.EMBEDDED)
         tokens = [chat.tokenize_record(record, tokenizer) for record in self._records]
         return [len(t.input_ids) for t in tokens], [t.prompt_length for t in tokens]
@@ -277,10 +275,8 @@ class Lab:
         return [text for text in self._warnings(self.settings, lengths) if text not in without]
 
     def _warnings(self, settings: Mapping[str, Any], lengths: Any) -> list[str]:
-        from course_utils.lab import architectures, arithmetic
-
         device = self.state["device"]
-        return arithmetic.warnings(
+        return cautions.warnings(
             settings,
             self.state["records"],
             architectures.get(self.state["model"]),
@@ -306,8 +302,6 @@ class Lab:
 
     def findings(self, section: str) -> None:
         """Print what the recorded runs of a section show; nothing where they show nothing."""
-        from course_utils.lab.findings import finding
-
         for text in finding(section):
             print(textwrap.fill(text, 100))
 
@@ -392,8 +386,6 @@ def folded(command: str, width: int = 96) -> str:
 
 def sweep_of(name: str) -> "Sweep":
     """The recorded runs of a parameter; an empty sweep where none is there yet."""
-    from course_utils.lab import sweeps
-
     try:
         return sweeps.read_sweep(name)
     except CourseError:

@@ -20,6 +20,7 @@ from typing import Any
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.hardware import GIB
+from course_utils.lab import architectures
 from course_utils.lab.architectures import Architecture
 from course_utils.lab.arithmetic import adapter_size
 from course_utils.training import target_modules
@@ -298,8 +299,6 @@ def read_measured(path: Path = MEASURED_FILE) -> dict[str, Any]:
 
 def estimate_for(run: Mapping[str, Any]) -> Memory:
     """The estimate for a measured run, from its settings alone."""
-    from course_utils.lab import architectures
-
     return memory_estimate(
         architectures.get(run["architecture"]),
         run["quantization"],

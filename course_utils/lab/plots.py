@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from course_utils.lab import architectures, arithmetic, memory
 from course_utils.lab.parameters import PARAMETERS, text_of
 from course_utils.plots import (
     BLUE,
@@ -180,8 +181,6 @@ DRAW: dict[str, Callable[["Figure", Settings, Context], None]] = {}
 
 
 def _steps(settings: Settings, context: Context, **changes: Any) -> Any:
-    from course_utils.lab import arithmetic
-
     s = {**settings, **changes}
     return arithmetic.steps(
         context.records,
@@ -192,8 +191,6 @@ def _steps(settings: Settings, context: Context, **changes: Any) -> Any:
 
 
 def _curve(settings: Settings, total: int, **changes: Any) -> list[float]:
-    from course_utils.lab import arithmetic
-
     s = {**settings, **changes}
     return arithmetic.learning_rate_curve(
         s["learning_rate"], total, s["warmup_ratio"], s["lr_scheduler_type"]
@@ -279,8 +276,6 @@ def draw_learning_rate(figure: "Figure", settings: Settings, context: Context) -
 @_drawer("warmup_ratio")
 def draw_warmup(figure: "Figure", settings: Settings, context: Context) -> str:
     """The first steps: chosen warm-up beside the other stops of the slider."""
-    from course_utils.lab import arithmetic
-
     ax = _axes(figure, right=0.74)
     total, ratio = _steps(settings, context).total, settings["warmup_ratio"]
     for other in PARAMETERS["warmup_ratio"].values:
@@ -390,8 +385,6 @@ def draw_accumulation(figure: "Figure", settings: Settings, context: Context) ->
 @_drawer("per_device_train_batch_size")
 def draw_memory(figure: "Figure", settings: Settings, context: Context) -> str:
     """The memory estimate, stacked, for each way of storing the base model's weights."""
-    from course_utils.lab import memory
-
     ax = _axes(figure, left=0.105, right=0.8)
     estimates = {
         name: memory.memory_estimate(
@@ -420,8 +413,6 @@ def draw_memory(figure: "Figure", settings: Settings, context: Context) -> str:
 
 def _draw_cards(ax: "Axes", longest: float) -> float:
     """A line for each card near the bars; returns the end of the axis."""
-    from course_utils.lab import memory
-
     limit = longest * 1.18
     for (name, size), line in zip(memory.CARDS.items(), CARD_STYLES, strict=False):
         if size < max(limit, 17):
@@ -433,8 +424,6 @@ def _draw_cards(ax: "Axes", longest: float) -> float:
 
 
 def _memory_finding(settings: Settings, context: Context, estimates: Mapping[str, Any]) -> str:
-    from course_utils.lab import memory
-
     batch, length = settings["per_device_train_batch_size"], settings["max_length"]
     fits = [
         f"{estimate.total:.1f} GiB in {QUANTIZATIONS[name]} "
@@ -452,8 +441,6 @@ def _smallest_card(gigabytes: float, cards: Mapping[str, float]) -> str:
 
 
 def _architecture(name: str) -> Any:
-    from course_utils.lab import architectures
-
     return architectures.get(name)
 
 
@@ -464,8 +451,6 @@ def _architecture(name: str) -> Any:
 def draw_truncation(figure: "Figure", settings: Settings, context: Context) -> str:
     """How long the records are, and what the two limits cut."""
     import numpy as np
-
-    from course_utils.lab import arithmetic
 
     limit, new_tokens = settings["max_length"], settings["max_new_tokens"]
     lengths, prompts = list(context.lengths), list(context.prompt_lengths)
@@ -519,8 +504,6 @@ def draw_truncation(figure: "Figure", settings: Settings, context: Context) -> s
 @_drawer("lora_r")
 def draw_adapter(figure: "Figure", settings: Settings, context: Context) -> str:
     """Adapter size by module for four real architectures."""
-    from course_utils.lab import arithmetic
-
     ax = _axes(figure, left=0.2, right=0.83)
     sizes = {
         name: arithmetic.adapter_size(
@@ -558,8 +541,6 @@ def _module_bar(ax: "Axes", row: float, size: Any, labelled: bool, note: str = "
 @_drawer("include_mlp")
 def draw_targets(figure: "Figure", settings: Settings, context: Context) -> str:
     """Attention only beside all linear layers, for one architecture."""
-    from course_utils.lab import arithmetic
-
     ax = _axes(figure, left=0.17, right=0.83)
     architecture, r = _architecture(context.model), settings["lora_r"]
     both = {flag: arithmetic.adapter_size(architecture, r, flag) for flag in (False, True)}
@@ -583,8 +564,6 @@ def draw_targets(figure: "Figure", settings: Settings, context: Context) -> str:
 @_drawer("lora_alpha")
 def draw_scale(figure: "Figure", settings: Settings, context: Context) -> str:
     """The factor on the adapter's output, alpha / r, beside rsLoRA's alpha / sqrt(r)."""
-    from course_utils.lab import arithmetic
-
     ax = _axes(figure)
     r, alpha = settings["lora_r"], settings["lora_alpha"]
     stops = _with(PARAMETERS["lora_alpha"].values, alpha)
@@ -678,8 +657,6 @@ def _number_table(ax: "Axes", chosen: str, number: float) -> None:
     """Example numbers as each format keeps them; hatched where the number is lost."""
     from matplotlib.patches import Rectangle
 
-    from course_utils.lab import arithmetic
-
     rows = sorted({*EXAMPLE_NUMBERS, number})
     ax.set(xlim=(0, 4), ylim=(len(rows) + 1, 0))
     ax.axis("off")
@@ -713,8 +690,6 @@ def _plain(value: float) -> str:
 
 
 def _number_finding(chosen: str, number: float) -> str:
-    from course_utils.lab import arithmetic
-
     kept = arithmetic.number_format(number, chosen)
     said = {
         "ok": f"{chosen} keeps {_plain(number)} as it is",
@@ -729,8 +704,6 @@ def _number_finding(chosen: str, number: float) -> str:
 @_drawer("logging_steps")
 def draw_logging(figure: "Figure", settings: Settings, context: Context) -> str:
     """A recorded curve, at every step and as it looks when only each N-th line is written."""
-    from course_utils.lab import arithmetic
-
     ax = _axes(figure)
     every = settings["logging_steps"]
     full = [(p["step"], p["loss"]) for p in context.log if p.get("loss") is not None]

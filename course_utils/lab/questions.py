@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import tasks
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
+from course_utils.lab.runs import trained_with
+from course_utils.models import EMBEDDED
+from course_utils.tasks import token_f1
 
 SIZE_LIMIT = 20_000_000  # bytes
 LEAST_FOR_INTERVAL = 5  # questions; with fewer an interval says nothing
@@ -97,9 +101,6 @@ def defaults(options: argparse.Namespace) -> tuple[str, str]:
 
     The wrong system message or template at inference looks as if the adapter had no effect.
     """
-    from course_utils.lab.runs import trained_with
-    from course_utils.models import EMBEDDED
-
     trained = trained_with(options.adapter)
     system = options.system if options.system is not None else trained.get("system")
     return options.base_model or trained.get("base_model") or EMBEDDED, str(system or "")
@@ -126,8 +127,6 @@ def compare(
     `base` and `tuned` hold columns "answers", "nll", "tokens". Numeric accuracy is over questions
     with `facts`. With fewer than five questions there is no interval.
     """
-    from course_utils import tasks
-
     records = [
         {"task": "qa", "instruction": q.instruction, "input": q.context, "output": q.expected,
          "facts": q.facts} for q in questions
@@ -149,8 +148,6 @@ def compare(
 
 
 def _row(question: Question, base: str, tuned: str) -> dict[str, Any]:
-    from course_utils.tasks import token_f1
-
     return {
         "instruction": question.instruction,
         "context": question.context,

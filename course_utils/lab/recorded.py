@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils.lab import parameters
+from course_utils.errors import CourseError
+from course_utils.lab import parameters, sweeps
 from course_utils.lab import plots as lab_plots
 from course_utils.lab.parameters import PARAMETERS, Value, text_of
 from course_utils.plots import (
@@ -455,9 +456,6 @@ TEXTS = {
 
 def failures() -> list[Failure]:
     """The gallery's entries with their recorded runs; what was not recorded yet has none."""
-    from course_utils.errors import CourseError
-    from course_utils.lab import sweeps
-
     try:
         healthy = sweeps.read_sweep("start").runs
         broken = sweeps.read_sweep("failures").runs

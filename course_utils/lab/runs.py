@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils import hardware
 from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.lab import parameters
+from course_utils.models import EMBEDDED
+from course_utils.records import read_records, split_by_group
 from course_utils.runs import Run
+from course_utils.settings import preset_settings
+from course_utils.training import prepare_checkpoints
 
 if TYPE_CHECKING:
     from course_utils.chat import Tokens
@@ -29,8 +34,6 @@ def complete(options: argparse.Namespace) -> None:
 
     Raises CourseError for values that cannot work here, before anything slow begins.
     """
-    from course_utils import hardware
-
     given = parameters.given(options)
     machine = hardware.detect()
     options.precision_reason = "as you asked"
@@ -57,8 +60,6 @@ def use_free_cores() -> None:
     Two threads beside a busy neighbour wait for each other at every matrix product: beside a test
     suite on both cores, 15 steps on 18 short records took 283 s with two threads, 53 s with one.
     """
-    from course_utils import hardware
-
     if "OMP_NUM_THREADS" in os.environ:
         return
     import torch
@@ -72,8 +73,6 @@ def settings_of(options: argparse.Namespace) -> "Settings":
 
     Sizes that are no option (such as how many records) keep the cpu preset's value, unused.
     """
-    from course_utils.settings import preset_settings
-
     values = {k: v for k, v in options.parameters.items() if k != "logging_steps"}
     return preset_settings("cpu", seed=options.seed).with_changes(
         **values,
@@ -94,8 +93,6 @@ def _has_gpu() -> bool:
 
 def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     """(training records, validation records); a group never stands in both."""
-    from course_utils.records import read_records, split_by_group
-
     records = read_records(options.data)
     if options.eval_data:
         return records, read_records(options.eval_data)
@@ -157,8 +154,6 @@ def checkpoint_folder(out: Path) -> Path:
 
 def last_checkpoint(options: argparse.Namespace, settings: "Settings") -> Path | None:
     """With --resume, the checkpoint to go on from; leftovers of other settings are removed."""
-    from course_utils.training import prepare_checkpoints
-
     if options.no_checkpoints:
         return None
     run = Run(options.out.parent, settings)
@@ -179,8 +174,6 @@ def mark_finished(options: argparse.Namespace) -> None:
 
 def command_of(options: argparse.Namespace) -> str:
     """The line that does this run again, with every parameter written out."""
-    from course_utils.models import EMBEDDED
-
     more: list[str] = []
     for name, usual in (
         ("eval_data", None),

@@ -24,10 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit
+from course_utils import chat, compat, hardware, kit, metrics, models, records, runs, sources
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.generation import generate_answers
 from course_utils.lab import parameters
+from course_utils.lab import runs as lab_runs
 from course_utils.runs import find_root
 
 FOLDER = kit.DATA / "sweeps"
@@ -173,8 +175,6 @@ def plan(seeds: Sequence[int], only: Iterable[str] = ()) -> list[Job]:
 
 def prepare_data(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 1) -> dict[str, Path]:
     """train, val and test.jsonl of real work orders; near copies never stand in two parts."""
-    from course_utils import records, sources
-
     cleaned = sources.clean_work_orders(sources.load_work_orders())
     parts = sources.split_work_orders(cleaned, dict(sizes), seed)
     return {n: records.write_records(folder / f"{n}.jsonl", part) for n, part in parts.items()}
@@ -199,8 +199,6 @@ def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str
 # ---------------------------------------------------------------- one run
 def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -> None:
     """Train and score; write the RUN to `target`. A run that fails is recorded with its error."""
-    from course_utils import compat
-
     compat.quiet_known_noise()
     started = time.time()
     work = Path(tempfile.mkdtemp(prefix="sweep-"))
@@ -234,9 +232,6 @@ def _has_diverged(run: Mapping[str, Any]) -> bool:
 
 
 def _trained(job: Job, words: Sequence[str], data: Mapping[str, Path]) -> dict[str, Any]:
-    from course_utils import records
-    from course_utils.lab import runs as lab_runs
-
     script = load_script()
     options = script.read_arguments(words)
     lab_runs.complete(options)
@@ -252,9 +247,6 @@ def _trained(job: Job, words: Sequence[str], data: Mapping[str, Path]) -> dict[s
 
 def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:
     """Scores of greedy answers to held-out records, with three of them to read."""
-    from course_utils import chat
-    from course_utils.generation import generate_answers
-
     prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in test]
     limit = int((CENTRE | job.changes)["max_new_tokens"])
     answers = generate_answers(model, tokenizer, prompts, limit, len(test))
@@ -271,8 +263,6 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
 
 
 def _scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    from course_utils import metrics
-
     scores = metrics.score_all(answers, references)
     return {name: scores[name] for name in ("field_f1", "exact_match", "rougeL")}
 
@@ -372,8 +362,6 @@ def run_sweep(
     """
     from rich.console import Console
 
-    from course_utils import models
-
     models.prepare_model(base_model) if base_model in (models.EMBEDDED, "nano") else None
     files = _open_files(folder, resume, base_model, made_by, sizes)
     for content in files.values():  # what failed is tried again
@@ -403,8 +391,6 @@ def _key(run: Mapping[str, Any]) -> tuple[str, str, int]:
 def _open_files(
     folder: Path, resume: bool, base_model: str, made_by: str, sizes: Mapping[str, int]
 ) -> dict[str, dict[str, Any]]:
-    from course_utils import hardware, runs
-
     names = ("start", *VALUES, "failures")
     files = {n: _read_file(folder / f"{n}.json") for n in names if (folder / f"{n}.json").is_file()}
     if any(content["runs"] for content in files.values()) and not resume:
@@ -505,8 +491,6 @@ def _in_process(
     """The body of a run's process: its output goes to a log beside the result."""
     import torch
 
-    from course_utils import hardware
-
     os.chdir(root)  # the data's names are relative to it
     cores = hardware.usable_cores()
     torch.set_num_threads(max(1, cores // parallel))
@@ -523,8 +507,6 @@ def _in_process(
 
 def choose_parallel() -> int:
     """How many runs at once: one a core where memory allows 4 GiB each; one on a GPU."""
-    from course_utils import hardware
-
     machine = hardware.detect()
     if machine.capability:
         return 1

@@ -10,11 +10,12 @@ What the student has to write (interpretations, reflections) stays empty space.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils import plots
 from course_utils.errors import CourseError
 from course_utils.lab import parameters
 from course_utils.report import duration
@@ -25,8 +26,6 @@ from course_utils.reports.questions import NAMES, known_scores, questions_of, tu
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("pdf", "pptx", "html", "md")
-EDITED = ("pptx", "md")  # the student writes into these: an old file is not replaced unasked
 RUNS_A_FIGURE = 6
 LOSSES = {"train_loss": "Training loss", "eval_loss": "Validation loss", "perplexity": "Perplexity"}
 ONE_RUN = "One run: name a second one, and what was changed is said here"
@@ -40,52 +39,6 @@ REFLECTIONS = (
     "Is one run of each setting enough for what you conclude? What would a second seed change?",
     "What would you do next with twice the time, and what with twice the records?",
 )
-
-
-def write_report(
-    runs: Sequence[Path],
-    form: str = "pdf",
-    out: Path | None = None,
-    group: str = "",
-    overwrite: bool = False,
-) -> Path:
-    """Write the report of the runs; returns its path, by default report.FORM in the first run.
-
-    Beside the report.html that `course run` wrote, an HTML report is called lab_report.html.
-
-    Raises CourseError for a run that can't be read, an unknown format, a missing library, and for
-    a .pptx or .md that is there already (it may hold what a student wrote) without `overwrite`.
-    """
-    if form not in FORMATS:
-        raise CourseError(f"there is no format {form!r}", f"choose one of: {', '.join(FORMATS)}")
-    folders = [run_folder(run) for run in runs]
-    out = Path(out) if out else folders[0] / default_name(folders[0], form) if folders else Path()
-    if out.is_dir() and folders:
-        raise CourseError(f"{out}: this is a folder", f"name a file: {out / f'report.{form}'}")
-    if out.exists() and form in EDITED and not overwrite:
-        raise CourseError(
-            f"{out}: is there already, and you may have written into it",
-            "add --overwrite to replace it, or --out for another file",
-        )
-    return _writer(form)(collect(folders, group), out)
-
-
-def default_name(folder: Path, form: str) -> str:
-    """report.FORM, unless `course run` keeps its own report under that name in the folder."""
-    ours = form == "html" and (folder / "settings.json").is_file()
-    return "lab_report.html" if ours else f"report.{form}"
-
-
-def _writer(form: str) -> Callable[[dict[str, Any], Path], Path]:
-    if form == "pdf":
-        from course_utils.reports.pdf import write_pdf as write
-    elif form == "pptx":
-        from course_utils.reports.pptx import write_pptx as write
-    elif form == "html":
-        from course_utils.reports.pages import write_html as write
-    else:
-        from course_utils.reports.pages import write_markdown as write
-    return write
 
 
 # ---------------------------------------------------------------- content
@@ -439,7 +392,6 @@ def curve_groups(curves: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, 
 
 def plot_curves(curves: Sequence[Mapping[str, Any]]) -> "Figure":
     """Training and validation loss of up to six runs, side by side on the same scale."""
-    from course_utils import plots
 
     @plots.styled
     def draw() -> "Figure":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from course_utils import plots
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 from course_utils.reports import content as lab_report
@@ -43,8 +44,6 @@ def write_pdf(report: Mapping[str, Any], out: Path) -> Path:
 
 def prepare(report: Mapping[str, Any], folder: Path) -> Path:
     """Lay template, data and pictures into `folder`; returns the template's path there."""
-    from course_utils import plots
-
     view = dict(report)
     view["parameters"] = []
     for section in report["parameters"]:

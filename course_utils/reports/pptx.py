@@ -17,6 +17,7 @@ from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 from course_utils.reports import content as lab_report
 from course_utils.reports.input import clip
+from course_utils.reports.pdf import font_folder
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
@@ -183,8 +184,6 @@ def letter_width(letter: str) -> float:
 @functools.cache
 def _measuring_font() -> Any:
     from PIL import ImageFont
-
-    from course_utils.reports.pdf import font_folder
 
     return ImageFont.truetype(str(font_folder() / "DejaVuSans.ttf"), 100)
 

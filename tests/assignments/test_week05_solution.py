@@ -18,7 +18,7 @@ from course_utils.assignments import handout
 from course_utils.assignments.rubric import load_rubric
 from course_utils.assignments.week05 import check_submission
 from course_utils.lab import analysis, parameters
-from course_utils.reports import content as lab_report
+from course_utils.reports import write
 
 ASSIGNMENT = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab"
 SOLUTION, STARTER = ASSIGNMENT / "solution", ASSIGNMENT / "starter"
@@ -129,7 +129,7 @@ def submission(nano_model_path, tmp_path_factory):
         out = ["--out", str(folder / more[0])] if more else []
         ask.main([*questions, *out, "--max_new_tokens", "6"])
     run_notebook(folder)
-    lab_report.write_report([folder], "pdf")
+    write.write_report([folder], "pdf")
     return folder
 
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from course_utils import records as R
-from course_utils.commands.main import app
+from course_utils.commands.main import command_line
 from course_utils.errors import CourseError
 
 MINERALS = [
@@ -48,7 +48,7 @@ def write(tmp_path):
 
 def check(*arguments):
     """The exit code and everything `course data check` prints, a CourseError as its two lines."""
-    done = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
+    done = CliRunner().invoke(command_line(), ["data", "check", *map(str, arguments)])
     if isinstance(done.exception, CourseError):
         return 1, f"{done.exception.message}\n{done.exception.cure}"
     assert done.exception is None or isinstance(done.exception, SystemExit)

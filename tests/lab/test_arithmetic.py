@@ -7,7 +7,7 @@ import pytest
 
 from course_utils import training
 from course_utils.errors import CourseError
-from course_utils.lab import architectures, arithmetic, parameters
+from course_utils.lab import architectures, arithmetic, cautions, parameters
 
 NANO = architectures.get("nano")
 QWEN = architectures.get("qwen2.5-1.5b")
@@ -15,7 +15,7 @@ START = parameters.start_values()
 
 
 def warnings_of(records=1000, architecture=QWEN, lengths=None, device="T4", **changes):
-    return arithmetic.warnings(
+    return cautions.warnings(
         {**START, "precision": "fp16", **changes}, records, architecture, lengths, device
     )
 

@@ -21,6 +21,7 @@ from course_utils.reports import content as lab_report
 from course_utils.reports import input as report_input
 from course_utils.reports import pages as report_pages
 from course_utils.reports import pptx as report_pptx
+from course_utils.reports import write
 from course_utils.reports.pdf import break_words, font_folder, prepare
 
 SECTIONS = ["Parameter analysis", "Experiments", "Curves", "Test questions", "Reflections"]
@@ -133,7 +134,7 @@ def titles_of(slides) -> list[str]:
 
 def test_training_json_alone_makes_every_section_in_every_format(tmp_path):
     run = make_run(tmp_path / "run", {"train_loss": 0.4, "log": []})
-    written = {form: lab_report.write_report([run], form) for form in lab_report.FORMATS}
+    written = {form: write.write_report([run], form) for form in write.FORMATS}
     assert written["pdf"] == run / "report.pdf"
     assert written["pdf"].read_bytes().startswith(b"%PDF-")
     report = lab_report.collect([run])
@@ -167,7 +168,7 @@ def test_runs_are_compared_by_the_settings_that_changed(tmp_path):
 
 def test_charts_and_tables_of_the_slides_are_native_and_hold_the_log(tmp_path):
     runs = [make_run(tmp_path / name, training(floor)) for name, floor in (("=a", 0.2), ("b", 0.4))]
-    slides = slides_of(lab_report.write_report(runs, "pptx"))
+    slides = slides_of(write.write_report(runs, "pptx"))
     charts = [shape.chart for slide in slides for shape in slide.shapes if shape.has_chart]
     series = list(charts[0].plots[0].series)
     assert [one.name for one in series] == ["run =a", "b"]  # "=a" would be a formula in Excel
@@ -188,7 +189,7 @@ def test_a_diverged_run_is_said_to_be_one(tmp_path):
     assert report["overview"]["rows"][1][2:4] == ["–", "–"]
     assert "1 of 2 runs ended without a finite one" in report["finding"]
     assert len(report["curves"][1]["train"]) == len(report["curves"][0]["train"]) - 1
-    assert "diverged" in lab_report.write_report(runs, "md").read_text(encoding="utf-8")
+    assert "diverged" in write.write_report(runs, "md").read_text(encoding="utf-8")
 
 
 def test_answers_and_figure_of_the_notebook_are_shown_and_placeholders_are_not(tmp_path):
@@ -197,7 +198,7 @@ def test_answers_and_figure_of_the_notebook_are_shown_and_placeholders_are_not(t
     (run / "parameter_analysis.ipynb").write_text(content, encoding="utf-8")
     report = lab_report.collect([run])
     assert report["answered"] == "4 of 52 answers are written"
-    slides = slides_of(lab_report.write_report([run], "pptx"))
+    slides = slides_of(write.write_report([run], "pptx"))
     rate, rank = (
         next(s for s in slides if s.shapes.title.text.startswith(title))
         for title in ("learning rate:", "LoRA rank r")
@@ -205,7 +206,7 @@ def test_answers_and_figure_of_the_notebook_are_shown_and_placeholders_are_not(t
     assert [row[1] for row in cells_of(rate)] == ["Steps of 0.0002 are small."] * 4
     assert [row[1] for row in cells_of(rank)] == ["not written yet"] * 4
     assert sum(hasattr(shape, "image") for shape in rate.shapes) == 1
-    assert (lab_report.write_report([run], "md").parent / "report_pictures").is_dir()
+    assert (write.write_report([run], "md").parent / "report_pictures").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_scores_are_those_of_the_larger_part_with_their_interval(tmp_path):
     assert "Token F1 on 80 held-out questions: base 0.200, tuned 0.600" in report["finding"]
     assert ["Token F1", "0.600"] in report["experiments"][0]["result"]
     assert report["questions"]["rows"][0]["parts"][0] == ("Question", "of answers")
-    titles = titles_of(slides_of(lab_report.write_report([run], "pptx")))
+    titles = titles_of(slides_of(write.write_report([run], "pptx")))
     assert "Scores on 80 held-out questions" in titles
 
 
@@ -294,8 +295,8 @@ def hostile_run(tmp_path_factory) -> Path:
 def test_hostile_text_stays_text_in_html_and_markdown(hostile_run):
     from markdown_it import MarkdownIt
 
-    html = lab_report.write_report([hostile_run], "html", group=HOSTILE).read_text("utf-8")
-    source = lab_report.write_report([hostile_run], "md", group=HOSTILE).read_text("utf-8")
+    html = write.write_report([hostile_run], "html", group=HOSTILE).read_text("utf-8")
+    source = write.write_report([hostile_run], "md", group=HOSTILE).read_text("utf-8")
     rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(source)
     for page in (html, rendered):
         tags = Tags()
@@ -309,11 +310,11 @@ def test_hostile_text_stays_text_in_html_and_markdown(hostile_run):
 
 def test_hostile_text_stays_text_in_the_pdf(hostile_run, tmp_path):
     assert headings(lab_report.collect([hostile_run], HOSTILE), tmp_path / "typst") == SECTIONS
-    assert lab_report.write_report([hostile_run], "pdf").stat().st_size > 20_000
+    assert write.write_report([hostile_run], "pdf").stat().st_size > 20_000
 
 
 def test_slides_stay_within_their_borders_and_lose_no_word(hostile_run):
-    slides = slides_of(lab_report.write_report([hostile_run], "pptx", group=HOSTILE))
+    slides = slides_of(write.write_report([hostile_run], "pptx", group=HOSTILE))
     width, height = 13.334 * 914400, 7.5 * 914400
     for slide in slides:
         for shape in slide.shapes:
@@ -381,7 +382,7 @@ def broken(folder: Path, name: str, content: bytes) -> Path:
 def test_a_broken_file_is_named(tmp_path, name, content, said):
     run = broken(tmp_path, name, content)
     with pytest.raises(CourseError, match=re.escape(said)) as caught:
-        lab_report.write_report([run], "html")
+        write.write_report([run], "html")
     assert caught.value.cure
     assert not (run / "report.html").exists()
 
@@ -397,7 +398,7 @@ def test_values_of_any_kind_make_a_report(tmp_path, value):
     for number, part in enumerate(({"tuned": {"token_f1": 0.5}}, {"answers": [row]}, {})):
         name = ("held_out_answers.json", "answers.json", "evaluation.json")[number]
         (run / name).write_text(json.dumps(scores | part), encoding="utf-8")
-    assert "Reproducibility" in lab_report.write_report([run], "html").read_text("utf-8")
+    assert "Reproducibility" in write.write_report([run], "html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("cells", [None, 3, [1], [{}], [{"cell_type": 2, "source": [3]}]])
@@ -414,19 +415,19 @@ def test_a_picture_that_is_none_is_left_out():
 
 def test_what_a_student_may_have_written_is_not_replaced_unasked(tmp_path):
     run = make_run(tmp_path / "run")
-    for form in lab_report.EDITED:
+    for form in write.EDITED:
         (run / f"report.{form}").write_text("my reflections")
         with pytest.raises(CourseError, match="you may have written into it"):
-            lab_report.write_report([run], form)
+            write.write_report([run], form)
         assert (run / f"report.{form}").read_text() == "my reflections"
-        assert lab_report.write_report([run], form, overwrite=True).stat().st_size > 1000
+        assert write.write_report([run], form, overwrite=True).stat().st_size > 1000
 
 
 @pytest.mark.parametrize(("form", "package"), [("pdf", "typst"), ("pptx", "pptx")])
 def test_a_missing_library_is_named_with_its_cure(tmp_path, monkeypatch, form, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(CourseError) as caught:
-        lab_report.write_report([make_run(tmp_path / "run")], form)
+        write.write_report([make_run(tmp_path / "run")], form)
     assert "requirements-report.txt" in caught.value.cure
 
 
@@ -454,7 +455,7 @@ def test_command_line(tmp_path, monkeypatch, capsys, arguments, code, said):
 
 
 def test_the_report_of_a_course_run_is_not_replaced(tmp_path):
-    assert lab_report.default_name(tmp_path, "html") == "report.html"
+    assert write.default_name(tmp_path, "html") == "report.html"
     (tmp_path / "settings.json").write_text("{}")
-    assert lab_report.default_name(tmp_path, "html") == "lab_report.html"
-    assert lab_report.default_name(tmp_path, "pdf") == "report.pdf"
+    assert write.default_name(tmp_path, "html") == "lab_report.html"
+    assert write.default_name(tmp_path, "pdf") == "report.pdf"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import plots, tasks
+from course_utils import hardware, plots, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.report import duration
@@ -129,8 +129,6 @@ def write_bonus(
     seed: int,
 ) -> Path:
     """NAME.json, NAME.md and NAME.png in `out`; returns the Markdown file."""
-    from course_utils import hardware
-
     command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
     content = {
         "title": title,

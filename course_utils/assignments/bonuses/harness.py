@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import packages, plots
+from course_utils import compat, hardware, models, packages, plots
 from course_utils.errors import CourseError
 from course_utils.facts import SAME_UNIT, Fact, parse_facts
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
@@ -547,8 +547,6 @@ def run_benchmark(
 def _machine() -> dict[str, Any]:
     from importlib import metadata
 
-    from course_utils import hardware
-
     return {
         "versions": versions() | {"lm_eval": metadata.version("lm_eval")},
         "hardware": hardware.detect().to_dict(),
@@ -561,14 +559,11 @@ def _task_manager(folder: Path, hub_tasks: Sequence[str]) -> Any:
     require_lm_eval()
     from lm_eval.tasks import TaskManager
 
-    if hub_tasks:
-        from course_utils import models
-
-        if not models._hub_reachable():
-            raise CourseError(
-                f"the task {hub_tasks[0]} takes its questions from the Hub, which can't be reached",
-                "leave out --hub-task: the kit's own tasks need no network",
-            )
+    if hub_tasks and not models._hub_reachable():
+        raise CourseError(
+            f"the task {hub_tasks[0]} takes its questions from the Hub, which can't be reached",
+            "leave out --hub-task: the kit's own tasks need no network",
+        )
     manager = TaskManager(include_path=str(folder), include_defaults=bool(hub_tasks))
     check_known(hub_tasks, manager.all_tasks)
     return manager
@@ -592,8 +587,6 @@ def _harness_model(
     lm-eval could load both by itself (pretrained=, peft=); the kit's loader says what is wrong.
     """
     from lm_eval.models.huggingface import HFLM
-
-    from course_utils import compat, hardware, models
 
     compat.quiet_known_noise()
     precision, reason = hardware.choose_precision(hardware.detect())
@@ -957,8 +950,6 @@ def make_comparison(
 
 def lm_eval_command(result: Mapping[str, Any]) -> str:
     """The same run with lm-eval's own command (a name of the kit's stands for its folder)."""
-    from course_utils import models
-
     dtype = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}[result["precision"]]
     model = f"pretrained={models.resolve(result['base_model'])},dtype={dtype}"
     model += ",softmax_dtype=float32"

@@ -20,10 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import chat, generation, models, plots
 from course_utils.errors import CourseError
 from course_utils.facts import Fact, format_facts
+from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.metrics import wilson_interval
+from course_utils.records import overlap
 from course_utils.tracks.knowledge import Equipment, FailureMode, load
+from course_utils.tracks.manufacturing.manuals import limit_text
 from course_utils.tracks.wording import Realiser
 
 if TYPE_CHECKING:
@@ -589,8 +593,6 @@ def _entry(say: Realiser, topic: Topic, kinds: Sequence[str]) -> str:
         "safety": mode.safety[:1],
     }
     if "number_with_unit" in kinds:
-        from course_utils.tracks.manufacturing.manuals import limit_text
-
         lines = {
             "checks": [f"{check.name} {limit_text(check)}" for check in mode.checks],
             "causes": mode.causes[:2],
@@ -718,8 +720,6 @@ def prompt_overlap(records: Sequence[Mapping[str, str]], prompts: Sequence[Exerc
 
     "entries" are the texts that are asked about; a topic is a failure mode.
     """
-    from course_utils.records import overlap
-
     check = [prompt.record for prompt in prompts]
     found = overlap({"train": list(records), "check": check})
     same = {(r["instruction"], r["input"]) for r in records} & {
@@ -758,8 +758,6 @@ def use_plain_format(tokenizer: "PreTrainedTokenizerBase", base_model: str) -> s
 
     The format (`models.PLAIN_TEMPLATE`) marks the roles in words; an answer ends with EOS.
     """
-    from course_utils import models
-
     had_one = tokenizer.chat_template not in (None, models.PLAIN_TEMPLATE)
     tokenizer.chat_template = models.PLAIN_TEMPLATE
     if not had_one:
@@ -788,8 +786,6 @@ def answer_prompts(
     """
     import torch
     from transformers import GenerationConfig
-
-    from course_utils import chat, generation
 
     messages = [chat.record_messages(prompt.record, tokenizer)["prompt"] for prompt in prompts]
     sequences = [chat.prompt_ids(one, tokenizer) for one in messages]
@@ -836,8 +832,6 @@ def check_answers(
     "trained_kinds": prompts without and with training on their kinds. "followed" holds the single
     decisions. Raises CourseError when the counts do not fit.
     """
-    from course_utils.metrics import wilson_interval
-
     _check_lengths(answers, prompts, stopped)
     followed = [prompt.follows(answer) for prompt, answer in zip(prompts, answers, strict=True)]
     whole = [all(row) for row in followed]
@@ -1006,8 +1000,6 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
 
 def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     """instruction_tuning.json, .png and .md into a folder; returns the Markdown file."""
-    from course_utils.files import write_json_atomic, write_text_atomic
-
     folder = Path(folder)
     write_json_atomic(folder / "instruction_tuning.json", result)
     figure = plot_checks(result["before"], result["after"], result["finding"])

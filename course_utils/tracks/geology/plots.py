@@ -23,6 +23,7 @@ from course_utils.plots import (
     styled,
 )
 from course_utils.tracks.geology import spectra
+from course_utils.tracks.geology.spectra_records import MATERIALS, SENSORS, sensor_bands
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,6 @@ KIND_LOOK = {
 
 
 def _title(name: str) -> str:
-    from course_utils.tracks.geology.spectra_records import MATERIALS
-
     return MATERIALS[name][0] if name in MATERIALS else name.replace("_", " ")
 
 
@@ -164,8 +163,6 @@ def plot_resampled(name: str, sensors: Sequence[str] = ("ASTER", "WorldView-3"))
 
     Raises CourseError for an unknown spectrum or sensor.
     """
-    from course_utils.tracks.geology.spectra_records import SENSORS, sensor_bands
-
     own = spectra.spectrum(name)
     unknown = [sensor for sensor in sensors if sensor not in SENSORS]
     if unknown or not sensors:

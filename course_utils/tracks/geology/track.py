@@ -13,9 +13,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from course_utils import metrics, tasks
 from course_utils import records as records_module
 from course_utils.errors import CourseError
-from course_utils.tracks.manufacturing.track import write_parts
+from course_utils.tracks.geology import knowledge as geology_knowledge
+from course_utils.tracks.geology import mineral_records, minerals, spectra, spectra_records
+from course_utils.tracks.geology import topics as geology_topics
+from course_utils.tracks.parts import write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -57,16 +61,12 @@ class Track:
 
 def prepare() -> None:
     """Fetch the two data sets once; afterwards everything is offline."""
-    from course_utils.tracks.geology import minerals, spectra
-
     spectra.prepare()
     minerals.prepare()
 
 
 def is_prepared() -> bool:
     """Whether both data sets lie in the cache."""
-    from course_utils.tracks.geology import minerals, spectra
-
     return spectra.is_prepared() and minerals.is_prepared()
 
 
@@ -94,8 +94,6 @@ def build_geology(seed: int = 42) -> Track:
 
 
 def _mineral_drafts(seed: int) -> list[Draft]:
-    from course_utils.tracks.geology import mineral_records, minerals
-
     table = minerals.table()
     return [
         draft
@@ -107,8 +105,6 @@ def _mineral_drafts(seed: int) -> list[Draft]:
 
 
 def _spectrum_drafts(seed: int) -> list[Draft]:
-    from course_utils.tracks.geology import spectra_records
-
     materials = spectra_records.materials()
     drafts = [d for material in materials for d in spectra_records.spectrum_drafts(material, seed)]
     return drafts + [
@@ -119,9 +115,6 @@ def _spectrum_drafts(seed: int) -> list[Draft]:
 
 
 def _topic_drafts(seed: int) -> list[Draft]:
-    from course_utils.tracks.geology import knowledge as geology_knowledge
-    from course_utils.tracks.geology import topics as geology_topics
-
     return list(geology_topics.topic_drafts(geology_knowledge.load(), seed))
 
 
@@ -150,8 +143,6 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
 
 def _mixture_drafts(parts: Mapping[str, Sequence[Draft]], seed: int) -> dict[str, list[Draft]]:
     """Only materials of the same part are mixed, so no spectrum is in two parts."""
-    from course_utils.tracks.geology import spectra_records
-
     home = {draft.record["group"]: name for name, part in parts.items() for draft in part}
     mixed: dict[str, list[Draft]] = {}
     for name in parts:
@@ -314,8 +305,6 @@ def scores(records: Sequence[Mapping[str, str]], answers: Sequence[str]) -> dict
     token_f1, rougeL and exact_match (0 to 1) for all; numeric_accuracy for records with facts.
     A mean is None where no record has that score.
     """
-    from course_utils import metrics, tasks
-
     if len(records) != len(answers) or not records:
         raise CourseError(
             f"{len(records)} records came with {len(answers)} answers", "give one for each record"

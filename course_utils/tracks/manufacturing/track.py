@@ -13,7 +13,10 @@ from typing import Any
 
 from course_utils import records as records_module
 from course_utils.errors import CourseError
-from course_utils.files import write_json_atomic
+from course_utils.tracks.manufacturing import lots as quality_records
+from course_utils.tracks.manufacturing import manuals
+from course_utils.tracks.manufacturing import orders as maintenance
+from course_utils.tracks.parts import write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -55,10 +58,6 @@ def build_manufacturing(seed: int = 42, lots: int = LOTS) -> Track:
     Raises CourseError when a draft is no valid record (a mistake in a builder).
     """
     from tqdm.auto import tqdm
-
-    from course_utils.tracks.manufacturing import lots as quality_records
-    from course_utils.tracks.manufacturing import manuals
-    from course_utils.tracks.manufacturing import orders as maintenance
 
     builders = {
         "maintenance logs": lambda: maintenance.maintenance_drafts(seed),
@@ -167,16 +166,6 @@ def _prune(parts: dict[str, list[Draft]]) -> None:
 def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
     """Write train, val, test (JSON lines) and summary.json; return the summary."""
     return write_parts(track.parts, summarise(track, seed), folder)
-
-
-def write_parts(
-    parts: Mapping[str, Sequence[dict]], summary: dict[str, Any], folder: Path
-) -> dict[str, Any]:
-    """The files of any track: a part each as JSON lines, and summary.json; returns the summary."""
-    for name, part in parts.items():
-        records_module.write_records(folder / f"{name}.jsonl", part)
-    write_json_atomic(folder / "summary.json", summary)
-    return summary
 
 
 def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from course_utils import chat, records
-from course_utils.commands.main import app
+from course_utils.commands.main import command_line
 from course_utils.errors import CourseError
 from course_utils.facts import answers_number, parse_facts
 from course_utils.tracks.geology import knowledge as geology_knowledge
@@ -26,7 +26,7 @@ def built(prepared, tmp_path_factory):
     """The folder and the output of `course data build --track geology`."""
     folder = tmp_path_factory.mktemp("geology")
     arguments = ["data", "build", "--track", "geology", "--out", str(folder), "--seed", str(SEED)]
-    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    done = CliRunner().invoke(command_line(), arguments, catch_exceptions=False)
     assert done.exit_code == 0
     return folder, done.stdout
 

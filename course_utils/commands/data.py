@@ -1,0 +1,140 @@
+"""`course data`: fetch the sources, build a track, check a file of records."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from course_utils import chat, models, plots, records, sources
+from course_utils.assignments import writeup
+from course_utils.errors import CourseError, UsageError
+from course_utils.runs import find_root
+from course_utils.tracks.geology import minerals, spectra
+from course_utils.tracks.geology import plots as spectra_plots
+from course_utils.tracks.geology import track as geology
+from course_utils.tracks.manufacturing import plots as task_plots
+from course_utils.tracks.manufacturing import track as tracks
+
+data_app = typer.Typer(
+    no_args_is_help=True, help="Training data: fetch the sources, build a track, check a file."
+)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add `course data …` to the `course` command."""
+    app.add_typer(data_app, name="data")
+
+
+@data_app.command("prepare", epilog="Example:  course data prepare")
+def data_prepare() -> None:
+    """Fetch work orders, spectra and minerals, once; afterwards they are read from the cache."""
+    typer.echo(f"work orders: {sources.work_orders_path()}")
+    typer.echo(f"spectra: {spectra.prepare()}")
+    typer.echo(f"minerals: {minerals.prepare()}")
+
+
+@data_app.command(
+    "build",
+    epilog="Example:  course data build --track geology --out data/geology",
+)
+def data_build(
+    track: Annotated[
+        str, typer.Option(help="Which data: manufacturing or geology.")
+    ] = "manufacturing",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the parts. Default: data/TRACK in the kit.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 42,
+) -> None:
+    """Build a whole track offline: train, val, test, with counts, diversity and overlap."""
+    builders = {"manufacturing": _build_manufacturing, "geology": _build_geology}
+    if track not in builders:
+        raise UsageError(f"--track {track}: unknown", f"choose {' or '.join(builders)}")
+    folder = Path.cwd() / out if out else find_root() / "data" / track
+    summary, figure, wrong = builders[track](folder, seed)
+    overlap = summary["overlap"]
+    typer.echo(
+        f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near, "
+        f"{overlap['groups']} groups, of {overlap['compared']:,} pairs compared"
+    )
+    saved = plots.save_figure(figure, folder / "track.png")
+    if wrong:
+        raise CourseError("the track keeps not all it promises: " + "; ".join(wrong))
+    typer.echo(f"Figure: {saved}")
+    typer.echo(f"Data: {folder}")
+
+
+def _build_manufacturing(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
+    sources.work_orders_path()
+    summary = tracks.write_track(tracks.build_manufacturing(seed), folder, seed)
+    typer.echo(writeup.data_table(summary))
+    typer.echo(writeup.diversity_table(summary))
+    return summary, task_plots.plot_track(summary), tracks.shortfalls(summary)
+
+
+def _build_geology(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
+    geology.prepare()
+    summary = geology.write_track(geology.build_geology(seed), folder, seed)
+    typer.echo(geology.summary_table(summary))
+    typer.echo(writeup.diversity_table(summary))
+    return summary, spectra_plots.plot_track(summary), geology.shortfalls(summary)
+
+
+@data_app.command(
+    "check", epilog="Example:  course data check my.jsonl --max-length 256 --write my_fixed.jsonl"
+)
+def data_check(
+    file: Annotated[Path, typer.Argument(help="JSON lines, one record a line, UTF-8.")],
+    schema: Annotated[str, typer.Option(help="manufacturing, geology or auto.")] = "auto",
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Another part of the data: look for leakage.")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Report records longer than this many tokens.", min=1)
+    ] = None,
+    base_model: Annotated[
+        str, typer.Option(help="Whose tokenizer counts for --max-length.")
+    ] = "smollm2-135m-instruct",
+    min_records: Annotated[
+        int | None,
+        typer.Option(help="Least number of usable records. Default: 20 for geology.", min=0),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write a corrected file (never the same one).")
+    ] = None,
+    show: Annotated[int, typer.Option(help="Problems to print.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Check a data file line by line: JSON, fields, encoding, duplicates, leakage, length.
+
+    A geology file needs 20 usable records or more: --min-records sets another number.
+    """
+    if schema not in ("auto", *records.SCHEMAS):
+        known = ", ".join(["auto", *records.SCHEMAS])
+        raise UsageError(f"--schema {schema}: unknown", f"choose one of: {known}")
+    counter = _token_counter(base_model) if max_length else None
+    report = records.check_file(file, schema, counter, max_length, against or [])
+    records.require_number(report, min_records)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(report.summary_lines(limit=show)))
+    if write:
+        done = records.write_corrected(report, write)
+        typer.echo(
+            f"Corrected file: {write} ({done['written']} records; put right: "
+            f"{_counts(done['fixed'])}; left out: {_counts(done['dropped'])})",
+            err=as_json,
+        )
+    sys.exit(0 if report.ok else 1)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
+
+
+def _token_counter(base_model: str) -> Any:
+    tokenizer = models.load_tokenizer(base_model)
+    return lambda record: chat.count_tokens(record, tokenizer)

@@ -1,0 +1,58 @@
+"""`course model`: prepare the embedded base models, list all that the course knows."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from course_utils import models
+
+model_app = typer.Typer(
+    no_args_is_help=True, help="Base models: prepare the embedded one, list all."
+)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add `course model …` to the `course` command."""
+    app.add_typer(model_app, name="model")
+
+
+@model_app.command("prepare", epilog="Example:  course model prepare")
+def model_prepare(
+    name: Annotated[str, typer.Argument(help="smollm2-135m-instruct or nano.")] = (
+        "smollm2-135m-instruct"
+    ),
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the checksum too.")] = False,
+) -> None:
+    """Make an embedded base model ready, once; the second call is instant."""
+    typer.echo(f"{name}: {models.prepare_model(name, verify=verify)}")
+
+
+@model_app.command("list", epilog="Example:  course model list --json")
+def model_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """The base models that the course knows, with licence and computed memory."""
+    known = models.registry().values()
+    if as_json:
+        typer.echo(json.dumps([asdict(model) for model in known], indent=2))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
+    # The note stands below the name, so that 80 columns show the names in full.
+    table.add_column("Model", min_width=max(len(model.name) for model in known))
+    for title in ("Billion", "16-bit\nGB", "nf4\nGB"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Licence")
+    for model in known:
+        name = Text.assemble((model.name, "bold"), "\n", (model.note, "dim"))
+        sizes = [f"{model.billions:g}", f"{model.memory_gb():.1f}", f"{model.memory_gb('nf4'):.1f}"]
+        table.add_row(name, *sizes, model.licence + ("\ngated" if model.gated else ""))
+    Console().print(table)
+    typer.echo("Memory: of the weights, computed. Gated: accept the licence on the Hub first.")
+    typer.echo("Choose one: course run -p base_model NAME")

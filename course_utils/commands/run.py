@@ -1,0 +1,320 @@
+"""`course run`: execute notebooks, those of the course or any others, into one folder.
+
+course run --preset cpu
+course run my_notebooks/ --out runs/check
+"""
+
+import contextlib
+import difflib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from course_utils import hardware, kit, models, report, sources
+from course_utils.errors import CourseError, UsageError
+from course_utils.execution import runner as execution
+from course_utils.execution.runner import declared_parameters, parse_parameter, read_notebook
+from course_utils.runs import Run, find_root, save_settings, saved_settings
+from course_utils.settings import Settings, preset_settings, resolve_precision
+
+LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
+LEAST_LIMIT = 15  # ... and at least this many minutes
+OWN_OPTION = {"preset": "--preset", "run_dir": "--out"}  # more than one setting hangs on these
+
+
+def mount(app: typer.Typer) -> None:
+    """Add `course run` to the `course` command."""
+    app.command(
+        "run",
+        epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run -p lora_r 8 --out runs/r8"
+        "\n\ncourse run my_notebooks/ --out runs/check",
+    )(run)
+
+
+def run(
+    notebooks: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Notebooks or folders; default: the five of the course."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.")
+    ] = "auto",
+    track: Annotated[
+        str, typer.Option(help="Which data: manufacturing or geology.")
+    ] = "manufacturing",
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. Default: runs/TRACK-PRESET.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME VALUE",
+            help="Change one setting, as in -p learning_rate 5e-4; repeatable.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random step. Default: 42.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only notebooks whose name begins so: 03, or 02,04.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what finished with the same settings.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start again; the old run folder is kept aside.")
+    ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Minutes that one notebook may take.", min=0.01)
+    ] = None,
+) -> None:
+    """Execute the course's notebooks (or any others) with papermill into one run folder."""
+    values = _parameters(parameter or [])
+    if notebooks:
+        folder = _absolute(out or Path("runs/batch"))
+        _run_batch([Path(path) for path in notebooks], folder, values, resume, time_limit, only)
+        return
+    found = sorted(kit.NOTEBOOKS.glob("0*.ipynb"))
+    if not found:
+        raise CourseError(
+            f"{kit.NOTEBOOKS}: the course's notebooks are not here",
+            "install the kit from its folder (git clone, make setup), or name the notebooks to run",
+        )
+    chosen = _chosen(found, only)
+    keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
+    _run_course(chosen, preset, track, out, values, seed, resume, keep, fresh, time_limit)
+
+
+@contextlib.contextmanager
+def _wrong_usage() -> Iterator[None]:
+    """What fails inside is the caller's argument."""
+    try:
+        yield
+    except CourseError as error:
+        raise UsageError(error.message, error.cure) from None
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"-p {pair}: a name and a value are needed", "for example -p lora_r 8")
+        with _wrong_usage():
+            values[name] = parse_parameter(text)
+    return values
+
+
+def _absolute(path: Path) -> Path:
+    return path if path.is_absolute() else Path.cwd() / path
+
+
+def _chosen(notebooks: list[Path], only: str | None) -> list[Path]:
+    if not only:
+        return notebooks
+    starts = tuple(part.strip() for part in only.split(",") if part.strip())
+    chosen = [path for path in notebooks if path.name.startswith(starts)]
+    if not chosen:
+        names = ", ".join(path.stem for path in notebooks)
+        raise UsageError(f"--only {only}: no notebook begins so", f"there are: {names}")
+    return chosen
+
+
+def _run_batch(
+    paths: list[Path],
+    folder: Path,
+    values: dict[str, Any],
+    resume: bool,
+    time_limit: float | None,
+    only: str | None,
+) -> None:
+    """Any notebooks: a row for each; one that fails does not stop the others."""
+    from rich.console import Console
+
+    console = Console()
+    machine = hardware.detect()
+    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    notebooks = _chosen(execution.find_notebooks(paths), only)
+    with _wrong_usage():
+        execution.validate_parameters(notebooks, values)
+    results = execution.execute_notebooks(
+        notebooks,
+        folder,
+        values,
+        hardware.kernel_environment(machine, threads),
+        time_limit_minutes=time_limit or 60,
+        resume=resume,
+        stop_on_failure=False,
+        console=console,
+    )
+    console.print(execution.summary_table(results))
+    failed = [result for result in results if not result.ok]
+    for result in failed:
+        console.print("\n".join(execution.failure_lines(result)), markup=False, soft_wrap=True)
+    console.print(
+        f"{len(results) - len(failed)} of {len(results)} notebooks ran. Copies: {folder}",
+        soft_wrap=True,
+    )
+    if failed:
+        sys.exit(1)
+
+
+def _run_course(
+    notebooks: list[Path],
+    preset: str,
+    track: str,
+    out: Path | None,
+    values: dict[str, Any],
+    seed: int | None,
+    resume: bool,
+    keep: bool,
+    fresh: bool,
+    time_limit: float | None,
+) -> None:
+    from rich.console import Console
+
+    console = Console()
+    settable = set(Settings.model_fields) - set(OWN_OPTION)
+    known = {name: value for name, value in values.items() if name in settable}
+    with _wrong_usage():
+        settings = _begin_with(out, keep, preset, track, seed).with_changes(**known)
+    others = {name: value for name, value in values.items() if name not in known}
+    _check_names(notebooks, others)
+    settings, reason = resolve_precision(settings)
+    console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
+    folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
+    _make_way(folder, keep, fresh)
+    _fetch_what_is_needed(settings.base_model)
+    run_opened = _open_with(folder, settings, reason)
+    machine = hardware.detect()
+    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    expected = {path.stem: settings.expected_minutes.get(path.stem[:2], 5) for path in notebooks}
+    results = execution.execute_notebooks(
+        notebooks,
+        folder / "notebooks",
+        _declared(notebooks, {**_standard(run_opened, settings), **values}),
+        hardware.kernel_environment(machine, threads),
+        time_limit_minutes=time_limit
+        or {name: max(LEAST_LIMIT, LIMIT_FACTOR * m) for name, m in expected.items()},
+        resume=resume,
+        stop_on_failure=True,
+        fingerprint=run_opened.fingerprint(),
+        expected_minutes=expected,
+        console=console,
+        chain=True,
+        cwd=notebooks[0].parent.parent,
+    )
+    _finish(console, folder, results)
+
+
+def _begin_with(
+    out: Path | None, keep: bool, preset: str, track: str, seed: int | None
+) -> "Settings":
+    """The preset's settings; a run that goes on without naming a preset keeps its own."""
+    saved = _absolute(out) / "settings.json" if out else None
+    if keep and preset == "auto" and saved and saved.is_file():
+        settings = saved_settings(saved)
+        typer.echo(f"preset {settings.preset}: as saved in {saved}")
+        return settings.with_changes(seed=seed)
+    return preset_settings(preset, track, 42 if seed is None else seed)
+
+
+def _check_names(notebooks: list[Path], values: dict[str, Any]) -> None:
+    """Every -p name is a setting of the course or a parameter that a notebook declares."""
+    declared: set[str] = set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
+    for path in notebooks:
+        declared |= declared_parameters(read_notebook(path)) or set()
+    declared -= set(OWN_OPTION)
+    for name in values:
+        if name in OWN_OPTION:
+            option = f"{OWN_OPTION[name]} {values[name]}"
+            raise UsageError(f"-p {name}: this has an option of its own", f"use {option}")
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"-p {name}: there is no such setting",
+                f"{hint}known: {', '.join(sorted(declared))}",
+            )
+
+
+def _default_folder(track: str, preset: str) -> Path:
+    return find_root() / "runs" / f"{track}-{preset}"
+
+
+def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
+    """Never mix two runs in one folder, never delete one."""
+    if not (folder / "settings.json").exists() or (keep and not fresh):
+        return
+    if not fresh:
+        raise UsageError(
+            f"{folder} already holds a run",
+            "add --resume to go on with it, --fresh to start again (the old one is kept aside), "
+            "or --out for another folder",
+        )
+    aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
+    shutil.move(folder, aside)
+    typer.echo(f"the earlier run was moved to {aside}")
+
+
+def _fetch_what_is_needed(base_model: str) -> None:
+    """The embedded model and the work orders, before any kernel starts."""
+    if base_model in (models.EMBEDDED, "nano"):
+        models.prepare_model(base_model)
+    sources.work_orders_path()
+
+
+def _open_with(folder: Path, settings: Any, reason: str) -> Any:
+    opened = Run(folder, settings)
+    save_settings(opened, reason)
+    return opened
+
+
+def _standard(run_opened: Any, settings: Any) -> dict[str, Any]:
+    return {
+        "run_dir": str(run_opened.folder),
+        "preset": settings.preset,
+        "track": settings.track,
+        "seed": settings.seed,
+    }
+
+
+def _declared(notebooks: list[Path], values: dict[str, Any]) -> dict[str, Any]:
+    """The values that some notebook declares; the rest reaches them through settings.json."""
+    names: set[str] = set()
+    for path in notebooks:
+        names |= declared_parameters(read_notebook(path)) or set()
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _finish(console: Any, folder: Path, results: list[Any]) -> None:
+    console.print(execution.summary_table(results))
+    failed = [result for result in results if not result.ok]
+    if failed:
+        for line in execution.failure_lines(failed[0]):
+            typer.secho(line, fg="red", err=True)
+        sys.exit(1)
+    if _evaluation_is_stale(folder):
+        typer.secho("The evaluation is older than the adapter: run 04 and 05 too.", fg="yellow")
+    page = report.write_report(folder)
+    if (folder / "evaluation.json").is_file():
+        written = report.write_results(folder)
+        console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
+        typer.echo(f"Results: {written}")
+    typer.echo(f"Report:  {page}")
+
+
+def _evaluation_is_stale(folder: Path) -> bool:
+    """Whether notebook 03 ran again after 04, as with --only 03."""
+    adapter, evaluation = folder / "adapter" / "adapter_config.json", folder / "evaluation.json"
+    if not (adapter.is_file() and evaluation.is_file()):
+        return False
+    return evaluation.stat().st_mtime < adapter.stat().st_mtime

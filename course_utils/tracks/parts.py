@@ -1,0 +1,18 @@
+"""The files that every track leaves: one a part, and a summary."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from course_utils import records
+from course_utils.files import write_json_atomic
+
+
+def write_parts(
+    parts: Mapping[str, Sequence[dict]], summary: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """The files of any track: a part each as JSON lines, and summary.json; returns the summary."""
+    for name, part in parts.items():
+        records.write_records(folder / f"{name}.jsonl", part)
+    write_json_atomic(folder / "summary.json", summary)
+    return summary
