@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import runs, sources
+from course_utils import files, sources
 from course_utils.assignments.week09_10 import check_submission, pack_submission
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_the_scripts_say_at_their_end_where_the_results_are(submission):
 
 def test_the_data_keeps_what_the_track_promises(submission):
     folder, _ = submission
-    summary = runs.read_json(folder / "run" / "data_summary.json")
+    summary = files.read_json(folder / "run" / "data_summary.json")
     assert summary["kept"] >= 8000
     assert min(summary["tasks"].values()) >= 1500
     assert min(summary["documents"].values()) >= 1000
@@ -103,7 +103,7 @@ def test_the_notebook_runs_to_its_end_and_shows_its_figures(executed):
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) >= 5
-    assert runs.read_json(folder / "run" / "inference.json")["endpoint"]["asked"]
+    assert files.read_json(folder / "run" / "inference.json")["endpoint"]["asked"]
 
 
 def test_the_solution_passes_its_check(executed):

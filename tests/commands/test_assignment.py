@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import runs
+from course_utils import files
 from course_utils.commands import main as cli
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_a_review_is_made_and_read_back(course, tmp_path):
         }
         for number in range(4)
     ]
-    runs.write_json_atomic(tmp_path / "run" / "evaluation.json", {"predictions": rows})
+    files.write_json_atomic(tmp_path / "run" / "evaluation.json", {"predictions": rows})
     code, said = course("review", "make", tmp_path, "--count", "4", "--seed", "3")
     assert code == 0
     assert "4 pairs of answers" in said

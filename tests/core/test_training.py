@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import chat, compat, hardware, models, runs, sources, training
+from course_utils import chat, compat, files, hardware, models, runs, sources, training
 from course_utils.errors import CourseError
 from course_utils.settings import preset_settings
 
@@ -521,8 +521,8 @@ def test_the_trainer_computes_in_the_precision_that_was_asked_for(tmp_path, prec
 
 def test_training_json_holds_what_the_contract_names(whole, tmp_path):
     summary = training.summarise_training(whole, settings(), ([6.0, 2.0], [3, 1]), 2.0, 100)
-    path = runs.write_json_atomic(tmp_path / "training.json", summary)
-    saved = runs.read_json(path)
+    path = files.write_json_atomic(tmp_path / "training.json", summary)
+    saved = files.read_json(path)
     assert (saved["steps"], saved["planned_steps"], saved["stopped_early"]) == (12, 12, False)
     assert saved["train_loss"] == pytest.approx(sum(losses(whole).values()) / 12)
     assert saved["eval_loss"] == pytest.approx(8 / 4)

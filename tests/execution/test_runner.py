@@ -81,7 +81,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> object:
 # --- One batch of every kind ------------------------------------------------------------------
 
 GOOD = """import os
-from course_utils.execution import report_progress
+from course_utils.progress import report_progress
 report_progress(1, 2, "half")
 print(records * 2, os.environ["COURSE_FLAG"], os.getcwd())"""
 DAEMON = """import subprocess, sys

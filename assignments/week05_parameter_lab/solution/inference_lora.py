@@ -14,12 +14,12 @@ from pathlib import Path
 from course_utils import (
     chat,
     compat,
+    files,
     generation,
     hardware,
     lab_questions,
     lab_runs,
     models,
-    runs,
     scripts,
 )
 
@@ -70,7 +70,7 @@ def main(given=None):
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
     print(lab_questions.table(content, options.show))
     target = options.out or options.questions.with_name("answers.json")
-    runs.write_json_atomic(target, content)
+    files.write_json_atomic(target, content)
     if lab_questions.fill(options.questions, questions, tuned_columns["answers"]):
         print(f"Filled in: {options.questions}")
     print(f"Answers and scores: {target}")

@@ -23,6 +23,7 @@ from trl import SFTConfig, SFTTrainer
 from course_utils import (
     chat,
     compat,
+    files,
     hardware,
     lab_runs,
     models,
@@ -212,7 +213,7 @@ def main(given=None):
     trainer, tokenizer, summary = train(options)
     trainer.model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
-    path = runs.write_json_atomic(options.out.parent / "training.json", summary)
+    path = files.write_json_atomic(options.out.parent / "training.json", summary)
     lab_runs.mark_finished(options)
     print(f"Adapter: {options.out}")
     print(f"Log: {path}")

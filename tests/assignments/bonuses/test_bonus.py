@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import runs
+from course_utils import files
 from course_utils.assignments.bonuses import common as bonus
 from course_utils.errors import CourseError
 
@@ -44,9 +44,9 @@ def variant(folder: Path, name: str, answers: list[str], **figures) -> bonus.Var
         "final_train_loss": 0.4,
         "trainable_parameters": 1000,
     }
-    runs.write_json_atomic(folder / "run" / "training.json", training | figures)
+    files.write_json_atomic(folder / "run" / "training.json", training | figures)
     evaluation = {"tasks": tasks, "predictions": rows}
-    runs.write_json_atomic(folder / "run" / "evaluation.json", evaluation)
+    files.write_json_atomic(folder / "run" / "evaluation.json", evaluation)
     return bonus.Variant(name, (), folder)
 
 
@@ -61,9 +61,9 @@ def test_the_difference_is_paired_over_the_records(tmp_path):
 def test_variants_that_were_asked_other_records_are_not_compared(tmp_path):
     first = variant(tmp_path / "a", "a", ["x", "y"])
     second = variant(tmp_path / "b", "b", ["x", "y"])
-    content = runs.read_json(second.folder / "run" / "evaluation.json")
+    content = files.read_json(second.folder / "run" / "evaluation.json")
     content["predictions"][0]["input"] = "another text"
-    runs.write_json_atomic(second.folder / "run" / "evaluation.json", content)
+    files.write_json_atomic(second.folder / "run" / "evaluation.json", content)
     with pytest.raises(CourseError, match="different records"):
         bonus.difference(first, second, "qa")
 
@@ -83,7 +83,7 @@ def test_the_page_states_the_measured_figures_and_the_command(tmp_path, monkeypa
     assert "python qlora.py --folder x" in text
     assert "not measured" in text
     assert (tmp_path / "qlora.png").read_bytes().startswith(b"\x89PNG")
-    assert runs.read_json(tmp_path / "qlora.json")["seed"] == 7
+    assert files.read_json(tmp_path / "qlora.json")["seed"] == 7
 
 
 def test_a_folder_without_data_is_told_before_anything_is_trained(tmp_path):
@@ -96,9 +96,9 @@ def test_a_folder_without_data_is_told_before_anything_is_trained(tmp_path):
 def test_a_finished_variant_is_not_run_again(tmp_path, capsys):
     submission, out = tmp_path / "mine", tmp_path / "out"
     for name in ("data/train.jsonl", "scripts/train.py", "configs/lora_config.yaml"):
-        runs.write_text_atomic(submission / name, "raise SystemExit(3)\n")
+        files.write_text_atomic(submission / name, "raise SystemExit(3)\n")
     stamp = {"changes": ["r=4"], "config": "raise SystemExit(3)\n"}
-    runs.write_json_atomic(out / "lora" / "finished.json", stamp)
+    files.write_json_atomic(out / "lora" / "finished.json", stamp)
     assert bonus.run_variant(submission, out, "lora", ["r=4"]).name == "lora"
     assert "kept" in capsys.readouterr().out
     with pytest.raises(CourseError, match=r"scripts/train\.py failed"):
@@ -129,7 +129,7 @@ def test_qlora_measures_both_variants(tmp_path):
     pools = [[r for r in drafts if r["task"] == task] for task in ("understanding", "report", "qa")]
     for part, start in (("train", 0), ("val", 40), ("test", 60)):
         lines = [json.dumps(r) for pool in pools for r in pool[start : start + 20]]
-        runs.write_text_atomic(submission / "data" / f"{part}.jsonl", "\n".join(lines) + "\n")
+        files.write_text_atomic(submission / "data" / f"{part}.jsonl", "\n".join(lines) + "\n")
     values = ("base_model=nano", "precision=fp32", "val_records=3", "few_shot_examples=1")
     done = subprocess.run(
         [sys.executable, str(BONUSES / "qlora.py"), "--folder", str(submission)]
@@ -139,7 +139,7 @@ def test_qlora_measures_both_variants(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
-    result = runs.read_json(submission / "run" / "bonus_qlora" / "qlora.json")
+    result = files.read_json(submission / "run" / "bonus_qlora" / "qlora.json")
     lora, qlora = result["rows"]
     assert qlora["weights_gb"] < lora["weights_gb"]
     assert lora["trainable_parameters"] == qlora["trainable_parameters"]
