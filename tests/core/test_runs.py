@@ -79,7 +79,7 @@ def test_an_error_inside_the_block_leaves_the_old_file_and_no_leftover(tmp_path)
 
 SHORT_WRITE = """
 import resource, sys
-from course_utils import runs
+from course_utils import files
 from course_utils.errors import CourseError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

@@ -267,7 +267,7 @@ def test_resume_skips_what_is_the_same_and_reruns_what_follows_a_change(tmp_path
 RUNNER = """
 import json, sys
 from pathlib import Path
-from course_utils.execution import Interrupted, execute_notebooks
+from course_utils.execution.runner import Interrupted, execute_notebooks
 out, *notebooks = map(Path, sys.argv[1:])
 try:
     results = execute_notebooks(notebooks, out, {}, {"OMP_NUM_THREADS": "1"}, 5, True, True)
