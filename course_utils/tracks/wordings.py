@@ -1,0 +1,92 @@
+"""The sentences of a track, read from data/wordings/TRACK/*.yaml: who mends one opens no Python.
+
+    SAY = Wordings("manufacturing/lots")
+    say("means", SAY["means"], char="bore", mean="4.93 mm", ...)
+
+A file maps names to entries; each entry says what it is for and which values its wordings may use:
+
+    means:
+      about: the mean of all readings, in the report on a series
+      values: [char, mean, place]
+      wordings:
+        - The {char} averages {mean}, {place}.
+        - At {mean}, the mean {char} lies {place}.
+
+Instead of a list, `wordings` may map cases to lists (one list for each decision, say).
+"""
+
+import string
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from course_utils import kit
+from course_utils.errors import CourseError
+from course_utils.tracks.knowledge import Strict
+
+FOLDER = kit.DATA / "wordings"
+Wording = Annotated[str, Field(min_length=1)]
+Choices = Annotated[list[Wording], Field(min_length=1)]
+
+
+class Entry(Strict):
+    """One place in the texts of a track: what stands there, and the ways to say it."""
+
+    about: str = Field(min_length=1)
+    values: list[str] = []
+    wordings: Choices | dict[str, Choices]
+
+    @model_validator(mode="after")
+    def _values_are_known(self) -> "Entry":
+        lists = self.wordings.values() if isinstance(self.wordings, dict) else [self.wordings]
+        for wording in (wording for choices in lists for wording in choices):
+            unknown = placeholders(wording) - set(self.values)
+            if unknown:
+                known = ", ".join(self.values) or "none"
+                raise ValueError(f"{wording!r} uses {sorted(unknown)}; known values: {known}")
+        for choices in lists:
+            if len(set(choices)) < len(choices):
+                raise ValueError("the same wording stands twice in one list")
+        return self
+
+
+def placeholders(wording: str) -> set[str]:
+    """The names in braces; ValueError where a brace is left open."""
+    names = (name for _, name, _, _ in string.Formatter().parse(wording) if name is not None)
+    return {name.split(".")[0].split("[")[0] for name in names}
+
+
+class Wordings:
+    """One file of wordings; it is read when the first of them is asked for."""
+
+    def __init__(self, name: str, folder: Path = FOLDER) -> None:
+        self.path = folder / f"{name}.yaml"
+
+    def __getitem__(self, name: str) -> list[str] | dict[str, list[str]]:
+        """The wordings of an entry: a list, or a dict of lists. CourseError where there is none."""
+        if name not in self.entries:
+            raise CourseError(f"{self.path}: {name} is missing", "git checkout the file")
+        return self.entries[name].wordings
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """All entries by name; CourseError that names the file and the entry that is wrong."""
+        try:
+            found = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+            return {name: self._entry(name, content) for name, content in found.items()}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
+            raise self._wrong(str(error)) from None
+
+    def _entry(self, name: str, content: object) -> Entry:
+        try:
+            return Entry.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (name, *first["loc"])))
+            raise self._wrong(f"{place}: {first['msg']}") from None
+
+    def _wrong(self, problem: str) -> CourseError:
+        return CourseError(f"{self.path}: {problem}", "tracks/wordings.py shows how a file looks")
