@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.packages import PackagedFile, cache_folder, extract
-from course_utils.records import near_duplicate_groups, normalise, split_by_group
+from course_utils.splits import near_duplicate_groups, normalise, split_by_group
 
 if TYPE_CHECKING:
     import pandas

@@ -36,9 +36,10 @@ from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.generation import completion_nll, generate_answers, measure_latency
 from course_utils.hardware import GIB, Hardware
 from course_utils.progress import PROGRESS_FILE, read_progress
-from course_utils.records import read_records, split_by_group
+from course_utils.records import read_records
 from course_utils.runs import versions
 from course_utils.settings import preset_settings
+from course_utils.splits import split_by_group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

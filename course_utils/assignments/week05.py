@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from course_utils import records as records_module
+from course_utils import splits
 from course_utils.assignments import checklist
 from course_utils.assignments.checklist import (
     ATTENTION,
@@ -325,7 +326,7 @@ def _held_out(visit: Visit) -> str:
             f"ask something that {RECORDS} does not hold",
         )
     asked = [{"context": "", **row} for row in visit.questions]
-    if close := records_module.close_to(asked, visit.records):
+    if close := splits.close_to(asked, visit.records):
         raise Warn(
             f"question {min(close) + 1} is nearly a training record ({len(close)} in all)",
             "ask it about something else, or in other words, if you want to see more than memory",
@@ -334,7 +335,7 @@ def _held_out(visit: Visit) -> str:
 
 
 def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
-    normal = records_module.normalise
+    normal = splits.normalise
     return normal(row["instruction"]), normal(row.get("context", ""))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import evaluation, kit, tasks
+from course_utils import evaluation, kit, splits, tasks
 from course_utils import records as records_module
 from course_utils.assignments import checklist, writeup
 from course_utils.assignments.checklist import (
@@ -180,7 +180,7 @@ def _data_tasks(visit: Visit) -> str:
 
 @_check("data.leak", 1, "data", *_DATA)
 def _data_leak(visit: Visit) -> str:
-    found = records_module.overlap(visit.parts)
+    found = splits.overlap(visit.parts)
     if found["exact"] or found["near"] or found["groups"]:
         raise CourseError(
             f"the parts overlap: {found['exact']} equal prompts, {found['near']} nearly equal, "
@@ -194,7 +194,7 @@ def _first_leak(visit: Visit) -> str:
     """Where the first record stands that is in two parts."""
     for part, other in (("test", "train"), ("val", "train"), ("test", "val")):
         own, others = visit.parts[part], visit.parts[other]
-        close = records_module.close_to(own, others)
+        close = splits.close_to(own, others)
         groups = {record["group"] for record in others if record.get("group")}
         close |= {i for i, record in enumerate(own) if record.get("group") in groups}
         if close:

@@ -17,9 +17,10 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.lab import parameters
 from course_utils.models import EMBEDDED
-from course_utils.records import read_records, split_by_group
+from course_utils.records import read_records
 from course_utils.runs import Run
 from course_utils.settings import preset_settings
+from course_utils.splits import split_by_group
 from course_utils.training import prepare_checkpoints
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from course_utils.errors import CourseError
 from course_utils.facts import Fact, format_facts
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import wilson_interval
-from course_utils.records import overlap
+from course_utils.splits import overlap
 from course_utils.tracks.knowledge import Equipment, FailureMode, load
 from course_utils.tracks.manufacturing.manuals import limit_text
 from course_utils.tracks.wording import Realiser

@@ -13,8 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from course_utils import metrics, tasks
-from course_utils import records as records_module
+from course_utils import metrics, schemas, splits, tasks
 from course_utils.errors import CourseError
 from course_utils.tracks.geology import knowledge as geology_knowledge
 from course_utils.tracks.geology import mineral_records, minerals, spectra, spectra_records
@@ -132,7 +131,7 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
         groups = [drafts[index].record["group"] for index in indices]
         sizes = {name: int(share * len(indices)) for name, share in PARTS.items()}
         sizes["train"] = len(indices) - sizes["val"] - sizes["test"]
-        chosen = records_module.split_by_group(numbered, groups, sizes, seed)
+        chosen = splits.split_by_group(numbered, groups, sizes, seed)
         taken = {one["index"] for part in chosen.values() for one in part}
         for name, part in chosen.items():
             parts[name] += [drafts[one["index"]] for one in part]
@@ -181,7 +180,7 @@ def _size(parts: Mapping[str, Sequence[Draft]]) -> int:
 
 
 def _check(draft: Draft) -> None:
-    problems = records_module.validate(draft.record, "geology")
+    problems = schemas.validate(draft.record, "geology")
     missing = [name for name in ("source", "group") if not draft.record.get(name)]
     if problems or missing:
         what = problems[0].message if problems else f"field {missing[0]} is missing"
@@ -198,7 +197,7 @@ def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draf
     for name in sorted(parts, key=lambda part: PARTS[part]):
         single[name] = []
         for draft in parts[name]:
-            key = records_module.normalise(records_module.text_of(draft.record))
+            key = splits.normalise(splits.text_of(draft.record))
             if key not in seen:
                 seen.add(key)
                 single[name].append(draft)
@@ -211,7 +210,7 @@ def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
     for name, others in (("val", ("test",)), ("train", ("val", "test"))):
         own = [draft.record for draft in kept[name]]
         against = [draft.record for other in others for draft in kept[other]]
-        close = records_module.close_to(own, against)
+        close = splits.close_to(own, against)
         kept[name] = [draft for i, draft in enumerate(kept[name]) if i not in close]
     return kept
 
@@ -247,7 +246,7 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
         "topics": {topic: cross[topic].total() for topic in sorted(cross)},
         "cross": {topic: {kind: cross[topic][kind] for kind in KINDS} for topic in sorted(cross)},
         "groups": len({draft.record["group"] for draft in drafts}),
-        "overlap": records_module.overlap(track.parts),
+        "overlap": splits.overlap(track.parts),
         "templates": {
             topic: {"largest": name, "share": share, "templates": count}
             for topic, (name, share, count) in shares.items()
@@ -323,7 +322,7 @@ def scores(records: Sequence[Mapping[str, str]], answers: Sequence[str]) -> dict
 
 def _same(told: str, asked: str) -> float:
     """1.0 where the answers agree but for case, spaces and the full stop."""
-    plain = [records_module.normalise(text).rstrip(". ") for text in (told, asked)]
+    plain = [splits.normalise(text).rstrip(". ") for text in (told, asked)]
     return float(plain[0] == plain[1])
 
 

@@ -24,8 +24,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from course_utils.facts import Fact, format_facts
-from course_utils.records import NEAR, _incidence, normalise
 from course_utils.sources import clean_work_orders, load_work_orders
+from course_utils.splits import NEAR, incidence, normalise
 from course_utils.tracks.wording import Draft, Realiser
 
 if TYPE_CHECKING:
@@ -349,7 +349,7 @@ def without_near_copies(drafts: Sequence[Draft]) -> list[Draft]:
 
     vocabulary: dict[str, int] = {}
     texts = [normalise(draft.record["input"]) for draft in drafts]
-    rows = _incidence(texts, vocabulary)  # (drafts, n-grams), 0 or 1
+    rows = incidence(texts, vocabulary)  # (drafts, n-grams), 0 or 1
     sizes = np.diff(rows.indptr)
     like: list[set[int]] = [set() for _ in drafts]
     for start in range(0, len(texts), 256):  # rows at a time, to bound the memory

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import records as records_module
+from course_utils import schemas, splits
 from course_utils.errors import CourseError
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
@@ -97,7 +97,7 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
 
 
 def _check(draft: Draft) -> None:
-    problems = records_module.validate(draft.record, "manufacturing")
+    problems = schemas.validate(draft.record, "manufacturing")
     missing = [name for name in ("task", "document", "source", "group") if name not in draft.record]
     if problems or missing:
         what = problems[0].message if problems else f"field {missing[0]} is missing"
@@ -111,7 +111,7 @@ def _without_copies(drafts: Iterable[Draft]) -> list[Draft]:
     first = {}
     for draft in drafts:
         prompt = f"{draft.record['instruction']}\n{draft.record['input']}"
-        first.setdefault(records_module.normalise(prompt), draft)
+        first.setdefault(splits.normalise(prompt), draft)
     return list(first.values())
 
 
@@ -159,7 +159,7 @@ def _prune(parts: dict[str, list[Draft]]) -> None:
     for name, others in (("val", ("test",)), ("train", ("val", "test"))):
         own = [draft.record for draft in parts[name]]
         against = [draft.record for other in others for draft in parts[other]]
-        close = records_module.close_to(own, against)
+        close = splits.close_to(own, against)
         parts[name] = [draft for i, draft in enumerate(parts[name]) if i not in close]
 
 
@@ -170,7 +170,7 @@ def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
 
 def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What was built: counts, templates, diversity, overlap between the parts (if not given)."""
-    overlap = overlap or records_module.overlap(track.parts)
+    overlap = overlap or splits.overlap(track.parts)
     return {
         "track": "manufacturing",
         "seed": seed,
@@ -197,7 +197,7 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
     if summary["kept"] < LEAST["records"]:
         wrong.append(f"{summary['kept']} records, {LEAST['records']} are promised")
     for kind, key in (("tasks", "task"), ("documents", "document")):
-        for name in records_module.SCHEMAS["manufacturing"].choices[key]:
+        for name in schemas.SCHEMAS["manufacturing"].choices[key]:
             count = summary[kind].get(name, 0)
             if count < LEAST[key]:
                 wrong.append(f"{name}: {count} records, {LEAST[key]} are promised")

@@ -1,0 +1,302 @@
+"""What is the same or nearly the same: duplicates, near-duplicates and leak-free splits."""
+
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from course_utils.errors import CourseError
+
+
+def normalise(text: str) -> str:
+    """Text for comparing: one Unicode form, lower case, single spaces. Punctuation stays."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def text_of(record: Mapping[str, str]) -> str:
+    """The part of the prompt that tells records apart; duplicates are searched in it.
+
+    Manufacturing records often share one instruction ("Turn this work order into ..."), so the
+    input alone is compared, and the instruction only where the input is empty. In geology the
+    instruction is the question itself, so it is compared together with its context.
+    """
+    instruction = record.get("instruction", "")
+    if "context" in record:
+        return f"{instruction}\n{record['context']}".strip()
+    text = record.get("input", "")
+    return text if text.strip() else instruction
+
+
+def prompt_of(record: Mapping[str, str]) -> tuple[str, str]:
+    """(instruction, what it is about), normalised."""
+    body = record.get("input") or record.get("context") or ""
+    return normalise(record["instruction"]), normalise(body)
+
+
+def prompt_key(record: Mapping[str, str]) -> tuple[str, ...]:
+    return (*prompt_of(record), normalise(record.get("system", "")))
+
+
+# ---------------------------------------------------------------------------------------------
+# Near-duplicates
+# ---------------------------------------------------------------------------------------------
+
+NGRAM = 3  # characters
+NEAR = 0.7
+# Why 3: a work order has about 27 characters. One wrong letter spoils n of its n-grams: with n=3
+# the similarity stays 0.8, above 0.7; with n=5 it falls to 0.65 and the typo would hide a
+# duplicate. With n=2 too many different texts look alike.
+
+_PERMUTATIONS = 126
+
+
+@lru_cache(maxsize=4096)
+def _grams(text: str) -> frozenset[str]:
+    """Character n-grams of a normalised text, with a space before and after it."""
+    padded = f" {text} "
+    return frozenset(padded[i : i + NGRAM] for i in range(len(padded) - NGRAM + 1))
+
+
+def jaccard(a: str, b: str) -> float:
+    """Shared character n-grams over all n-grams of two texts, normalised; 0..1, exact."""
+    left, right = _grams(normalise(a)), _grams(normalise(b))
+    shared = len(left & right)
+    union = len(left) + len(right) - shared
+    return shared / union if union else 1.0
+
+
+def _earlier_candidates(
+    texts: Sequence[str], threshold: float, seed: int = 0
+) -> Iterator[tuple[int, list[int]]]:
+    """For each of the distinct, normalised texts: earlier ones that may be near; verify them.
+
+    Locality-sensitive hashing: a pair of similarity s shares one of b bands of r hash values with
+    probability 1 - (1 - s^r)^b. r is the largest for which a pair right at the threshold is missed
+    less than once in a million: the exact count over a split must come out as 0, not as "few".
+    """
+    if len(texts) <= 64:  # comparing all is quicker than hashing
+        yield from ((i, list(range(i))) for i in range(len(texts)))
+        return
+    import zlib
+
+    from datasketch import MinHash, MinHashLSH
+
+    n = _PERMUTATIONS
+    rows = max(r for r in range(1, 17) if r == 1 or (1 - threshold**r) ** (n // r) < 1e-6)
+    # crc32 tells all n-grams of up to 4 bytes apart, and is quicker than the default SHA-1
+    sketches = MinHash.generator(
+        ([gram.encode("utf-8", "surrogatepass") for gram in _grams(text)] for text in texts),
+        num_perm=n,
+        seed=seed,
+        hashfunc=zlib.crc32,
+    )
+    index = MinHashLSH(num_perm=n, params=(n // rows, rows))
+    for i, sketch in enumerate(sketches):
+        yield i, sorted(index.query(sketch))
+        index.insert(i, sketch, check_duplication=False)
+
+
+def check_threshold(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        raise CourseError(
+            f"the near-duplicate threshold is {threshold}", "Give a similarity above 0, up to 1."
+        )
+
+
+def near_duplicate_groups(
+    texts: Sequence[str], threshold: float = NEAR, seed: int = 0
+) -> list[int]:
+    """Group number of each text, counted from 0 in order of appearance.
+
+    Texts are in one group if a chain of pairs of Jaccard similarity >= threshold joins them.
+    Candidates come from MinHash, each is verified exactly, so `seed` does not show in the result.
+    """
+    check_threshold(threshold)
+    plain = [normalise(text) for text in texts]
+    distinct = list(dict.fromkeys(plain))
+    parent = list(range(len(distinct)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, candidates in _earlier_candidates(distinct, threshold, seed):
+        for j in candidates:  # joined already: nothing to verify
+            if root(i) != root(j) and jaccard(distinct[i], distinct[j]) >= threshold:
+                parent[max(root(i), root(j))] = min(root(i), root(j))
+    numbers: dict[int, int] = {}
+    group = {text: numbers.setdefault(root(i), len(numbers)) for i, text in enumerate(distinct)}
+    return [group[text] for text in plain]
+
+
+def overlap(
+    parts: Mapping[str, Sequence[Mapping[str, str]]], threshold: float = NEAR
+) -> dict[str, object]:
+    """Duplicates ACROSS parts, counted by comparing every pair of records, without hashing.
+
+    Returns {"threshold", "compared": pairs of records, "exact", "near": pairs that are not exact,
+    "groups": values of `group` in more than one part, "pairs": {"train/val": {"exact", "near"}}}.
+    """
+    check_threshold(threshold)
+    texts = {name: [normalise(text_of(r)) for r in records] for name, records in parts.items()}
+    names = list(texts)
+    pairs = {}
+    for k, a in enumerate(names):
+        for b in names[k + 1 :]:
+            left, right = Counter(texts[a]), Counter(texts[b])
+            exact = sum(n * right[text] for text, n in left.items())
+            close = _count_close(texts[a], texts[b], threshold)
+            pairs[f"{a}/{b}"] = {"exact": exact, "near": close - exact}
+    inside = [{r["group"] for r in records if r.get("group")} for records in parts.values()]
+    sizes = [len(records) for records in parts.values()]
+    return {
+        "threshold": threshold,
+        "compared": (sum(sizes) ** 2 - sum(n * n for n in sizes)) // 2,
+        "exact": sum(pair["exact"] for pair in pairs.values()),
+        "near": sum(pair["near"] for pair in pairs.values()),
+        "groups": sum(n > 1 for n in Counter(g for part in inside for g in part).values()),
+        "pairs": pairs,
+    }
+
+
+def close_to(
+    records: Sequence[Mapping[str, str]],
+    others: Sequence[Mapping[str, str]],
+    threshold: float = NEAR,
+) -> set[int]:
+    """Indices of the records that are exact or near duplicates of one of the others."""
+    check_threshold(threshold)
+    left, right = ([normalise(text_of(r)) for r in part] for part in (records, others))
+    return {row for rows in _close_rows(left, right, threshold) for row in rows}
+
+
+def _count_close(left: Sequence[str], right: Sequence[str], threshold: float) -> int:
+    """Number of pairs (one of left, one of right) with Jaccard similarity >= threshold."""
+    return sum(len(rows) for rows in _close_rows(left, right, threshold))
+
+
+def _close_rows(
+    left: Sequence[str], right: Sequence[str], threshold: float
+) -> Iterator[Sequence[int]]:
+    """The left row of every pair whose Jaccard similarity is >= threshold, a block at a time."""
+    import numpy as np
+
+    vocabulary: dict[str, int] = {}
+    a, b = incidence(left, vocabulary), incidence(right, vocabulary)
+    a.resize((a.shape[0], len(vocabulary)))
+    size_a, size_b = np.diff(a.indptr), np.diff(b.indptr)
+    for start in range(0, len(left), 512):  # rows at a time, to bound the memory
+        shared = (a[start : start + 512] @ b.T).tocoo()  # (512, len(right)) common n-grams
+        union = size_a[start + shared.row] + size_b[shared.col] - shared.data
+        yield (start + shared.row)[shared.data / union >= threshold].tolist()
+    # Texts without any n-gram (empty) share no entry above, yet are equal to each other.
+    empty = np.flatnonzero(size_a == 0).tolist()
+    yield empty * int((size_b == 0).sum())
+
+
+def incidence(texts: Sequence[str], vocabulary: dict[str, int]):
+    """Sparse 0/1 matrix (texts, n-grams); new n-grams are added to the vocabulary."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    columns: list[int] = []
+    ends = [0]
+    for text in texts:
+        columns += [vocabulary.setdefault(gram, len(vocabulary)) for gram in _grams(text)]
+        ends.append(len(columns))
+    data = np.ones(len(columns), dtype=np.int32)
+    return csr_matrix((data, columns, ends), shape=(len(texts), len(vocabulary)), dtype=np.int32)
+
+
+def near_prompts(
+    prompts: Sequence[tuple[str, str]], number_others: int, threshold: float
+) -> dict[tuple[int, bool], tuple[int, float]]:
+    """(prompt, is it one of the others) -> (an earlier near prompt, similarity); one each.
+
+    Both halves of a prompt must be near: a shared instruction, or a shared context, alone makes
+    no duplicate. Candidates come from the half with more different texts, so that an instruction
+    that all records share costs nothing. The first `number_others` prompts are of other files.
+    """
+    side = 0 if len({p[0] for p in prompts}) > len({p[1] for p in prompts}) else 1
+    members: dict[str, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        members.setdefault(prompt[side], []).append(i)
+    texts = list(members)
+    found: dict[tuple[int, bool], tuple[int, float]] = {}
+    for v, candidates in _earlier_candidates(texts, threshold):
+        for u in (*candidates, v):
+            first_half = None
+            pairs = ((x, y) for x in members[texts[v]] for y in members[texts[u]] if x != y)
+            for i, j in ((max(pair), min(pair)) for pair in pairs):
+                slot = (i, j < number_others)
+                if i < number_others or slot in found:
+                    continue
+                first_half = jaccard(texts[v], texts[u]) if first_half is None else first_half
+                if first_half < threshold:
+                    break
+                similarity = min(first_half, jaccard(prompts[i][1 - side], prompts[j][1 - side]))
+                if similarity >= threshold:
+                    found[slot] = (j, similarity)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------
+# Splits
+# ---------------------------------------------------------------------------------------------
+
+
+def split_by_group(
+    records: Sequence[dict], groups: Sequence[Hashable], sizes: Mapping[str, int], seed: int
+) -> dict[str, list[dict]]:
+    """Parts of the wanted sizes with each group whole in one part; the rest is left out.
+
+    The smallest part is filled first, with groups in an order drawn from `seed`; a group that
+    would overshoot is passed by. Sizes come out exactly wherever whole groups allow it.
+    """
+    if len(groups) != len(records):
+        raise CourseError(
+            f"{len(records)} records but {len(groups)} group numbers", "Give one for each record."
+        )
+    if sum(sizes.values()) > len(records) or min(sizes.values(), default=0) < 0:
+        raise CourseError(
+            f"{sum(sizes.values())} records are wanted ({dict(sizes)}), there are {len(records)}",
+            "Ask for fewer records, or bring more data.",
+        )
+    members: dict[Hashable, list[dict]] = {}
+    for record, group in zip(records, groups, strict=True):
+        members.setdefault(group, []).append(record)
+    order = list(members)
+    random.Random(seed).shuffle(order)
+    parts: dict[str, list[dict]] = {name: [] for name in sizes}
+    for name in sorted(sizes, key=lambda part: sizes[part]):
+        chosen = _fill([len(members[group]) for group in order], sizes[name])
+        parts[name] = [record for i in chosen for record in members[order[i]]]
+        taken = set(chosen)
+        order = [group for i, group in enumerate(order) if i not in taken]
+    return parts
+
+
+def _fill(sizes: Sequence[int], target: int) -> list[int]:
+    """Positions of the groups to take so that their sizes add up to target, or nearly."""
+    chosen, left = [], target
+    for i, size in enumerate(sizes):
+        if size <= left:
+            chosen.append(i)
+            left -= size
+    if left == 0 or len(sizes) * target > 2e9:  # the search below would need that many bits
+        return chosen
+    # Bit s of reachable[i]: groups i, i+1, ... can add up to s. Then take, in the given order,
+    # every group that leaves the rest reachable.
+    reachable = [1]
+    for size in reversed(sizes):
+        reachable.append((reachable[-1] | reachable[-1] << size) & ((2 << target) - 1))
+    reachable.reverse()
+    chosen, left = [], reachable[0].bit_length() - 1
+    for i, size in enumerate(sizes):
+        if size <= left and reachable[i + 1] >> (left - size) & 1:
+            chosen.append(i)
+            left -= size
+    return chosen
