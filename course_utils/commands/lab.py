@@ -23,7 +23,8 @@ import typer
 
 from course_utils import kit
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution import runner as execution
+from course_utils.execution.display import failure_lines
+from course_utils.execution.runner import execute_notebooks
 from course_utils.files import atomic_path, write_text_atomic
 from course_utils.runs import find_root
 
@@ -227,9 +228,9 @@ def write_static(out: Path) -> Path:
 def execute(source: Path, folder: Path) -> Path:
     """The executed copy of the notebook in `folder`; CourseError when a cell fails."""
     values = {"static": True}
-    result = execution.execute_notebooks([source], folder, values, {}, None, False, True)[0]
+    result = execute_notebooks([source], folder, values, {}, None, False, True)[0]
     if result.status != "done":
-        raise CourseError("; ".join(execution.failure_lines(result)), f"read {result.log}")
+        raise CourseError("; ".join(failure_lines(result)), f"read {result.log}")
     return result.executed
 
 

@@ -18,8 +18,15 @@ import typer
 
 from course_utils import hardware, kit, models, report, sources
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution import runner as execution
-from course_utils.execution.runner import declared_parameters, parse_parameter, read_notebook
+from course_utils.execution.display import failure_lines, summary_table
+from course_utils.execution.notebooks import (
+    declared_parameters,
+    find_notebooks,
+    parse_parameter,
+    read_notebook,
+    validate_parameters,
+)
+from course_utils.execution.runner import execute_notebooks
 from course_utils.runs import Run, find_root, save_settings, saved_settings
 from course_utils.settings import Settings, preset_settings, resolve_precision
 
@@ -142,10 +149,10 @@ def _run_batch(
     console = Console()
     machine = hardware.detect()
     threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
-    notebooks = _chosen(execution.find_notebooks(paths), only)
+    notebooks = _chosen(find_notebooks(paths), only)
     with _wrong_usage():
-        execution.validate_parameters(notebooks, values)
-    results = execution.execute_notebooks(
+        validate_parameters(notebooks, values)
+    results = execute_notebooks(
         notebooks,
         folder,
         values,
@@ -155,10 +162,10 @@ def _run_batch(
         stop_on_failure=False,
         console=console,
     )
-    console.print(execution.summary_table(results))
+    console.print(summary_table(results))
     failed = [result for result in results if not result.ok]
     for result in failed:
-        console.print("\n".join(execution.failure_lines(result)), markup=False, soft_wrap=True)
+        console.print("\n".join(failure_lines(result)), markup=False, soft_wrap=True)
     console.print(
         f"{len(results) - len(failed)} of {len(results)} notebooks ran. Copies: {folder}",
         soft_wrap=True,
@@ -197,7 +204,7 @@ def _run_course(
     machine = hardware.detect()
     threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
     expected = {path.stem: settings.expected_minutes.get(path.stem[:2], 5) for path in notebooks}
-    results = execution.execute_notebooks(
+    results = execute_notebooks(
         notebooks,
         folder / "notebooks",
         _declared(notebooks, {**_standard(run_opened, settings), **values}),
@@ -296,10 +303,10 @@ def _declared(notebooks: list[Path], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finish(console: Any, folder: Path, results: list[Any]) -> None:
-    console.print(execution.summary_table(results))
+    console.print(summary_table(results))
     failed = [result for result in results if not result.ok]
     if failed:
-        for line in execution.failure_lines(failed[0]):
+        for line in failure_lines(failed[0]):
             typer.secho(line, fg="red", err=True)
         sys.exit(1)
     if _evaluation_is_stale(folder):

@@ -7,76 +7,22 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from rich.console import Console
+from small_notebooks import outputs, run, wait_until, write_notebook
 
 from course_utils.errors import CourseError
-from course_utils.execution import runner as execution
-from course_utils.execution.runner import (
-    Job,
-    NotebookResult,
-    Progress,
-    execute_notebooks,
-    failure_lines,
-    find_notebooks,
-    notebook_fingerprint,
-    output_names,
-    parse_parameter,
-    read_notebook,
-    summary_table,
-    validate_parameters,
-)
+from course_utils.execution import runner, state
+from course_utils.execution.display import failure_lines, summary_table
+from course_utils.execution.notebooks import find_notebooks
+from course_utils.execution.state import locked
 from course_utils.execution.worker import is_gone, judge
-from course_utils.progress import read_progress, report_progress
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COURSE_FLAG": "flag"}
-PYTHON = {
-    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-    "language_info": {"name": "python"},
-}
-
-
-def write_notebook(
-    path: Path, *sources: str, parameters: str = "", metadata: dict = PYTHON, tag: str = ""
-) -> Path:
-    """A notebook with a title, an optional `parameters` cell, and code cells (the last tagged)."""
-    cells = [new_markdown_cell("# A title")]
-    if parameters:
-        cells.append(new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    cells += [new_code_cell(source) for source in sources]
-    if tag:
-        cells[-1].metadata["tags"] = [tag]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
-    return path
-
-
-def run(notebooks: list[Path], out: Path, parameters: dict | None = None, **options):
-    """execute_notebooks with quiet defaults; returns the results by name."""
-    console = options.pop("console", Console(file=io.StringIO()))
-    defaults = {"time_limit_minutes": 5, "resume": False, "stop_on_failure": False}
-    settings = {**defaults, **options}
-    results = execute_notebooks(
-        notebooks, out, parameters or {}, ENVIRONMENT, console=console, **settings
-    )
-    return {result.name: result for result in results}
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> object:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.05)
-    return found
-
 
 # --- One batch of every kind ------------------------------------------------------------------
 
@@ -116,11 +62,6 @@ def batch(tmp_path_factory):
     out = folder / "out"
     results = run(notebooks, out, {"records": 21}, console=Console(file=printed), cwd=folder)
     return results, printed.getvalue(), folder
-
-
-def outputs(result: NotebookResult) -> str:
-    cells = nbformat.read(result.executed, as_version=4).cells
-    return "".join(o.get("text", "") for c in cells for o in c.get("outputs", []))
 
 
 def test_batch_goes_on_after_failures(batch):
@@ -226,8 +167,8 @@ def test_executed_copies_are_not_found_as_notebooks(batch):
 
 
 def test_time_limit_ends_a_stubborn_notebook_and_its_children(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "INTERRUPT_GRACE", 1)
-    monkeypatch.setattr(execution, "TERMINATE_GRACE", 1)
+    monkeypatch.setattr(runner, "INTERRUPT_GRACE", 1)
+    monkeypatch.setattr(runner, "TERMINATE_GRACE", 1)
     stubborn = f"""{DAEMON}
 import os, time, signal
 print(os.getpid())
@@ -348,11 +289,11 @@ def test_copy_that_can_not_be_written_is_reported_and_not_left_half_written(tmp_
 
 
 def test_second_run_into_the_same_folder_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "LOCK_SECONDS", 0)
+    monkeypatch.setattr(state, "LOCK_SECONDS", 0)
     notebook = write_notebook(tmp_path / "mine.ipynb", "1")
     (tmp_path / "out").mkdir()
     with (
-        execution._locked(tmp_path / "out"),
+        locked(tmp_path / "out"),
         pytest.raises(CourseError, match="another run is writing"),
     ):
         run([notebook], tmp_path / "out")
@@ -364,151 +305,7 @@ def test_output_folder_that_holds_the_notebook_is_refused(tmp_path):
         run([notebook], tmp_path)
 
 
-# --- Parameters -------------------------------------------------------------------------------
-
-
-def test_unknown_parameter_is_named_with_the_nearest_known_one(tmp_path):
-    cell = "learning_rate = 1e-4  # per step, a = b\nepochs: int = 3\nprint(seed)"
-    notebook = write_notebook(tmp_path / "n.ipynb", "1", parameters=cell)
-    with pytest.raises(CourseError, match=r"learning_rat \(did you mean learning_rate\?\)"):
-        run([notebook], tmp_path / "out", {"learning_rat": 1, "epochs": 2})
-    assert validate_parameters([notebook], {"learning_rate": 1, "epochs": 2}) == []
-    with pytest.raises(CourseError, match="seed"):
-        validate_parameters([notebook], {"seed": 1})
-
-
-def test_parameters_for_foreign_notebooks_are_a_warning(tmp_path):
-    notebook = write_notebook(tmp_path / "foreign.ipynb", "1")
-    assert "foreign.ipynb" in validate_parameters([notebook], {"seed": 1})[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("3", 3),
-        ("1e-4", 1e-4),
-        ("true", True),
-        ("False", False),
-        ("None", None),
-        ("no", "no"),
-        ("cpu", "cpu"),
-        ("[q_proj, v_proj]", ["q_proj", "v_proj"]),
-        ("'3'", "3"),
-        ("", ""),
-    ],
-)
-def test_parameter_text_becomes_a_value(text, value):
-    found = parse_parameter(text)
-    assert (found, type(found)) == (value, type(value))
-
-
-def test_broken_yaml_parameter_is_refused():
-    with pytest.raises(CourseError, match="not valid YAML"):
-        parse_parameter("[1, 2")
-
-
-# --- Names, fingerprints, files ---------------------------------------------------------------
-
-
-def test_output_names_never_collide():
-    paths = ["a/x.ipynb", "b/x.ipynb", "c/b-x.ipynb", "z/b/x.ipynb", "y.ipynb"]
-    names = output_names([Path(path) for path in paths])
-    assert len(set(names)) == 5
-    assert (names[0], names[2], names[4]) == ("a-x", "b-x", "y")
-
-
-def test_fingerprint_changes_with_cells_parameters_and_caller(tmp_path):
-    def notebook(source: str):
-        return nbformat.read(write_notebook(tmp_path / "n.ipynb", source), as_version=4)
-
-    same = notebook_fingerprint(notebook("1"), {"a": 1}, "v")
-    assert same == notebook_fingerprint(notebook("1"), {"a": 1}, "v")
-    others = [("2", {"a": 1}, "v"), ("1", {"a": 2}, "v"), ("1", {"a": 1}, "w")]
-    changed = {notebook_fingerprint(notebook(s), p, f) for s, p, f in others}
-    assert len(changed | {same}) == 4
-
-
-def test_finding_takes_files_and_folders_once_and_skips_checkpoints(tmp_path):
-    second = write_notebook(tmp_path / "b.ipynb", "1")
-    first = write_notebook(tmp_path / "a.ipynb", "1")
-    write_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb", "1")
-    write_notebook(tmp_path / "a.failed.ipynb", "1")
-    assert find_notebooks([tmp_path]) == [first, second]
-    assert find_notebooks([second, tmp_path]) == [second, first]
-
-
-@pytest.mark.parametrize("name", ["missing.ipynb", "folder", "notes.txt"])
-def test_path_without_a_notebook_is_refused(tmp_path, name):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(CourseError, match=name):
-        find_notebooks([tmp_path / name])
-
-
-def test_old_notebook_format_is_read(tmp_path):
-    cell = {"cell_type": "code", "input": ["x = 1\n", "y = 2"], "language": "python"}
-    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}}
-    old["worksheets"] = [{"cells": [{**cell, "outputs": [], "metadata": {}}], "metadata": {}}]
-    (tmp_path / "old.ipynb").write_text(json.dumps(old), encoding="utf-8")
-    assert read_notebook(tmp_path / "old.ipynb")["cells"][0]["source"] == "x = 1\ny = 2"
-
-
-@pytest.mark.parametrize("cells", [None, [1], [{"cell_type": "code", "metadata": {}}]])
-def test_json_that_is_no_notebook_is_refused(tmp_path, cells):
-    (tmp_path / "n.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}), "utf-8")
-    with pytest.raises(CourseError, match="not a"):
-        read_notebook(tmp_path / "n.ipynb")
-
-
 def test_success_with_a_cell_that_never_ran_is_a_failure():
     cell = {"cell_type": "code", "source": "1", "outputs": [], "metadata": {}}
     verdict = judge({"cells": [{**cell, "execution_count": 1}, {**cell, "execution_count": None}]})
     assert (verdict["status"], verdict["cell"], verdict["cells"]) == ("failed", 2, 2)
-
-
-# --- Progress ---------------------------------------------------------------------------------
-
-
-def test_reported_progress_is_read_back(tmp_path, monkeypatch):
-    monkeypatch.setenv(execution.PROGRESS_FILE, str(tmp_path / "progress"))
-    report_progress(3, 3, "step")
-    assert read_progress(tmp_path / "progress") == {"done": 3.0, "total": 3.0, "text": "step"}
-    assert [path.name for path in tmp_path.iterdir()] == ["progress"]
-
-
-def test_progress_without_a_listener_or_a_folder_is_silent(tmp_path, monkeypatch):
-    monkeypatch.delenv(execution.PROGRESS_FILE, raising=False)
-    report_progress(1, 1)
-    monkeypatch.setenv(execution.PROGRESS_FILE, str(tmp_path / "missing" / "progress"))
-    report_progress(1, 1)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"done": 1, "total": 0}', '{"done": "x"}'])
-def test_broken_progress_file_is_no_progress(tmp_path, text):
-    (tmp_path / "progress").write_text(text, encoding="utf-8")
-    assert read_progress(tmp_path / "progress") == {}
-
-
-def test_remaining_time_follows_the_pace_of_the_finished_notebooks(tmp_path):
-    jobs = [Job(name, Path(name), tmp_path, expected=60) for name in "abc"]
-    progress = Progress(jobs)
-    assert progress.remaining(0, elapsed=10) == 50 + 120
-    progress.finished(jobs[0], seconds=120)
-    assert progress.remaining(1, elapsed=20) == 100 + 120
-    jobs[2].expected = None
-    assert Progress(jobs).remaining(1, elapsed=20) is None
-    assert Progress(jobs).remaining(2, elapsed=20, share=0.5) == 20
-
-
-def test_terminal_shows_a_bar_with_the_cell_and_the_time_left(tmp_path):
-    printed = io.StringIO()
-    console = Console(file=printed, force_terminal=True, width=120)
-    job = Job("03_lora_sft", tmp_path, tmp_path, expected=600)
-    with execution.TerminalDisplay(console, [job]) as display:
-        display.start(0)
-        display.tick(0, 60, 4, 10, {"done": 5, "total": 20, "text": "step 5"})
-        display.bars.refresh()
-        display.end(0, job.result("done", seconds=70))
-    assert "cell 4/10, 25% step 5, 1 min 00 s, about 9 min 00 s left" in printed.getvalue()
-    assert "done after 1 min 10 s" in printed.getvalue()
