@@ -3,7 +3,8 @@
 import contextlib
 import json
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from course_utils.errors import CourseError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; it takes the name when the block ends without an error.
 
-    Raises CourseError when the disk is full or the folder can't be written; the old file stays.
+    A new file has the mode that the umask gives; a replaced one keeps the old file's. Raises
+    CourseError when the disk is full or the folder can't be written; the old file stays.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary.open("xb").close()  # the umask decides who may read it (mkstemp: only oneself)
     except OSError as error:
         raise _not_written(path, error) from None
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        if path.is_file():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise _not_written(path, error) from None

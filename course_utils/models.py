@@ -6,9 +6,9 @@ course model prepare            # the embedded model, once, about half a minute
 
 import json
 import os
+import secrets
 import shutil
 import socket
-import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,7 +102,7 @@ def prepare_model(name: str = EMBEDDED, verify: bool = False) -> Path:
         if not verify or _checksum_ok(folder):
             return folder
         print(f"{folder}: the weights do not match their checksum; making them again")
-        (folder / STAMP).unlink()
+        write_json_atomic(folder / STAMP, {})  # still ours, no longer complete
     _build_in_place(folder, _build_embedded if name == EMBEDDED else _build_nano)
     return folder
 
@@ -114,9 +114,15 @@ def _checksum_ok(folder: Path) -> bool:
 
 def _build_in_place(folder: Path, build: Any) -> None:
     """Build in a temporary folder beside the target and rename it: whole or not at all."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / STAMP).is_file():
+        raise CourseError(
+            f"{folder}: it holds files that this kit did not make; nothing was touched",
+            "rename that folder, or set COURSE_CACHE to another one",
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        temporary.mkdir()  # the umask decides who may read it
     except OSError as error:
         raise _no_room(folder, error) from None
     try:
@@ -124,7 +130,6 @@ def _build_in_place(folder: Path, build: Any) -> None:
         weights = temporary / "model.safetensors"
         stamp = {"source": source, "bytes": weights.stat().st_size, "sha256": sha256_of(weights)}
         write_json_atomic(temporary / STAMP, stamp)
-        temporary.chmod(0o755)
         if _stamped(folder):  # another process was quicker, and may be reading it already
             return
         if folder.exists():

@@ -183,12 +183,19 @@ def test_a_full_disk_is_one_message_that_names_the_cache_variable(cache):
     assert list((cache / "models").iterdir()) == []
 
 
-def test_a_build_replaces_what_an_older_interrupted_one_left(cache):
+def test_a_build_replaces_a_model_of_its_own_that_is_damaged(cache):
+    folder = fake_model(cache, stamp={"bytes": 3})
+    models._build_in_place(folder, build_small)
+    assert (folder / "model.safetensors").read_bytes() == b"built"
+
+
+def test_a_folder_in_the_cache_that_the_kit_did_not_make_is_left(cache):
     folder = cache / "models" / "x"
     folder.mkdir(parents=True)
-    (folder / "leftover").touch()
-    models._build_in_place(folder, build_small)
-    assert sorted(p.name for p in folder.iterdir()) == ["model.safetensors", models.STAMP]
+    (folder / "thesis.txt").touch()
+    with pytest.raises(CourseError, match="did not make"):
+        models._build_in_place(folder, build_small)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 def test_the_slower_of_two_builds_leaves_the_quicker_ones_files_alone(cache):
