@@ -26,6 +26,7 @@ from train_speed import check_output, positive  # noqa: E402
 
 from course_utils import chat, evaluation, hardware, models, training  # noqa: E402
 from course_utils.assignments.configuration import LoraFile  # noqa: E402
+from course_utils.console import console  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
@@ -328,8 +329,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.child:
         child(options.child)
         return 0
-    from rich.console import Console
-
     try:
         report = benchmark(options)
         write_json_atomic(options.out, report)
@@ -339,7 +338,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
         return 130
-    Console(width=120).print(comparison_table(report))
+    console(width=120).print(comparison_table(report))
     print(f"written to {options.out}")
     return 0
 

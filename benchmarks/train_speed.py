@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
 
 from course_utils import chat, compat, hardware, models, sources, training  # noqa: E402
+from course_utils.console import console  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
@@ -677,8 +678,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.child:
         child(options.child)
         return 0
-    from rich.console import Console
-
     try:
         report = benchmark(options)
         write_json_atomic(options.out, report)
@@ -688,7 +687,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
         return 130
-    Console(width=110).print(comparison_table(report))
+    console(width=110).print(comparison_table(report))
     print(f"written to {options.out}")
     return 0
 

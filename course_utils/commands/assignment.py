@@ -15,6 +15,7 @@ import typer
 from course_utils.assignments import handout, review, selection
 from course_utils.assignments import week05 as lab_submission
 from course_utils.assignments import week09_10 as submission
+from course_utils.console import console, print_json
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -78,15 +79,11 @@ def submit_check(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Walk the checklist and say what is missing or wrong; nothing of it is run."""
-    import json
-
     report = _checker(folder, assignment).check_submission(folder)
     if as_json:
-        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print_json(report.to_dict())
     else:
-        from rich.console import Console
-
-        Console().print(report.render())
+        console().print(report.render())
     sys.exit(0 if report.ok else 1)
 
 
@@ -132,8 +129,6 @@ def compare_models(
     timeout_minutes: Annotated[float, typer.Option(help="Of one candidate.", min=0.1)] = 60,
 ) -> None:
     """Ask several base models the same: memory, speed, licence, scores, bits per byte."""
-    from rich.console import Console
-
     result = selection.run_comparison(
         data,
         model or [selection.base_models.EMBEDDED],
@@ -146,7 +141,7 @@ def compare_models(
         batch_size=batch_size,
         timeout_minutes=timeout_minutes,
     )
-    Console().print(selection.comparison_table(result))
+    console().print(selection.comparison_table(result))
     print(result["recommendation"]["text"])
     print(f"Comparison: {out / 'model_comparison.md'}")
     if not any(row["status"] == "done" for row in result["rows"]):
@@ -184,9 +179,7 @@ def review_import(
     files: Annotated[list[Path], typer.Argument(help="What the reviewers sent back.")],
 ) -> None:
     """Win rate with its interval, and how far the reviewers agree (Cohen's kappa)."""
-    from rich.console import Console
-
     summary = review.review_import(folder, files)
-    Console().print(review.summary_table(summary))
+    console().print(review.summary_table(summary))
     print(review.finding(summary))
     print(f"Review: {folder / 'human_review.md'}")

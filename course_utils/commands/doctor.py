@@ -7,18 +7,18 @@ A check is a function that returns findings. One that crashes becomes a finding 
 doctor is run on broken installations.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from course_utils import environment
 from course_utils import hardware as machine
+from course_utils.console import console, print_json
 from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse_version
 from course_utils.errors import CourseError
 from course_utils.files import read_json
@@ -298,15 +298,14 @@ def exit_code(findings: list[Finding]) -> int:
     return int(any(finding.state == "problem" for finding in findings))
 
 
-def to_json(findings: list[Finding]) -> str:
-    """{"problems": n, "warnings": n, "findings": [...]} as indented JSON."""
+def to_dict(findings: list[Finding]) -> dict[str, Any]:
+    """{"problems": n, "warnings": n, "findings": [...]}, for JSON."""
     count = {state: sum(finding.state == state for finding in findings) for state in STATES}
-    body = {
+    return {
         "problems": count["problem"],
         "warnings": count["warning"],
         "findings": [asdict(finding) for finding in findings],
     }
-    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def render(findings: list[Finding]):
@@ -371,9 +370,7 @@ def doctor(
     """Check versions, hardware, disk, model and data; each problem with its cure."""
     findings = diagnose()
     if as_json:
-        typer.echo(to_json(findings))
+        print_json(to_dict(findings))
     else:
-        from rich.console import Console
-
-        Console().print(render(findings))
+        console().print(render(findings))
     sys.exit(exit_code(findings))

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from course_utils.commands import doctor
+from course_utils.console import make_printable, printable
 from course_utils.errors import CourseError, UsageError
 
 
@@ -43,16 +44,17 @@ def command_line() -> typer.Typer:
 
 def main() -> None:
     """Run the command; a CourseError prints its two lines, never a traceback."""
+    make_printable()
     try:
         command_line()(args=join_pairs(sys.argv[1:]))
     except CourseError as error:
-        typer.secho(f"Error: {error.message}", fg="red", err=True)
+        typer.secho(printable(f"Error: {error.message}", sys.stderr), fg="red", err=True)
         if error.cure:
-            typer.echo(f"Cure: {error.cure}", err=True)
+            print(f"Cure: {error.cure}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
-            typer.echo("Interrupted. `course run` goes on with --resume.", err=True)
+            print("Interrupted. `course run` goes on with --resume.", file=sys.stderr)
         raise
     except BrokenPipeError:  # `course model list | head`
         sys.exit(0)

@@ -1,12 +1,12 @@
 """`course model`: prepare the embedded base models, list all that the course knows."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from course_utils import models
+from course_utils.console import console, print_json
 
 model_app = typer.Typer(
     no_args_is_help=True, help="Base models: prepare the embedded one, list all."
@@ -26,7 +26,7 @@ def model_prepare(
     verify: Annotated[bool, typer.Option("--verify", help="Compare the checksum too.")] = False,
 ) -> None:
     """Make an embedded base model ready, once; the second call is instant."""
-    typer.echo(f"{name}: {models.prepare_model(name, verify=verify)}")
+    print(f"{name}: {models.prepare_model(name, verify=verify)}")
 
 
 @model_app.command("list", epilog="Example:  course model list --json")
@@ -36,10 +36,9 @@ def model_list(
     """The base models that the course knows, with licence and computed memory."""
     known = models.registry().values()
     if as_json:
-        typer.echo(json.dumps([asdict(model) for model in known], indent=2))
+        print_json([asdict(model) for model in known])
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -53,6 +52,6 @@ def model_list(
         name = Text.assemble((model.name, "bold"), "\n", (model.note, "dim"))
         sizes = [f"{model.billions:g}", f"{model.memory_gb():.1f}", f"{model.memory_gb('nf4'):.1f}"]
         table.add_row(name, *sizes, model.licence + ("\ngated" if model.gated else ""))
-    Console().print(table)
-    typer.echo("Memory: of the weights, computed. Gated: accept the licence on the Hub first.")
-    typer.echo("Choose one: course run -p base_model NAME")
+    console().print(table)
+    print("Memory: of the weights, computed. Gated: accept the licence on the Hub first.")
+    print("Choose one: course run -p base_model NAME")

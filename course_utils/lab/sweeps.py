@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import chat, compat, hardware, kit, metrics, models, records, runs, sources
+from course_utils.console import console as make_console
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.generation import generate_answers
@@ -360,8 +361,6 @@ def run_sweep(
 
     Raises CourseError when `folder` holds runs and `resume` is false, or runs of another centre.
     """
-    from rich.console import Console
-
     models.prepare_model(base_model) if base_model in (models.EMBEDDED, "nano") else None
     files = _open_files(folder, resume, base_model, made_by, sizes)
     for content in files.values():  # what failed is tried again
@@ -372,7 +371,7 @@ def run_sweep(
     data = prepare_data(work / "data", sizes)
     # Relative names stand in the recorded commands: they hold on every machine.
     data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}
-    with _progress(console or Console(), len(todo)) as advance:
+    with _progress(console or make_console(), len(todo)) as advance:
         for job, run in _finished(todo, data, base_model, work, parallel):
             content = files.setdefault(job.file, {"about": files["start"]["about"], "runs": []})
             content["runs"].append(run)

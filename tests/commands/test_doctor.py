@@ -221,7 +221,7 @@ def test_only_a_problem_makes_the_exit_code_1():
 
 def test_json_holds_every_field_and_the_counts():
     finding = Finding("torch [gpu]", "warning", "µ", "b", "c")
-    body = json.loads(doctor.to_json([finding]))
+    body = doctor.to_dict([finding])
     assert (body["problems"], body["warnings"]) == (0, 1)
     assert body["findings"] == [
         {"name": "torch [gpu]", "state": "warning", "found": "µ", "expected": "b", "cure": "c"}

@@ -13,10 +13,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from course_utils import records
 from course_utils.assignments.bonuses import harness
+from course_utils.console import console
 from course_utils.errors import CourseError
 
 parser = argparse.ArgumentParser(
@@ -61,7 +60,7 @@ def main(args: argparse.Namespace) -> None:
     }
     base = harness.run_benchmark(args.base_model, None, out=args.out / "base.json", **same)
     if args.adapter is None:
-        Console().print(harness.results_table(harness.score_rows(base)))
+        console().print(harness.results_table(harness.score_rows(base)))
         print(f"* can't be told from chance. Scores: {args.out / 'base.json'}")
         return
     tuned = harness.run_benchmark(
@@ -70,7 +69,7 @@ def main(args: argparse.Namespace) -> None:
 
     command = "python " + shlex.join(sys.argv)
     comparison = harness.make_comparison(base, tuned, command)
-    Console().print(harness.results_table(comparison["rows"]))
+    console().print(harness.results_table(comparison["rows"]))
     print(f"{comparison['finding']}.   (* can't be told from chance)")
     print(f"report: {harness.write_report(comparison, args.out)}")
 
