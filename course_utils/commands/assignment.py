@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from course_utils import models
 from course_utils.assignments import handout, review, selection
 from course_utils.assignments import week05 as lab_submission
 from course_utils.assignments import week09_10 as submission
@@ -131,7 +132,7 @@ def compare_models(
     """Ask several base models the same: memory, speed, licence, scores, bits per byte."""
     result = selection.run_comparison(
         data,
-        model or [selection.base_models.EMBEDDED],
+        model or [models.EMBEDDED],
         precision or list(selection.PRECISIONS),
         records,
         out,

@@ -17,9 +17,22 @@ from hypothesis import strategies as st
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from course_utils import kit, plots
-from course_utils.assignments import review
+from course_utils.assignments.review.answers import answers_document, answers_name, read_answers
+from course_utils.assignments.review.folder import (
+    read_key,
+    render_page,
+    review_import,
+    review_make,
+    save_review,
+)
+from course_utils.assignments.review.making import Review, make_review
+from course_utils.assignments.review.report import plot_review, summary_table, write_summary
+from course_utils.assignments.review.summary import CATEGORIES, agreement, finding, summarise
+from course_utils.assignments.review.widget import review_widget
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
+from course_utils.metrics import wilson_interval
+from course_utils.progress import PROGRESS_FILE
 
 ATTACK = (
     "</script><script>document.title='broken'</script><img src=x onerror=alert(1)> \u2028 \ud800"
@@ -33,12 +46,12 @@ def record(number: int, task: str = "qa", **changes: str) -> dict:
     return {**texts, "task": task, **changes}
 
 
-def made(size: int = 12, **options) -> review.Review:
+def made(size: int = 12, **options) -> Review:
     """A review of `size` records of three tasks; the words "alpha" and "omega" tell the models."""
     records = [record(number, TASKS[number % 3]) for number in range(size)]
     base = [f"alpha {number}" for number in range(size)]
     tuned = [f"omega {number}" for number in range(size)]
-    return review.make_review(records, base, tuned, **{"seed": 1, "title": "Pumps"} | options)
+    return make_review(records, base, tuned, **{"seed": 1, "title": "Pumps"} | options)
 
 
 def small_key(sides: str = "aabb", task: str = "qa") -> dict:
@@ -89,9 +102,7 @@ def test_same_seed_same_review_and_another_seed_another_one():
 
 def test_identical_answers_are_left_out_and_counted():
     records = [record(0), record(1, "report"), record(2)]
-    found = review.make_review(
-        records, ["same", "x", "other"], [" same\n", "x", "y"], seed=0, title="t"
-    )
+    found = make_review(records, ["same", "x", "other"], [" same\n", "x", "y"], seed=0, title="t")
     assert [item["input"] for item in found.items] == ["Pump 2"]
     assert found.key["identical"] == {"qa": 1, "report": 1}
     assert found.key["records"] == 3
@@ -100,7 +111,7 @@ def test_identical_answers_are_left_out_and_counted():
 def test_balanced_draw_gives_each_task_its_share_as_far_as_it_has_it():
     records = [record(n, task) for n, task in enumerate(["qa"] * 20 + ["report"] * 20 + ["x"] * 2)]
     base, tuned = ["a"] * 42, ["b"] * 42
-    found = review.make_review(records, base, tuned, seed=0, title="t", count=10)
+    found = make_review(records, base, tuned, seed=0, title="t", count=10)
     tasks = [item["task"] for item in found.items]
     assert {task: tasks.count(task) for task in tasks} == {"qa": 4, "report": 4, "x": 2}
 
@@ -131,7 +142,7 @@ def test_references_can_be_left_out():
 def test_what_cannot_be_reviewed_is_named_with_a_cure(changes, said):
     given_ = {"records": [record(0)], "base_answers": ["x"], "tuned_answers": ["y"]}
     with pytest.raises(CourseError, match=re.escape(said)) as caught:
-        review.make_review(**{**given_, "seed": 0, "title": "t", **changes})
+        make_review(**{**given_, "seed": 0, "title": "t", **changes})
     assert caught.value.cure
 
 
@@ -142,15 +153,15 @@ def test_no_file_for_reviewers_changes_with_what_is_tuned(tmp_path):
     """The two models swapped and every coin turned: the reviewer's files are the same bytes."""
     found = made()
     turned = {item: "b" if side == "a" else "a" for item, side in found.key["tuned"].items()}
-    swapped = review.Review(found.id, found.title, found.items, found.key | {"tuned": turned})
-    review.save_review(found, tmp_path / "one")
-    review.save_review(swapped, tmp_path / "two")
+    swapped = Review(found.id, found.title, found.items, found.key | {"tuned": turned})
+    save_review(found, tmp_path / "one")
+    save_review(swapped, tmp_path / "two")
     for name in ("review.json", "review.html"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_no_file_for_reviewers_holds_the_seed_or_names_a_model(tmp_path):
-    review.save_review(made(seed=86420975), tmp_path)
+    save_review(made(seed=86420975), tmp_path)
     for name in ("review.json", "review.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert "86420975" not in text
@@ -175,14 +186,14 @@ class Page(HTMLParser):
         self.data += data if self.inside else ""
 
 
-def attacked() -> review.Review:
+def attacked() -> Review:
     hostile = record(0, ATTACK, instruction=ATTACK, input=ATTACK, output=ATTACK)
-    return review.make_review([hostile], [ATTACK + "1"], [ATTACK + "2"], seed=0, title=ATTACK)
+    return make_review([hostile], [ATTACK + "1"], [ATTACK + "2"], seed=0, title=ATTACK)
 
 
 def test_hostile_texts_stay_data_and_arrive_whole(tmp_path):
     found = attacked()
-    review.save_review(found, tmp_path)
+    save_review(found, tmp_path)
     page = Page((tmp_path / "review.html").read_text(encoding="utf-8"))
     tags = [tag for tag, _ in page.tags]
     assert tags.count("script") == 2
@@ -192,10 +203,10 @@ def test_hostile_texts_stay_data_and_arrive_whole(tmp_path):
 
 
 def test_the_page_asks_for_nothing_and_labels_every_control():
-    page = Page(review.render_page(made()))
+    page = Page(render_page(made()))
     links = [a.get("src") or a.get("href") for _, a in page.tags if "src" in a or "href" in a]
     assert links == ["data:,"]
-    assert not re.search(r"https?://|@import|url\(", review.render_page(made()))
+    assert not re.search(r"https?://|@import|url\(", render_page(made()))
     labelled = {a.get("for") for tag, a in page.tags if tag == "label"}
     for tag, attributes in page.tags:
         if tag in ("input", "textarea"):
@@ -203,31 +214,31 @@ def test_the_page_asks_for_nothing_and_labels_every_control():
 
 
 def test_a_folder_with_another_review_is_not_overwritten(tmp_path):
-    review.save_review(made(), tmp_path)
-    review.save_review(made(), tmp_path)
+    save_review(made(), tmp_path)
+    save_review(made(), tmp_path)
     with pytest.raises(CourseError, match="key of another review"):
-        review.save_review(made(seed=2), tmp_path)
-    assert review.read_key(tmp_path) == made().key
+        save_review(made(seed=2), tmp_path)
+    assert read_key(tmp_path) == made().key
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"tuned": {"x": "c"}}', "{broken", "\x00"])
 def test_a_key_that_is_none_is_an_error(tmp_path, content):
     (tmp_path / "review_key.json").write_text(content, encoding="utf-8")
     with pytest.raises(CourseError, match=r"review_key\.json"):
-        review.read_key(tmp_path)
+        read_key(tmp_path)
 
 
 def test_a_missing_key_is_an_error(tmp_path):
     with pytest.raises(CourseError, match=r"review_key\.json: there is no such file"):
-        review.read_key(tmp_path)
+        read_key(tmp_path)
 
 
 # ---------------------------------------------------------------- the page in a browser
 
 
-def run_page(tmp_path: Path, found: review.Review, script: str, before: str = "") -> dict:
+def run_page(tmp_path: Path, found: Review, script: str, before: str = "") -> dict:
     """Open the page in headless Chromium, run `script` on it, return what it put in `seen`."""
-    page = review.render_page(found)
+    page = render_page(found)
     tag = f'<script nonce="{found.id}">'
     tail = f'{tag}const seen = {{}}; {script}; document.title = "SEEN" + JSON.stringify(seen);'
     page = page.replace("</body>", f"{tail}</script></body>")
@@ -269,10 +280,10 @@ def test_the_page_takes_choices_by_key_and_by_click_and_its_file_can_be_imported
     assert seen["place"] == "Pair 3 of 3"
     assert seen["comment"] == 'no "unit" <b>'
     assert seen["pressed"] == ["false", "false", "false", "true"]
-    assert seen["name"] == review.answers_name(found.title, "Mia O'Brien")
+    assert seen["name"] == answers_name(found.title, "Mia O'Brien")
     sent = tmp_path / seen["name"]
     sent.write_text(seen["text"], encoding="utf-8")
-    (answers,) = review.read_answers([sent], found.key)
+    (answers,) = read_answers([sent], found.key)
     assert answers["reviewer"] == "Mia O'Brien"
     assert [answer["choice"] for answer in answers["answers"].values()] == ["b", "unusable"]
 
@@ -313,7 +324,7 @@ def test_a_file_is_read_and_open_items_are_left_out(tmp_path):
     path = answer_file(tmp_path / "mia.json", answers=kept)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # saved again by a Windows editor
     expected = {"pair-001": {"choice": "b", "comment": "fine"}}
-    assert review.read_answers([path], small_key()) == [
+    assert read_answers([path], small_key()) == [
         {"reviewer": "Mia", "file": str(path), "answers": expected}
     ]
 
@@ -336,7 +347,7 @@ def test_a_file_is_read_and_open_items_are_left_out(tmp_path):
 def test_a_wrong_answer_file_is_named_with_a_cure(tmp_path, changes, said):
     path = answer_file(tmp_path / "mia.json", **changes)
     with pytest.raises(CourseError, match=re.escape(said)) as caught:
-        review.read_answers([path], small_key())
+        read_answers([path], small_key())
     assert str(path) in caught.value.message
     assert caught.value.cure
 
@@ -357,22 +368,22 @@ def test_an_unreadable_file_is_named(tmp_path, content, said):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CourseError, match=re.escape(f"{path}: ")) as caught:
-        review.read_answers([path], small_key())
+        read_answers([path], small_key())
     assert said in caught.value.message
 
 
 def test_a_folder_or_no_file_at_all_is_an_error(tmp_path):
     with pytest.raises(CourseError, match=re.escape(str(tmp_path))):
-        review.read_answers([tmp_path], small_key())
+        read_answers([tmp_path], small_key())
     with pytest.raises(CourseError, match="no file with answers"):
-        review.read_answers([], small_key())
+        read_answers([], small_key())
 
 
 def test_two_files_of_one_reviewer_are_an_error(tmp_path):
     first = answer_file(tmp_path / "one.json")
     second = answer_file(tmp_path / "two.json", reviewer=" MIA ")
     with pytest.raises(CourseError, match=r"two\.json: a second file .*one\.json"):
-        review.read_answers([first, second], small_key())
+        read_answers([first, second], small_key())
 
 
 # ---------------------------------------------------------------- sums
@@ -380,7 +391,7 @@ def test_two_files_of_one_reviewer_are_an_error(tmp_path):
 
 def test_wilson_interval_of_8_in_10():
     """Wilson (1927) by hand: (0.8 + 0.19207) / 1.38415 = 0.71674, half width 0.22662."""
-    found = review.wilson_interval(8, 10)
+    found = wilson_interval(8, 10)
     assert found == pytest.approx({"mean": 0.8, "low": 0.49016, "high": 0.94333}, abs=1e-4)
 
 
@@ -389,19 +400,19 @@ def test_wilson_interval_is_scipys(wins, trials):
     from scipy.stats import binomtest
 
     expected = binomtest(wins, trials).proportion_ci(method="wilson")
-    found = review.wilson_interval(wins, trials)
+    found = wilson_interval(wins, trials)
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
 
 
 def test_no_trial_has_no_rate():
-    assert review.wilson_interval(0, 0) is None
+    assert wilson_interval(0, 0) is None
 
 
 def test_kappa_of_two_categories_by_hand():
     """50 items, 20 + 15 alike: raw 0.7; chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5; kappa 0.2 / 0.5."""
     first = ["tuned"] * 25 + ["base"] * 25
     second = ["tuned"] * 20 + ["base"] * 5 + ["tuned"] * 10 + ["base"] * 15
-    found = review.agreement(first, second)
+    found = agreement(first, second)
     assert found["n"] == 50
     assert found["raw"] == pytest.approx(0.7)
     assert found["kappa"] == pytest.approx(0.4)
@@ -411,31 +422,31 @@ def test_kappa_of_four_categories_by_hand():
     """10 items, 8 alike; chance (4*3 + 3*3 + 2*2 + 1*2) / 100 = 0.27; kappa 0.53 / 0.73."""
     first = ["tuned"] * 4 + ["base"] * 3 + ["equal"] * 2 + ["unusable"]
     second = ["tuned", "tuned", "tuned", "base", "base", "base", "unusable", "equal", "equal"]
-    found = review.agreement(first, [*second, "unusable"])
+    found = agreement(first, [*second, "unusable"])
     assert found["raw"] == pytest.approx(0.8)
     assert found["kappa"] == pytest.approx(0.53 / 0.73)
 
 
 def test_kappa_below_chance_is_negative():
-    assert review.agreement(["tuned", "base"], ["base", "tuned"])["kappa"] == pytest.approx(-1)
+    assert agreement(["tuned", "base"], ["base", "tuned"])["kappa"] == pytest.approx(-1)
 
 
 def test_kappa_is_undefined_when_both_are_constant_and_says_why():
-    found = review.agreement(["tuned"] * 3, ["tuned"] * 3)
+    found = agreement(["tuned"] * 3, ["tuned"] * 3)
     assert found["kappa"] is None
     assert found["raw"] == 1
     assert "both always chose 'tuned better'" in found["reason"]
-    assert review.agreement(["tuned"] * 3, ["base"] * 3)["kappa"] == 0
-    assert review.agreement([], [])["reason"] == "no item was judged by both"
+    assert agreement(["tuned"] * 3, ["base"] * 3)["kappa"] == 0
+    assert agreement([], [])["reason"] == "no item was judged by both"
 
 
-CATEGORY = st.sampled_from(list(review.CATEGORIES))
+CATEGORY = st.sampled_from(list(CATEGORIES))
 
 
 @given(st.lists(st.tuples(CATEGORY, CATEGORY), min_size=1, max_size=20))
 def test_kappa_is_symmetric_and_at_most_the_raw_agreement(pairs):
     first, second = zip(*pairs, strict=True)
-    one, two = review.agreement(first, second), review.agreement(second, first)
+    one, two = agreement(first, second), agreement(second, first)
     assert one["kappa"] == pytest.approx(two["kappa"]) if one["kappa"] is not None else True
     assert one["kappa"] is None or -1 <= one["kappa"] <= one["raw"] + 1e-12
 
@@ -443,8 +454,8 @@ def test_kappa_is_symmetric_and_at_most_the_raw_agreement(pairs):
 def test_summary_counts_wins_by_the_key():
     """Sides a a b b: choosing a, b, b, equal is win, loss, win, tie; ties as half: 2.5 of 4."""
     key = small_key("aabb")
-    pooled = review.summarise(key, [judged("Mia", ["a", "b", "b", "equal"], key)])["pooled"]
-    counts = {name: pooled[name] for name in ("judged", *review.CATEGORIES)}
+    pooled = summarise(key, [judged("Mia", ["a", "b", "b", "equal"], key)])["pooled"]
+    counts = {name: pooled[name] for name in ("judged", *CATEGORIES)}
     assert counts == {"judged": 4, "tuned": 2, "equal": 1, "unusable": 0, "base": 1}
     assert pooled["win_rate"]["mean"] == pytest.approx(2 / 3)
     assert pooled["win_rate_half_ties"]["mean"] == pytest.approx(2.5 / 4)
@@ -452,7 +463,7 @@ def test_summary_counts_wins_by_the_key():
 
 def test_both_unusable_counts_half_and_decides_nothing():
     key = small_key("ab")
-    pooled = review.summarise(key, [judged("Mia", ["unusable", "equal"], key)])["pooled"]
+    pooled = summarise(key, [judged("Mia", ["unusable", "equal"], key)])["pooled"]
     assert pooled["win_rate"] is None
     assert pooled["win_rate_half_ties"] == {"mean": 0.5, "low": 0.5, "high": 0.5}
 
@@ -460,8 +471,8 @@ def test_both_unusable_counts_half_and_decides_nothing():
 def test_the_bootstrap_draws_items_so_a_second_equal_reviewer_narrows_nothing():
     key = small_key("a" * 20)
     choices = ["a"] * 12 + ["b"] * 8
-    one = review.summarise(key, [judged("Mia", choices, key)])["pooled"]
-    two = review.summarise(key, [judged(n, choices, key) for n in ("Mia", "Jo")])["pooled"]
+    one = summarise(key, [judged("Mia", choices, key)])["pooled"]
+    two = summarise(key, [judged(n, choices, key) for n in ("Mia", "Jo")])["pooled"]
     assert two["win_rate_half_ties"] == one["win_rate_half_ties"]
     width = {n: r["win_rate"]["high"] - r["win_rate"]["low"] for n, r in (("1", one), ("2", two))}
     assert width["2"] < width["1"]
@@ -471,17 +482,17 @@ def test_the_bootstrap_interval_is_near_the_normal_one_and_seeded():
     """60 wins of 100: 0.6 ± 1.96 * sqrt(0.24 / 100) = 0.504 to 0.696."""
     key = small_key("a" * 100)
     answers = [judged("Mia", ["a"] * 60 + ["b"] * 40, key)]
-    found = review.summarise(key, answers, seed=3)["pooled"]["win_rate_half_ties"]
+    found = summarise(key, answers, seed=3)["pooled"]["win_rate_half_ties"]
     assert found["low"] == pytest.approx(0.504, abs=0.015)
     assert found["high"] == pytest.approx(0.696, abs=0.015)
-    assert review.summarise(key, answers, seed=3)["pooled"]["win_rate_half_ties"] == found
+    assert summarise(key, answers, seed=3)["pooled"]["win_rate_half_ties"] == found
 
 
 def test_rows_by_task_and_by_reviewer_add_up():
     key = small_key("aabb")
     key["tasks"] |= {"pair-003": "report", "pair-004": "report"}
     answers = [judged("Mia", "aaaa", key), judged("Jo", "b-b-", key)]
-    found = review.summarise(key, answers)
+    found = summarise(key, answers)
     assert {n: (r["tuned"], r["base"]) for n, r in found["tasks"].items()} == {
         "qa": (2, 1),
         "report": (1, 2),
@@ -496,7 +507,7 @@ def test_rows_by_task_and_by_reviewer_add_up():
 def test_agreement_takes_only_the_common_items():
     key = small_key("aaaa")
     answers = [judged("Mia", "aab-", key), judged("Jo", "-abb", key), judged("Al", "---a", key)]
-    pairs = {tuple(p["reviewers"]): p for p in review.summarise(key, answers)["agreement"]}
+    pairs = {tuple(p["reviewers"]): p for p in summarise(key, answers)["agreement"]}
     assert pairs["Mia", "Jo"]["n"] == 2
     assert pairs["Mia", "Jo"]["kappa"] == pytest.approx(1)
     assert pairs["Mia", "Al"]["kappa"] is None
@@ -506,7 +517,7 @@ def test_agreement_takes_only_the_common_items():
 def test_nothing_judged_is_an_error():
     key = small_key()
     with pytest.raises(CourseError, match="every pair is still open"):
-        review.summarise(key, [judged("Mia", "----", key)])
+        summarise(key, [judged("Mia", "----", key)])
 
 
 # ---------------------------------------------------------------- what is said about it
@@ -514,7 +525,7 @@ def test_nothing_judged_is_an_error():
 
 def finding_of(choices: list[str], sides: str) -> str:
     key = small_key(sides)
-    return review.finding(review.summarise(key, [judged("Mia", choices, key)]))
+    return finding(summarise(key, [judged("Mia", choices, key)]))
 
 
 def test_the_finding_claims_a_preference_only_when_the_intervals_exclude_a_half():
@@ -534,14 +545,14 @@ def full_summary() -> dict:
     key["tasks"] |= {"pair-001": "report", "pair-002": "report"}
     answers = [judged("Mia [b]", "ab" * 6, key), judged("Jo", ["a"] * 11 + ["equal"], key)]
     answers[0]["answers"]["pair-001"]["comment"] = "<img src=x> | *bold*\n# head"
-    return review.summarise(key, answers)
+    return summarise(key, answers)
 
 
 def test_the_table_fits_80_columns_and_holds_every_row():
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=80).print(review.summary_table(full_summary()))
+    Console(file=out, width=80).print(summary_table(full_summary()))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in out.getvalue()
@@ -551,7 +562,7 @@ def test_the_table_fits_80_columns_and_holds_every_row():
 
 
 def test_the_written_summary_is_whole_and_its_markdown_holds_no_markup_of_people(tmp_path):
-    path = review.write_summary(full_summary(), tmp_path)
+    path = write_summary(full_summary(), tmp_path)
     text = path.read_text(encoding="utf-8")
     assert path.name == "human_review.md"
     assert "<img" not in text
@@ -559,12 +570,12 @@ def test_the_written_summary_is_whole_and_its_markdown_holds_no_markup_of_people
     assert "2 of 9 records had the same answer" in text
     saved = json.loads((tmp_path / "human_review.json").read_text(encoding="utf-8"))
     assert saved["pooled"]["judged"] == 24
-    assert saved["finding"] == review.finding(full_summary())
+    assert saved["finding"] == finding(full_summary())
 
 
 def test_the_figure_states_the_finding_and_shows_each_row():
-    figure = review.plot_review(full_summary())
-    assert plots.figure_title(figure) == review.finding(full_summary())
+    figure = plot_review(full_summary())
+    assert plots.figure_title(figure) == finding(full_summary())
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "all judgements\n24 judged"
     assert labels[1:3] == ["Mia [b]\n12 judged", "Jo\n12 judged"]
@@ -573,8 +584,8 @@ def test_the_figure_states_the_finding_and_shows_each_row():
 
 def test_the_figure_of_ties_alone_can_be_drawn():
     key = small_key("ab")
-    summary = review.summarise(key, [judged("Mia", ["equal", "unusable"], key)])
-    assert "no answer better" in plots.figure_title(review.plot_review(summary))
+    summary = summarise(key, [judged("Mia", ["equal", "unusable"], key)])
+    assert "no answer better" in plots.figure_title(plot_review(summary))
 
 
 # ---------------------------------------------------------------- from a run folder and back
@@ -592,7 +603,7 @@ def predictions(size: int = 4) -> list[dict]:
 def test_review_make_reads_the_predictions_of_a_submission(tmp_path, given_folder):
     content = {"tasks": {}, "predictions": predictions()}
     write_json_atomic(tmp_path / "sub" / "run" / "evaluation.json", content)
-    found = review.review_make(tmp_path / given_folder, tmp_path / "out", count=3, seed=5)
+    found = review_make(tmp_path / given_folder, tmp_path / "out", count=3, seed=5)
     assert found.title == "sub"
     assert len(found.items) == 3
     names = ["review.html", "review.json", "review_key.json"]
@@ -617,16 +628,16 @@ def test_an_evaluation_without_predictions_is_named(tmp_path, content, said):
     if content is not None:
         write_json_atomic(tmp_path / "evaluation.json", content)
     with pytest.raises(CourseError, match=re.escape(said)) as caught:
-        review.review_make(tmp_path, tmp_path / "out", count=3, seed=0)
+        review_make(tmp_path, tmp_path / "out", count=3, seed=0)
     assert "evaluation.json" in caught.value.message
 
 
 def test_review_import_writes_the_summary_beside_the_key(tmp_path):
     found = made(6)
-    review.save_review(found, tmp_path)
+    save_review(found, tmp_path)
     answers = {item: {"choice": side, "comment": ""} for item, side in found.key["tuned"].items()}
-    sent = review.answers_document(found, "Mia", answers)
-    summary = review.review_import(tmp_path, [write_json_atomic(tmp_path / "mia.json", sent)])
+    sent = answers_document(found, "Mia", answers)
+    summary = review_import(tmp_path, [write_json_atomic(tmp_path / "mia.json", sent)])
     assert summary["pooled"]["tuned"] == 6
     assert (tmp_path / "human_review.md").is_file()
     assert (tmp_path / "human_review.json").is_file()
@@ -637,7 +648,7 @@ def test_review_import_writes_the_summary_beside_the_key(tmp_path):
 
 def test_the_widget_saves_what_the_page_would(tmp_path):
     found = made(3)
-    panel = review.review_widget(found, tmp_path).panel
+    panel = review_widget(found, tmp_path).panel
     panel.name.value, panel.choice.value, panel.comment.value = "Mia", "a", "clear"
     panel.forward.click()
     assert (panel.pair.value, panel.choice.value, panel.comment.value) == (2, None, "")
@@ -646,14 +657,14 @@ def test_the_widget_saves_what_the_page_would(tmp_path):
     assert (panel.choice.value, panel.comment.value) == ("a", "clear")
     panel.save.click()
     assert "1 of 3 pairs are open" in panel.status.value
-    (answers,) = review.read_answers([tmp_path / "review_Pumps_Mia.json"], found.key)
+    (answers,) = read_answers([tmp_path / "review_Pumps_Mia.json"], found.key)
     kept = {"choice": "a", "comment": "clear"}, {"choice": "unusable", "comment": ""}
     assert tuple(answers["answers"].values()) == kept
 
 
 def test_the_widget_asks_for_a_name_and_tells_what_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    panel = review.review_widget(made(3), tmp_path / "file").panel
+    panel = review_widget(made(3), tmp_path / "file").panel
     panel.save.click()
     assert "type your name first" in panel.status.value
     panel.name.value = "Mia"
@@ -662,25 +673,25 @@ def test_the_widget_asks_for_a_name_and_tells_what_cannot_be_written(tmp_path):
 
 
 def test_the_widget_escapes_the_texts_and_its_state_does_not_give_the_side_away(tmp_path):
-    box = review.review_widget(attacked(), tmp_path)
+    box = review_widget(attacked(), tmp_path)
     assert "<script>" not in box.panel.shown.value + box.twin
     states = [str(child.get_state()) for child in (box, *box.children)]
     assert "tuned" not in "".join(states)
 
 
 def test_an_executed_copy_shows_the_first_pairs():
-    bundle = review.review_widget(made(5), static=True)._repr_mimebundle_()
+    bundle = review_widget(made(5), static=True)._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" not in bundle
     assert bundle["text/html"].count("Instruction") == 3
     assert "The first 3 of 5 pairs" in bundle["text/html"]
-    live = review.review_widget(made(5), static=False)._repr_mimebundle_()
+    live = review_widget(made(5), static=False)._repr_mimebundle_()
     assert live["text/html"] == bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in live
 
 
 def test_under_course_run_the_widget_is_static(monkeypatch, tmp_path):
-    monkeypatch.setenv(review.PROGRESS_FILE, str(tmp_path / "progress"))
-    assert review.review_widget(made(3)).static
+    monkeypatch.setenv(PROGRESS_FILE, str(tmp_path / "progress"))
+    assert review_widget(made(3)).static
 
 
 def test_importing_the_module_loads_no_widget_and_no_figure_library():

@@ -11,8 +11,26 @@ import time
 import pytest
 
 from course_utils import chat, metrics, models, plots
-from course_utils.assignments import selection
-from course_utils.assignments.selection import Candidate, candidates
+from course_utils.assignments.selection import comparison
+from course_utils.assignments.selection.candidates import Candidate, candidates, describe
+from course_utils.assignments.selection.choosing import choose_examples, choose_records, load_data
+from course_utils.assignments.selection.comparison import compare_models, run_comparison
+from course_utils.assignments.selection.measuring import (
+    PROMPTS,
+    likelihoods,
+    measure_candidate,
+    without_ending,
+)
+from course_utils.assignments.selection.process import Worker
+from course_utils.assignments.selection.recommendation import main_difference, recommend
+from course_utils.assignments.selection.report import (
+    COLUMNS,
+    comparison_markdown,
+    comparison_table,
+    plot_model_comparison,
+    write_comparison,
+)
+from course_utils.assignments.selection.scores import main_scores, score_parts, score_summary
 from course_utils.errors import CourseError
 from course_utils.hardware import Hardware
 from course_utils.records import write_records
@@ -75,7 +93,7 @@ def chosen(broken_folder):
 @pytest.fixture(scope="module")
 def result(nano_model_path, chosen, place):
     """Two real rows, one that fails and one that is skipped."""
-    return selection.compare_models(TEST, TRAIN, chosen, folder=place, **SMALL)
+    return compare_models(TEST, TRAIN, chosen, folder=place, **SMALL)
 
 
 def row_of(model, precision, few=(1.0, 0.0), weights=1.0, zero=(0.0, 0.0), bits=0.5, **changes):
@@ -121,7 +139,7 @@ def result_of(*rows, records=40):
         "versions": {"python": "3.11"},
         "hardware": LAPTOP.to_dict(),
         "rows": list(rows),
-        "recommendation": selection.recommend(rows, records),
+        "recommendation": recommend(rows, records),
     }
 
 
@@ -179,15 +197,15 @@ def test_a_model_larger_than_the_free_memory_is_skipped_with_both_numbers():
 
 def test_a_gated_model_without_a_token_is_skipped(monkeypatch):
     monkeypatch.setattr(models, "_hub_reachable", lambda: True)
-    monkeypatch.setattr(selection, "_hub_token", lambda: None)
+    monkeypatch.setattr("course_utils.assignments.selection.candidates._hub_token", lambda: None)
     [found] = candidates(["meta-llama/Llama-3.1-8B"], ["nf4"], LAPTOP, free_gb=100)
     assert "gated" in found.reason
     assert "https://huggingface.co/meta-llama/Llama-3.1-8B" in found.cure
 
 
 def test_a_folder_is_known_by_its_weights(nano_model_path, broken_folder):
-    assert selection.describe(str(broken_folder)).billions == 6e-9
-    known = selection.describe(str(nano_model_path))
+    assert describe(str(broken_folder)).billions == 6e-9
+    known = describe(str(nano_model_path))
     assert known.licence == "local"
     assert known.billions * 1e9 == pytest.approx(3.22e6, rel=0.01)
 
@@ -214,15 +232,15 @@ def test_wrong_arguments_are_errors_and_no_rows(names, precisions, said):
 
 def test_tasks_are_drawn_evenly_and_the_same_for_the_same_seed():
     pool = [work_order(n) for n in range(20)] + [question(n) for n in range(3)]
-    chosen = selection.choose_records(pool, 8, seed=1)
+    chosen = choose_records(pool, 8, seed=1)
     tasks = [record["task"] for record in chosen]
     assert (tasks.count("qa"), tasks.count("understanding")) == (3, 5)
-    assert chosen == selection.choose_records(pool, 8, seed=1)
-    assert chosen != selection.choose_records(pool, 8, seed=2)
+    assert chosen == choose_records(pool, 8, seed=1)
+    assert chosen != choose_records(pool, 8, seed=2)
 
 
 def test_examples_are_of_the_records_own_task():
-    examples = selection.choose_examples(TEST, TRAIN, 2, seed=1)
+    examples = choose_examples(TEST, TRAIN, 2, seed=1)
     assert {task: {e["task"] for e in found} for task, found in examples.items()} == {
         "qa": {"qa"},
         "understanding": {"understanding"},
@@ -231,13 +249,13 @@ def test_examples_are_of_the_records_own_task():
 
 def test_too_few_examples_of_a_task_are_named():
     with pytest.raises(CourseError, match="1 training records of the task qa, 2 few-shot"):
-        selection.choose_examples(TEST, TRAIN[:3], 2, seed=1)
+        choose_examples(TEST, TRAIN[:3], 2, seed=1)
 
 
 def test_one_file_is_split_by_group(tmp_path):
     pairs = [{**work_order(n), "input": f"order {n} {half}"} for n in range(9) for half in "ab"]
     write_records(tmp_path / "all.jsonl", pairs)
-    test, train = selection.load_data(tmp_path / "all.jsonl", 100, seed=3)
+    test, train = load_data(tmp_path / "all.jsonl", 100, seed=3)
     assert len(test) == 12
     assert len(train) == 6
     assert not {r["group"] for r in test} & {r["group"] for r in train}
@@ -247,7 +265,7 @@ def test_a_run_folder_is_a_data_folder(tmp_path):
     (tmp_path / "data").mkdir()
     write_records(tmp_path / "data" / "test.jsonl", TEST)
     write_records(tmp_path / "data" / "train.jsonl", TRAIN)
-    test, train = selection.load_data(tmp_path, 2, seed=3)
+    test, train = load_data(tmp_path, 2, seed=3)
     assert (len(test), train) == (2, TRAIN)
 
 
@@ -264,16 +282,16 @@ def test_a_broken_data_file_is_named(tmp_path, content, said):
     write_records(tmp_path / "train.jsonl", TRAIN)
     (tmp_path / "test.jsonl").write_bytes(content)
     with pytest.raises(CourseError, match=said) as caught:
-        selection.run_comparison(tmp_path, ["nano"], ["fp32"], out=tmp_path / "out")
+        run_comparison(tmp_path, ["nano"], ["fp32"], out=tmp_path / "out")
     assert caught.value.cure
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_its_files_says_which(tmp_path):
     with pytest.raises(CourseError, match="no train.jsonl and no test.jsonl"):
-        selection.load_data(tmp_path, 3, 1)
+        load_data(tmp_path, 3, 1)
     with pytest.raises(CourseError, match="records is 0"):
-        selection.load_data(tmp_path, 0, 1)
+        load_data(tmp_path, 0, 1)
 
 
 # --- scores ---
@@ -284,14 +302,14 @@ def test_the_parts_of_field_f1_add_up_to_field_f1():
     answers = ['{"system": "bucket"}', '{"system": "boom", "part": "tooth 2", "x": "y"}']
     # First: 1 right, 0 wrong, 1 missed: 2 of 3. Second: 1 right, 2 wrong, 1 missed: 2 of 5.
     records = [work_order(1), work_order(2)]
-    parts = [selection.score_parts("field_f1", a, r) for a, r in zip(answers, records)]  # noqa: B905
+    parts = [score_parts("field_f1", a, r) for a, r in zip(answers, records)]  # noqa: B905
     assert parts == [(2.0, 3.0), (2.0, 5.0)]
     assert metrics.field_f1(answers, references) == pytest.approx(4 / 8)
 
 
 def test_the_main_score_is_the_mean_over_tasks_not_over_records():
     answers = [TEST[0]["output"], TEST[1]["output"], "nothing of that"]
-    summary = selection._summary(TEST, answers, selection.main_scores(TEST))
+    summary = score_summary(TEST, answers, main_scores(TEST))
     assert summary["tasks"]["understanding"]["score"] == 1.0
     assert summary["tasks"]["qa"]["score"] == 0.0
     assert summary["main"] == 0.5
@@ -299,17 +317,17 @@ def test_the_main_score_is_the_mean_over_tasks_not_over_records():
 
 def test_records_without_a_task_are_scored_by_what_their_answers_are():
     plain = {"instruction": "a", "input": "b", "output": "text"}
-    assert selection.main_scores([plain]) == {"all": "rougeL"}
-    assert selection.main_scores([{**plain, "output": '{"a": "b"}'}]) == {"all": "field_f1"}
+    assert main_scores([plain]) == {"all": "rougeL"}
+    assert main_scores([{**plain, "output": '{"a": "b"}'}]) == {"all": "field_f1"}
 
 
 def test_the_ending_of_the_chat_template_is_cut_and_nothing_else(tokenizer):
     record = chat.record_messages(TEST[2], tokenizer)
     tokens = chat.tokenize_messages(record["prompt"], record["completion"], tokenizer)
-    text = selection.without_ending(tokens, TEST[2]["output"], tokenizer)
+    text = without_ending(tokens, TEST[2]["output"], tokenizer)
     assert len(tokens.input_ids) - len(text.input_ids) == 2  # <|im_end|> and the line's end
     assert tokenizer.decode(text.input_ids[text.prompt_length :]) == TEST[2]["output"]
-    assert selection.without_ending(tokens, "another text", tokenizer) == tokens
+    assert without_ending(tokens, "another text", tokenizer) == tokens
 
 
 def test_bits_per_byte_equal_those_computed_by_hand(nano_model_path, tokenizer):
@@ -318,7 +336,7 @@ def test_bits_per_byte_equal_those_computed_by_hand(nano_model_path, tokenizer):
     model = models.load_model("nano")
     record = {"instruction": "Name it.", "input": "", "output": "Kühlmittelpumpe"}
     prompt = chat.record_messages(record)["prompt"]
-    found = selection.likelihoods(model, tokenizer, [prompt], [record], batch_size=1)
+    found = likelihoods(model, tokenizer, [prompt], [record], batch_size=1)
     start = chat.prompt_ids(prompt, tokenizer)
     answer = tokenizer("Kühlmittelpumpe")["input_ids"]
     with torch.no_grad():
@@ -361,7 +379,7 @@ def test_bits_per_byte_depend_on_the_guess_and_not_on_the_pieces(letters_per_tok
     model, tokenizer, choices = byte_model(letters_per_token)
     record = {"instruction": "abcd", "input": "", "output": "abcdabcd"}
     prompts = [chat.record_messages(record)["prompt"]]
-    found = selection.likelihoods(model, tokenizer, prompts, [record], batch_size=1)
+    found = likelihoods(model, tokenizer, prompts, [record], batch_size=1)
     assert found["tokens"] == 8 / letters_per_token + 1  # the end token counts for perplexity
     assert found["perplexity"] == pytest.approx(choices, rel=1e-4)
     assert found["bytes"] == 8
@@ -381,7 +399,7 @@ def test_a_prompt_longer_than_the_model_reads_is_an_error(nano_model_path, token
     long = {"instruction": "word " * 3000, "input": "", "output": "x"}
     prompts = [chat.record_messages(long)["prompt"]]
     with pytest.raises(CourseError, match="the model reads 2048"):
-        selection.likelihoods(model, tokenizer, prompts, [long], 1)
+        likelihoods(model, tokenizer, prompts, [long], 1)
 
 
 # --- the comparison: real processes ---
@@ -430,39 +448,37 @@ def test_the_same_job_in_this_process_gives_the_same_answers_and_likelihoods(
     result, place, monkeypatch
 ):
     jobs = []
-    monkeypatch.setattr(
-        selection, "_row", lambda _, worker, *rest: jobs.append(worker.job) or SKIPPED
-    )
-    selection.compare_models(TEST, TRAIN, [Candidate("nano", "fp32")], **SMALL)
-    again = selection.measure_candidate(json.loads(json.dumps(jobs[0])))
+    monkeypatch.setattr(comparison, "_row", lambda _, w, *rest: jobs.append(w.job) or SKIPPED)
+    compare_models(TEST, TRAIN, [Candidate("nano", "fp32")], **SMALL)
+    again = measure_candidate(json.loads(json.dumps(jobs[0])))
     [saved] = (place / "candidates").glob("nano-fp32-*.json")
     first = json.loads(saved.read_text(encoding="utf-8"))["row"]
-    for prompt in selection.PROMPTS:
+    for prompt in PROMPTS:
         assert len(again[prompt]["answers"]) == len(TEST)
         assert again[prompt] == first[prompt]
         assert result["rows"][0][prompt]["bits_per_byte"] == again[prompt]["bits_per_byte"]
 
 
 def test_a_finished_candidate_is_not_measured_again_and_a_changed_job_is(chosen, place, result):
-    again = selection.compare_models(TEST, TRAIN, chosen[:2], folder=place, **SMALL)
+    again = compare_models(TEST, TRAIN, chosen[:2], folder=place, **SMALL)
     assert [row["from_cache"] for row in again["rows"]] == [True, True]
     assert again["rows"][0]["few_shot"] == result["rows"][0]["few_shot"]
     seeds = {}
     for seed in (42, 43):
         candidate, job = chosen[0], {"records": TEST, "seed": seed}
-        seeds[seed] = selection._Worker(place, candidate, job, {}, 1).out_path
+        seeds[seed] = Worker(place, candidate, job, {}, 1).out_path
     assert seeds[42] != seeds[43]
 
 
 def test_a_damaged_outcome_does_not_count_as_finished(tmp_path, chosen):
-    worker = selection._Worker(tmp_path, chosen[0], {}, {}, 1)
+    worker = Worker(tmp_path, chosen[0], {}, {}, 1)
     for content in ("", "[]", "{", '{"error": "x"}', '{"row": 3}'):
         worker.out_path.write_text(content, encoding="utf-8")
         assert worker.saved() is None
 
 
 def test_a_candidate_over_its_time_is_stopped_and_becomes_a_row(tmp_path, nano_model_path):
-    found = selection.compare_models(
+    found = compare_models(
         TEST, TRAIN, [Candidate("nano", "fp32")], folder=tmp_path, timeout_minutes=0.005, **SMALL
     )
     [row] = found["rows"]
@@ -472,7 +488,7 @@ def test_a_candidate_over_its_time_is_stopped_and_becomes_a_row(tmp_path, nano_m
 
 
 def test_a_process_that_is_killed_becomes_a_reason(tmp_path, chosen):
-    worker = selection._Worker(tmp_path, chosen[0], {}, {}, 1)
+    worker = Worker(tmp_path, chosen[0], {}, {}, 1)
     worker.log_path.write_text("Traceback\nRuntimeError: no kernel\n", encoding="utf-8")
     assert "want of memory" in worker._outcome(-9)["error"]
     assert worker._outcome(1)["error"] == "its process ended with code 1: RuntimeError: no kernel"
@@ -481,9 +497,12 @@ def test_a_process_that_is_killed_becomes_a_reason(tmp_path, chosen):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_the_worker_leaves_when_its_parent_is_gone(tmp_path):
     """The parent holds the worker's input open; here it closes it at once."""
-    code = "import time; from course_utils import selection; selection._end_with_parent(); "
+    code = (
+        "import time; from course_utils.assignments.selection import measuring; "
+        "measuring._end_with_parent(); print('up', flush=True); time.sleep(60)"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", code + "print('up', flush=True); time.sleep(60)"],
+        [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -495,7 +514,7 @@ def test_the_worker_leaves_when_its_parent_is_gone(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_the_worker(tmp_path, chosen, monkeypatch):
-    worker = selection._Worker(tmp_path, chosen[0], {}, {}, 60)
+    worker = Worker(tmp_path, chosen[0], {}, {}, 60)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
     def interrupt(seconds=None):
@@ -514,8 +533,9 @@ def test_ctrl_c_stops_the_worker(tmp_path, chosen, monkeypatch):
 def test_the_peak_is_the_processes_own_and_not_its_parents():
     code = (
         "import subprocess, sys; held = bytearray(400 * 2**20); "
-        "print(subprocess.run([sys.executable, '-c', 'from course_utils import selection; "
-        "print(selection.hardware.peak_memory_gb())'], capture_output=True, text=True).stdout)"
+        "print(subprocess.run([sys.executable, '-c', "
+        "'from course_utils import hardware, selection; print(hardware.peak_memory_gb())'], "
+        "capture_output=True, text=True).stdout)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0 < float(done.stdout) < 0.25
@@ -532,7 +552,7 @@ def test_the_peak_is_the_processes_own_and_not_its_parents():
 )
 def test_wrong_arguments_of_the_comparison_are_named(records, chosen, changes, said):
     with pytest.raises(CourseError, match=said):
-        selection.compare_models(records, TRAIN, chosen, **{**SMALL, **changes})
+        compare_models(records, TRAIN, chosen, **{**SMALL, **changes})
 
 
 # --- the recommendation ---
@@ -540,7 +560,7 @@ def test_wrong_arguments_of_the_comparison_are_named(records, chosen, changes, s
 
 def test_a_clearly_best_candidate_is_recommended_whatever_its_size():
     rows = [row_of("a", "fp32", [0.9] * 40, weights=2.0), row_of("b", "fp32", [0.1] * 40)]
-    found = selection.recommend(rows, 40)
+    found = recommend(rows, 40)
     assert (found["model"], found["tied"]) == ("a", [])
     assert "clearly" in found["text"]
     assert "On these 40 records" in found["text"]
@@ -551,7 +571,7 @@ def test_among_candidates_that_cannot_be_told_apart_the_smallest_is_recommended(
     worse = [0.0, 1.0] * 19 + [0.0, 0.9]
     rows = [row_of("a", "fp32", better, 2.0), row_of("a", "nf4", worse, 0.5)]
     rows.append(row_of("c", "nf4", [0.0] * 40, 0.1))
-    found = selection.recommend(rows, 40)
+    found = recommend(rows, 40)
     assert (found["model"], found["precision"], found["tied"]) == ("a", "nf4", ["a in nf4"])
     assert "not clearly less" in found["text"]
     assert "0.50 GiB against 2.00 GiB" in found["text"]
@@ -559,27 +579,27 @@ def test_among_candidates_that_cannot_be_told_apart_the_smallest_is_recommended(
 
 def test_a_recommended_candidate_that_is_slower_says_so():
     slow = row_of("a", "nf4", [0.5] * 30, 0.5, tokens_per_second={"1": 5.0, "8": 9.0})
-    found = selection.recommend([row_of("a", "fp32", [0.5] * 30, 2.0), slow], 30)
+    found = recommend([row_of("a", "fp32", [0.5] * 30, 2.0), slow], 30)
     assert found["precision"] == "nf4"
     assert "slower: 5 tokens/s one by one, against 20" in found["text"]
 
 
 def test_the_recommendation_is_careful():
     rows = [row_of("a", "fp32", [0.9] * 4), row_of("b", "fp32", [0.1] * 4)]
-    few = selection.recommend(rows, 4)
+    few = recommend(rows, 4)
     assert "too few to rank" in few["text"]
     assert "too few to rank" in few["finding"]
     assert "clearly" not in few["text"] + few["finding"]
-    assert "no other row" in selection.recommend(rows[:1], 4)["text"]
-    assert selection.recommend([SKIPPED], 4)["model"] is None
-    zero = selection.recommend([row_of("a", "fp32", [0.0] * 4), row_of("b", "fp32", [0.0] * 4)], 4)
+    assert "no other row" in recommend(rows[:1], 4)["text"]
+    assert recommend([SKIPPED], 4)["model"] is None
+    zero = recommend([row_of("a", "fp32", [0.0] * 4), row_of("b", "fp32", [0.0] * 4)], 4)
     assert zero["model"] is None
     assert "cannot decide" in zero["text"]
 
 
 def test_the_interval_of_a_constant_difference_is_that_difference():
     rows = row_of("a", "fp32", [0.9] * 10), row_of("b", "fp32", [0.4] * 10)
-    found = selection.main_difference(*rows)
+    found = main_difference(*rows)
     assert list(found.values()) == pytest.approx([0.5, 0.5, 0.5])
 
 
@@ -588,9 +608,7 @@ def test_the_interval_of_a_constant_difference_is_that_difference():
 
 def test_the_table_fits_80_columns_and_drops_no_row():
     long = row_of("HuggingFaceTB/SmolLM2-1.7B-Instruct-with-a-long-name", "fp32", [0.5] * 40)
-    text = as_text(
-        selection.comparison_table(result_of(long, SKIPPED, row_of("a", "nf4", [0.4] * 40)))
-    )
+    text = as_text(comparison_table(result_of(long, SKIPPED, row_of("a", "nf4", [0.4] * 40))))
     assert max(map(len, text.splitlines())) <= 80
     assert "skipped: too big: needs" in text
     assert "…" not in text
@@ -599,7 +617,7 @@ def test_the_table_fits_80_columns_and_drops_no_row():
 
 
 def test_the_table_of_real_rows_shows_each_task(result):
-    text = as_text(selection.comparison_table(result))
+    text = as_text(comparison_table(result))
     assert "understanding" in text
     assert "failed:" in text
     assert max(map(len, text.splitlines())) <= 80
@@ -607,14 +625,14 @@ def test_the_table_of_real_rows_shows_each_task(result):
 
 def test_markup_and_pipes_in_names_stay_text():
     odd = row_of("owner/[red]x|y", "fp32", [0.5] * 40, licence="a | b <i>")
-    assert "[red]x|y" in as_text(selection.comparison_table(result_of(odd)))
-    page = selection.comparison_markdown(result_of(odd))
+    assert "[red]x|y" in as_text(comparison_table(result_of(odd)))
+    page = comparison_markdown(result_of(odd))
     assert "[red]x\\|y" in page
     assert "a \\| b &lt;i>" in page
 
 
 def test_the_figures_title_states_the_finding_and_skipped_candidates_are_named():
-    figure = selection.plot_model_comparison(result_of(row_of("a", "fp32", [0.5] * 40), SKIPPED))
+    figure = plot_model_comparison(result_of(row_of("a", "fp32", [0.5] * 40), SKIPPED))
     assert plots.figure_title(figure) == "On these 40 records a in fp32 scores 0.50 few-shot"
     assert "model-70B in nf4: too big" in figure.get_supxlabel()
     titles = [ax.get_title(loc="left") for ax in figure.axes]
@@ -623,11 +641,11 @@ def test_the_figures_title_states_the_finding_and_skipped_candidates_are_named()
 
 def test_a_figure_without_a_measured_row_is_refused():
     with pytest.raises(CourseError, match="nothing to draw"):
-        selection.plot_model_comparison(result_of(SKIPPED))
+        plot_model_comparison(result_of(SKIPPED))
 
 
 def test_the_files_hold_the_result_and_how_it_was_made(result, tmp_path):
-    page = selection.write_comparison({"command": "course compare-models x", **result}, tmp_path)
+    page = write_comparison({"command": "course compare-models x", **result}, tmp_path)
     saved = json.loads((tmp_path / "model_comparison.json").read_text(encoding="utf-8"))
     assert saved["rows"][0]["few_shot"] == result["rows"][0]["few_shot"]
     assert (tmp_path / "model_comparison.png").read_bytes().startswith(b"\x89PNG")
@@ -637,12 +655,12 @@ def test_the_files_hold_the_result_and_how_it_was_made(result, tmp_path):
     rows = [line for line in text.splitlines() if line.startswith("| nano | fp32 | 3.22 M")]
     assert len(rows) == 1
     assert rows[0].count(" | ") == 15
-    for name in selection.COLUMNS:
+    for name in COLUMNS:
         assert f"- **{name}**: " in text
 
 
 def test_nothing_measured_is_written_without_a_picture(tmp_path):
-    selection.write_comparison(result_of(SKIPPED), tmp_path)
+    write_comparison(result_of(SKIPPED), tmp_path)
     assert not (tmp_path / "model_comparison.png").exists()
     text = (tmp_path / "model_comparison.md").read_text(encoding="utf-8")
     assert "| model-70B | nf4 | - | - | skipped |" in text
@@ -651,7 +669,7 @@ def test_nothing_measured_is_written_without_a_picture(tmp_path):
 def test_run_comparison_tells_the_command_that_repeats_it(tmp_path):
     write_records(tmp_path / "test.jsonl", TEST)
     write_records(tmp_path / "train.jsonl", TRAIN)
-    found = selection.run_comparison(
+    found = run_comparison(
         tmp_path, ["no model"], ["fp32"], 3, tmp_path / "out", few_shot_examples=1, progress=False
     )
     assert found["rows"][0]["status"] == "skipped"

@@ -14,7 +14,14 @@ import sys
 from pathlib import Path
 
 from course_utils import records
-from course_utils.assignments.bonuses import harness
+from course_utils.assignments.bonuses.harness import (
+    comparing,
+    manufacturing,
+    questions,
+    report,
+    running,
+    task_files,
+)
 from course_utils.console import console
 from course_utils.errors import CourseError
 
@@ -39,15 +46,15 @@ how.add_argument("--out", type=Path, default=Path("reports/benchmark"), help="fo
 
 
 def main(args: argparse.Namespace) -> None:
-    harness.check_counts(args.limit, args.shots)
-    harness.require_lm_eval()
-    harness.prepare_questions()
+    task_files.check_counts(args.limit, args.shots)
+    running.require_lm_eval()
+    questions.prepare_questions()
 
     # The files of the tasks: lm-eval reads a YAML and a JSON-lines file for each.
     test = records.read_records(args.records) if args.records else []
-    held_out = harness.manufacturing_questions(test, args.seed) if test else []
+    held_out = manufacturing.manufacturing_questions(test, args.seed) if test else []
     tasks = args.out / "tasks"
-    harness.write_tasks(tasks, args.limit, args.seed, args.shots, held_out)
+    task_files.write_tasks(tasks, args.limit, args.seed, args.shots, held_out)
     print(f"tasks written to {tasks}; {len(held_out)} manufacturing questions could be made")
 
     # The same questions for both models, so that they can be compared one by one.
@@ -58,20 +65,20 @@ def main(args: argparse.Namespace) -> None:
         "hub_tasks": args.hub_task,
         "chat": args.chat,
     }
-    base = harness.run_benchmark(args.base_model, None, out=args.out / "base.json", **same)
+    base = running.run_benchmark(args.base_model, None, out=args.out / "base.json", **same)
     if args.adapter is None:
-        console().print(harness.results_table(harness.score_rows(base)))
+        console().print(report.results_table(comparing.score_rows(base)))
         print(f"* can't be told from chance. Scores: {args.out / 'base.json'}")
         return
-    tuned = harness.run_benchmark(
+    tuned = running.run_benchmark(
         args.base_model, args.adapter, out=args.out / "tuned.json", **same
     )
 
     command = "python " + shlex.join(sys.argv)
-    comparison = harness.make_comparison(base, tuned, command)
-    console().print(harness.results_table(comparison["rows"]))
+    comparison = report.make_comparison(base, tuned, command)
+    console().print(report.results_table(comparison["rows"]))
     print(f"{comparison['finding']}.   (* can't be told from chance)")
-    print(f"report: {harness.write_report(comparison, args.out)}")
+    print(f"report: {report.write_report(comparison, args.out)}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,12 @@ from course_utils import (  # fmt: skip
     training,
 )
 from course_utils.assignments import scripts  # fmt: skip
-from course_utils.assignments.bonuses import instructions  # fmt: skip
+from course_utils.assignments.bonuses.instructions import (  # fmt: skip
+    answering,
+    checking,
+    exercises,
+    report,
+)
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -46,9 +51,9 @@ how.add_argument("--out", type=Path, default=Path("reports/instruction_tuning"),
 
 def main(args: argparse.Namespace) -> None:
     # Records to train on, and prompts whose failure modes and wordings no record has.
-    records = instructions.instruction_records(args.seed, args.train_records)
-    prompts = instructions.instruction_prompts(args.seed, args.prompts)
-    overlap = instructions.prompt_overlap(records, prompts)
+    records = exercises.instruction_records(args.seed, args.train_records)
+    prompts = exercises.instruction_prompts(args.seed, args.prompts)
+    overlap = exercises.prompt_overlap(records, prompts)
     print(f"{len(records)} records, {len(prompts)} prompts, shared: {overlap}")
 
     import torch  # late: --help and wrong arguments should not take ten seconds
@@ -64,16 +69,16 @@ def main(args: argparse.Namespace) -> None:
 
     # The plain format for every model, before and after, or two things would change at once.
     tokenizer = models.load_tokenizer(args.base_model)
-    setting = instructions.use_plain_format(tokenizer, args.base_model)
+    setting = answering.use_plain_format(tokenizer, args.base_model)
     print(setting)
     model = models.load_model(args.base_model, precision)
     references = [prompt.record["output"] for prompt in prompts]
     room = evaluation.answer_lengths([*records, *(p.record for p in prompts)], tokenizer)
     max_new_tokens = max(room.values())
 
-    before = instructions.answer_prompts(model, tokenizer, prompts, max_new_tokens, text="before")
-    checked_before = instructions.check_answers(before.texts, prompts, before.stopped)
-    print(f"before: {instructions.summary(checked_before)}")
+    before = answering.answer_prompts(model, tokenizer, prompts, max_new_tokens, text="before")
+    checked_before = checking.check_answers(before.texts, prompts, before.stopped)
+    print(f"before: {report.summary(checked_before)}")
 
     # Records of like length share a batch, so little of it is padding.
     lengths = [chat.count_tokens(record, tokenizer) for record in records]
@@ -120,21 +125,21 @@ def main(args: argparse.Namespace) -> None:
     trainer.model.save_pretrained(args.out / "adapter")
     tokenizer.save_pretrained(args.out / "adapter")
 
-    after = instructions.answer_prompts(
+    after = answering.answer_prompts(
         trainer.model, tokenizer, prompts, max_new_tokens, text="after"
     )
-    checked_after = instructions.check_answers(after.texts, prompts, after.stopped)
-    print(f"after:  {instructions.summary(checked_after)}")
+    checked_after = checking.check_answers(after.texts, prompts, after.stopped)
+    print(f"after:  {report.summary(checked_after)}")
 
     # How much is left when the text after the first turn is cut off, as a stop string would do it?
-    cut_before = instructions.check_answers(before.cut().texts, prompts)
-    cut_after = instructions.check_answers(after.cut().texts, prompts)
-    difference = instructions.compare_checks(checked_before, checked_after)
+    cut_before = checking.check_answers(before.cut().texts, prompts)
+    cut_after = checking.check_answers(after.cut().texts, prompts)
+    difference = checking.compare_checks(checked_before, checked_after)
     sides = {"before": (before, checked_before), "after": (after, checked_after)}
-    rows = instructions.example_rows(prompts, sides)
+    rows = report.example_rows(prompts, sides)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     result = {
-        "finding": instructions.finding(difference, checked_before, checked_after),
+        "finding": report.finding(difference, checked_before, checked_after),
         "setting": setting,
         "base_model": args.base_model,
         "precision": precision,
@@ -161,18 +166,18 @@ def main(args: argparse.Namespace) -> None:
         "cut": {
             "before": cut_before,
             "after": cut_after,
-            "difference": instructions.compare_checks(cut_before, cut_after),
+            "difference": checking.compare_checks(cut_before, cut_after),
         },
         "rouge_l": {
             side: metrics.rouge(answers.texts, references)["rougeL"]
             for side, (answers, _) in sides.items()
         },
-        "examples": instructions.choose_examples(rows),
+        "examples": report.choose_examples(rows),
         "answers": rows,
     }
-    report = instructions.write_report(result, args.out)
+    page = report.write_report(result, args.out)
     print(f"{result['finding']}.")
-    print(f"Report: {report}")
+    print(f"Report: {page}")
 
 
 if __name__ == "__main__":

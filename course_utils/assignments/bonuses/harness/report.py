@@ -1,0 +1,198 @@
+"""The comparison as a table for the terminal, a figure, and a Markdown report."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course_utils import models, plots
+from course_utils.assignments.bonuses.harness.comparing import compare, finding
+from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.metrics import wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+
+def results_table(rows: Sequence[Mapping[str, Any]]) -> "Table":
+    """The rows of `compare`, or of `score_rows` for one model, as a table 80 columns wide.
+
+    * marks a score that can't be told from chance; the verdict stands below the task's name.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    head, lines = _table(rows, digits=2)
+    numbers = slice(1, 5) if "seconds" in rows[0] else slice(2, 6)
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column(head[0])
+    for title in head[numbers]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        name = Text(row["title"])
+        if "verdict" in row:
+            size = "" if "n =" in row["verdict"] else f" (n = {row['n']})"
+            name.append(f"\n{row['verdict']}{size}", "dim")
+        table.add_row(name, *line[numbers])
+    return table
+
+
+def _table(rows: Sequence[Mapping[str, Any]], digits: int = 3) -> tuple[list[str], list[list[str]]]:
+    """Head and lines, for the terminal and for Markdown."""
+
+    def score(value: float, error: float, near: bool) -> str:
+        return f"{value:.{digits}f} \u00b1 {error:.{digits}f}{'*' if near else ' '}"
+
+    if "tuned" not in rows[0]:
+        head = ["task", "n", "chance", "score \u00b1 SE ", "s"]
+        return head, [
+            [row["title"], str(row["n"]), f"{row['chance']:.2f}"]
+            + [score(row["score"], row["stderr"], row["near_chance"]), f"{row['seconds']:.0f}"]
+            for row in rows
+        ]
+    head = [
+        "task",
+        "n",
+        "chance",
+        "base \u00b1 SE ",
+        "tuned \u00b1 SE ",
+        "change \u00b1 SE",
+        "verdict",
+    ]
+    lines = []
+    for row in rows:
+        both = [
+            score(row[side], row[f"{side}_stderr"], row[f"{side}_near_chance"])
+            for side in ("base", "tuned")
+        ]
+        change = f"{plots.signed(row['difference'], digits)} \u00b1 {row['stderr']:.{digits}f}"
+        chance = f"{row['chance']:.2f}"
+        lines.append([row["title"], str(row["n"]), chance, *both, change, row["verdict"]])
+    return head, lines
+
+
+@plots.styled
+def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Score of base and tuned with 95 % bars (Wilson) and chance, task by task."""
+    plots.require(rows, "no task was compared", "run the benchmark with an adapter")
+    figure, ax = plots.new_figure(10.5, 2.2 + 0.62 * len(rows))
+    styles = {
+        "base": {"color": plots.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 8},
+        "tuned": {"color": plots.BLUE, "marker": "o", "ls": "none", "ms": 8},
+    }
+    for shift, (side, style) in zip((-0.14, 0.14), styles.items(), strict=True):
+        places = [index + shift for index in range(len(rows))]
+        values = [row[side] for row in rows]
+        ends = [wilson_interval(round(row[side] * row["n"]), row["n"]) for row in rows]
+        errors = [
+            [max(0, value - end["low"]) for value, end in zip(values, ends, strict=True)],
+            [max(0, end["high"] - value) for value, end in zip(values, ends, strict=True)],
+        ]
+        ax.errorbar(values, places, xerr=errors, capsize=3, lw=1.8, label=side, **style)
+    for index, row in enumerate(rows):
+        label = "chance" if index == 0 else None
+        span = [index - 0.36, index + 0.36]
+        ax.plot([row["chance"]] * 2, span, color=plots.RED, ls=":", lw=2.4, label=label)
+        ax.text(1.02, index, row["verdict"], va="center", size=10, color=plots.INK)
+    names = [f"{plots.label_text(row['title'])} (n = {row['n']})" for row in rows]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("share of questions answered right (bar: 95 %)")
+    plots.add_grid(ax, "x")
+    figure.legend(loc="outside lower center", ncols=3)
+    plots.state_finding(figure, finding(rows))
+    return figure
+
+
+def make_comparison(
+    base: Mapping[str, Any], tuned: Mapping[str, Any], command: str = ""
+) -> dict[str, Any]:
+    """What `write_report` writes: the rows, both runs, and how they were made."""
+    rows = compare(base, tuned)
+    return {
+        "finding": finding(rows),
+        "rows": rows,
+        "command": command,
+        "lm_eval_command": lm_eval_command(tuned),
+        **{key: tuned[key] for key in ("seed", "versions", "hardware", "created")},
+        "base": base,
+        "tuned": tuned,
+    }
+
+
+def lm_eval_command(result: Mapping[str, Any]) -> str:
+    """The same run with lm-eval's own command (a name of the kit's stands for its folder)."""
+    dtype = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}[result["precision"]]
+    model = f"pretrained={models.resolve(result['base_model'])},dtype={dtype}"
+    model += ",softmax_dtype=float32"
+    if result["adapter"]:
+        model += f",peft={result['adapter']}"
+    words = ["lm-eval", "run", "--model", "hf", "--model_args", model]
+    words += ["--tasks", ",".join(result["tasks"]), "--include_path", result["tasks_folder"]]
+    words += ["--batch_size", str(result["batch_size"])]
+    words += ["--limit", str(result["limit"])] if result["limit"] else []
+    words += ["--apply_chat_template"] if result["chat"] else []
+    return shlex.join(words)
+
+
+def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
+    """benchmark.json, benchmark.png and benchmark.md into a folder; returns the Markdown file."""
+    folder = Path(folder)
+    write_json_atomic(folder / "benchmark.json", comparison)
+    plots.save_figure(plot_benchmark(comparison["rows"]), folder / "benchmark.png")
+    return write_text_atomic(folder / "benchmark.md", report_text(comparison))
+
+
+def report_text(comparison: Mapping[str, Any]) -> str:
+    """The Markdown report: finding, table, how to read it, what was asked, how it was measured."""
+    rows, run = comparison["rows"], comparison["tuned"]
+    head, lines = _table(rows)
+    table = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
+    seconds = comparison["base"]["seconds"] + run["seconds"]
+    machine = comparison["hardware"]["gpu_name"] or comparison["hardware"]["cpu_model"]
+    limit = run["limit"] or "all"
+    shots = f"examples shown before an MMLU question: {run['shots']}, elsewhere none"
+    parts = [
+        f"# Benchmark: base against tuned\n\n{comparison['finding']}.",
+        "![Scores of base and tuned, task by task](benchmark.png)\n\n" + "\n".join(table),
+        _chance_text(rows),
+        HOW_TO_READ,
+        "## What was asked\n\n" + "\n".join(f"- {t}: {s}" for t, s in run["sources"].items()),
+        f"## How it was measured\n\n- base model: {run['base_model']}, adapter: {run['adapter']}"
+        f"\n- questions a task: {limit}; {shots}; chat template: {'yes' if run['chat'] else 'no'}"
+        f"\n- precision: {run['precision']} ({run['precision_reason']})"
+        f"\n- machine: {machine}; seconds for both models: {seconds:.0f}"
+        f"\n- seed of the questions' order and the distractors: {comparison['seed']}"
+        f"\n- versions: {', '.join(f'{k} {v}' for k, v in comparison['versions'].items())}"
+        f"\n- command: `{comparison['command'] or 'called from Python'}`"
+        f"\n- with lm-eval's own command: `{comparison['lm_eval_command']}`",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+HOW_TO_READ = """\
+## How to read it
+
+- Score: share of questions whose right choice has the highest log-likelihood per byte (acc_norm).
+- SE is the standard error. That of the difference is paired: both models answered the same
+  questions, so what makes a question hard for both cancels out.
+- "gained" and "lost" need p < 0.05 in the exact sign test on the questions that only one model got
+  right, corrected for the number of tasks (Holm). Otherwise no difference is *shown*, which does
+  not mean that there is none: a change smaller than about two standard errors can't be seen.
+- The last row takes all general questions together: the strongest look at forgetting."""
+
+
+def _chance_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which scores can't be told from guessing; a change there says little."""
+    general = [row for row in rows if not row["held_out"] and not row["pooled"]]
+    near = [row for row in general if row["base_near_chance"] and row["tuned_near_chance"]]
+    text = "\\* can't be told from chance: its 95 % interval includes the score of guessing."
+    if not near:
+        return text
+    names = ", ".join(row["title"] for row in near)
+    return (
+        f"{text} Neither model can be told from guessing on {names}: forgetting hardly shows there."
+    )
