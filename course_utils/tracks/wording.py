@@ -58,6 +58,11 @@ class Realiser:
         return f"{self.name}:{'.'.join(self._chosen)}"
 
 
+def capital(text: str) -> str:
+    """The text with a capital at its beginning, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def template_shares(drafts: Iterable[Draft]) -> dict[str, tuple[str, float, int]]:
     """task -> (most frequent template, its share of the task's records, number of templates)."""
     counts: dict[str, Counter] = {}

@@ -12,7 +12,16 @@ A file maps names to entries; each entry says what it is for and which values it
         - The {char} averages {mean}, {place}.
         - At {mean}, the mean {char} lies {place}.
 
-Instead of a list, `wordings` may map cases to lists (one list for each decision, say).
+Instead of a list, `wordings` may map cases to lists (one list for each decision, say). A phrase
+that has one wording only, and is not drawn, stands without a list:
+
+    effect:
+      about: the last line of a sheet
+      values: [effect]
+      wordings: "If nothing is done: {effect}"
+
+and SAY.phrase("effect", effect="the bearing seizes") gives it. An empty wording ("") says nothing;
+with `repeats: true` a wording may stand twice, to be drawn more often.
 """
 
 import string
@@ -21,15 +30,21 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.tracks.knowledge import Strict
 
 FOLDER = kit.DATA / "wordings"
-Wording = Annotated[str, Field(min_length=1)]
-Choices = Annotated[list[Wording], Field(min_length=1)]
+
+
+def listed(given: object) -> object:
+    """A single phrase as a list of one wording."""
+    return [given] if isinstance(given, str) else given
+
+
+Choices = Annotated[list[str], Field(min_length=1), BeforeValidator(listed)]
 
 
 class Entry(Strict):
@@ -37,19 +52,26 @@ class Entry(Strict):
 
     about: str = Field(min_length=1)
     values: list[str] = []
-    wordings: Choices | dict[str, Choices]
+    repeats: bool = False
+    wordings: dict[str, Choices] | Choices
+
+    @property
+    def lists(self) -> list[list[str]]:
+        """The lists of wordings, one for each case."""
+        return list(self.wordings.values()) if isinstance(self.wordings, dict) else [self.wordings]
 
     @model_validator(mode="after")
     def _values_are_known(self) -> "Entry":
-        lists = self.wordings.values() if isinstance(self.wordings, dict) else [self.wordings]
-        for wording in (wording for choices in lists for wording in choices):
-            unknown = placeholders(wording) - set(self.values)
-            if unknown:
-                known = ", ".join(self.values) or "none"
+        known = ", ".join(self.values) or "none"
+        for wording in (wording for choices in self.lists for wording in choices):
+            if unknown := placeholders(wording) - set(self.values):
                 raise ValueError(f"{wording!r} uses {sorted(unknown)}; known values: {known}")
-        for choices in lists:
-            if len(set(choices)) < len(choices):
-                raise ValueError("the same wording stands twice in one list")
+        return self
+
+    @model_validator(mode="after")
+    def _wordings_differ(self) -> "Entry":
+        if not self.repeats and any(len(set(choices)) < len(choices) for choices in self.lists):
+            raise ValueError("the same wording stands twice in one list")
         return self
 
 
@@ -70,6 +92,17 @@ class Wordings:
         if name not in self.entries:
             raise CourseError(f"{self.path}: {name} is missing", "git checkout the file")
         return self.entries[name].wordings
+
+    def phrase(self, name: str, case: str = "", /, **values: object) -> str:
+        """The one wording of an entry (or of a case of it), filled in; nothing is drawn.
+
+        CourseError where several wordings stand there: this place of the text knows no choice.
+        """
+        found = self[name][case] if case else self[name]
+        if len(found) != 1 or isinstance(found, dict):
+            place = f"{name}.{case}" if case else name
+            raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
+        return found[0].format(**values)
 
     @cached_property
     def entries(self) -> dict[str, Entry]:

@@ -15,6 +15,14 @@ endings:
   wordings:
     hold: [Hold the lot.]
     release: [Release the lot.]
+effect:
+  about: what happens if nothing is done
+  values: [effect]
+  wordings: "If nothing is done: {effect}"
+pause:
+  about: what stands between two parts, mostly nothing
+  repeats: true
+  wordings: ["", "", " - "]
 """
 
 
@@ -42,6 +50,7 @@ def test_an_entry_is_a_list_or_a_dict_of_lists(read):
         ("values: [mean]", "valeus: [mean]", "means.valeus"),
         ("about: the last sentence", "about: ''", "endings.about"),
         ("hold: [Hold the lot.]", "hold: []", "endings.wordings"),
+        ("hold: [Hold the lot.]", "hold:", "endings.wordings"),
         ("means:", "means", "lots.yaml"),
         (GOOD, "", "lots.yaml"),
     ],
@@ -50,6 +59,25 @@ def test_a_slip_is_named(read, old, new, said):
     with pytest.raises(CourseError, match="lots.yaml") as problem:
         read(GOOD.replace(old, new))["means"]
     assert said in str(problem.value)
+
+
+def test_a_phrase_with_one_wording_is_filled_in_and_not_drawn(read):
+    say = read(GOOD)
+    assert say.phrase("effect", effect="{it} stops") == "If nothing is done: {it} stops"
+    assert say.phrase("endings", "hold") == "Hold the lot."
+    assert say["effect"] == ["If nothing is done: {effect}"]
+
+
+@pytest.mark.parametrize("place", [("means",), ("endings",), ("pause",)])
+def test_a_phrase_with_a_choice_is_refused(read, place):
+    with pytest.raises(CourseError, match=f"lots.yaml: {place[0]} needs exactly one wording"):
+        read(GOOD).phrase(*place)
+
+
+def test_a_wording_stands_twice_only_where_that_is_said(read):
+    assert read(GOOD)["pause"] == ["", "", " - "]
+    with pytest.raises(CourseError, match="pause: .*the same wording stands twice"):
+        read(GOOD.replace("  repeats: true\n", ""))["pause"]
 
 
 def test_a_name_that_is_not_there_is_named(read):

@@ -23,7 +23,9 @@ from course_utils.plots import (
     styled,
 )
 from course_utils.tracks.geology import spectra
-from course_utils.tracks.geology.spectra_records import MATERIALS, SENSORS, sensor_bands
+from course_utils.tracks.geology.band_records import SENSORS, sensor_bands
+from course_utils.tracks.geology.materials import MATERIALS
+from course_utils.tracks.wording import capital
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,10 +42,6 @@ KIND_LOOK = {
 
 def _title(name: str) -> str:
     return MATERIALS[name][0] if name in MATERIALS else name.replace("_", " ")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 @styled
@@ -65,7 +63,7 @@ def plot_spectrum(name: str) -> "Figure":
     width = f", {feature.width:.0f} nm wide at half depth" if feature.width > 0 else ""
     state_finding(
         figure,
-        f"{_capital(_title(name))}: absorption at {feature.centre:.0f} nm, depth "
+        f"{capital(_title(name))}: absorption at {feature.centre:.0f} nm, depth "
         f"{feature.depth:.2f}{width}",
     )
     return figure
@@ -182,7 +180,7 @@ def plot_resampled(name: str, sensors: Sequence[str] = ("ASTER", "WorldView-3"))
     ax.legend(loc="lower left")
     state_finding(
         figure,
-        f"{_capital(_title(name))} through {len(sensor_bands(sensors[0]))} bands: the shape of its "
+        f"{capital(_title(name))} through {len(sensor_bands(sensors[0]))} bands: the shape of its "
         f"features is lost; darkest band: {', '.join(darkest)}",
     )
     return figure

@@ -7,7 +7,7 @@ the same seed. data/README.md says how each kind of record arises.
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +17,14 @@ from course_utils import metrics, tasks
 from course_utils import records as records_module
 from course_utils.errors import CourseError
 from course_utils.tracks.geology import knowledge as geology_knowledge
-from course_utils.tracks.geology import mineral_records, minerals, spectra, spectra_records
-from course_utils.tracks.geology import topics as geology_topics
+from course_utils.tracks.geology import minerals, spectra
+from course_utils.tracks.geology.band_records import band_drafts
+from course_utils.tracks.geology.drafts import group_of
+from course_utils.tracks.geology.materials import materials
+from course_utils.tracks.geology.mineral_records import mineral_drafts
+from course_utils.tracks.geology.mixture_records import can_be_mixed, mixture_drafts
+from course_utils.tracks.geology.spectra_records import identification_drafts, spectrum_drafts
+from course_utils.tracks.geology.topics import topic_drafts
 from course_utils.tracks.parts import write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
@@ -77,13 +83,8 @@ def build_geology(seed: int = 42) -> Track:
     """
     from tqdm.auto import tqdm
 
-    builders = {
-        "minerals": _mineral_drafts,
-        "spectra": _spectrum_drafts,
-        "methods and sensors": _topic_drafts,
-    }
     drafts: list[Draft] = []
-    for name, build in (bar := tqdm(builders.items(), desc="building", unit="kind", leave=False)):
+    for name, build in (bar := tqdm(BUILDERS.items(), desc="building", unit="kind", leave=False)):
         bar.set_postfix_str(name)
         drafts += build(seed)
     parts = _split(drafts, seed)
@@ -93,29 +94,29 @@ def build_geology(seed: int = 42) -> Track:
     return assemble(parts, len(drafts), seed)
 
 
-def _mineral_drafts(seed: int) -> list[Draft]:
+def _mineral_drafts(seed: int) -> Iterator[Draft]:
     table = minerals.table()
-    return [
-        draft
-        for mineral in table
-        for draft in mineral_records.mineral_drafts(
-            mineral, [other for other in table if other is not mineral], seed
-        )
-    ]
+    for mineral in table:
+        yield from mineral_drafts(mineral, [other for other in table if other != mineral], seed)
 
 
-def _spectrum_drafts(seed: int) -> list[Draft]:
-    materials = spectra_records.materials()
-    drafts = [d for material in materials for d in spectra_records.spectrum_drafts(material, seed)]
-    return drafts + [
-        draft
-        for material in materials
-        for draft in spectra_records.identification_drafts(material, materials, seed)
-    ]
+def _spectrum_drafts(seed: int) -> Iterator[Draft]:
+    for material in materials():
+        yield from spectrum_drafts(material, seed)
+        yield from band_drafts(material, seed)
+    for material in materials():
+        yield from identification_drafts(material, materials(), seed)
 
 
-def _topic_drafts(seed: int) -> list[Draft]:
-    return list(geology_topics.topic_drafts(geology_knowledge.load(), seed))
+def _topic_drafts(seed: int) -> Iterator[Draft]:
+    yield from topic_drafts(geology_knowledge.load(), seed)
+
+
+BUILDERS: Mapping[str, Callable[[int], Iterator[Draft]]] = {
+    "minerals": _mineral_drafts,
+    "spectra": _spectrum_drafts,
+    "methods and sensors": _topic_drafts,
+}
 
 
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
@@ -146,18 +147,11 @@ def _mixture_drafts(parts: Mapping[str, Sequence[Draft]], seed: int) -> dict[str
     home = {draft.record["group"]: name for name, part in parts.items() for draft in part}
     mixed: dict[str, list[Draft]] = {}
     for name in parts:
-        own = [
-            material
-            for material in spectra_records.materials()
-            if home.get(spectra_records.group_of(material.family)) == name
-        ]
-        pairs = [pair for pair in combinations(own, 2) if spectra_records.can_be_mixed(*pair)]
+        own = [one for one in materials() if home.get(group_of(one.family)) == name]
+        pairs = [pair for pair in combinations(own, 2) if can_be_mixed(*pair)]
         random.Random(f"{seed}/{name}/pairs").shuffle(pairs)
-        mixed[name] = [
-            draft
-            for pair in pairs[: MIXTURES[name]]
-            for draft in spectra_records.mixture_drafts(*pair, seed)
-        ]
+        chosen = pairs[: MIXTURES[name]]
+        mixed[name] = [draft for pair in chosen for draft in mixture_drafts(*pair, seed)]
     return mixed
 
 
