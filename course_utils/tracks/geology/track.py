@@ -1,6 +1,7 @@
 """The geology track: minerals, their spectra, sensors and methods; real spectra, computed answers.
 
-course data build --track geology --out data/geology
+    course data build --track geology --out data/geology
+
 Built offline from two packaged data sets and data/knowledge/geology/*.yaml; the same bytes from
 the same seed. data/README.md says how each kind of record arises.
 """
@@ -13,7 +14,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from course_utils import metrics, tasks
 from course_utils import records as records_module
 from course_utils.errors import CourseError
 from course_utils.tracks.geology import knowledge as geology_knowledge
@@ -288,39 +288,3 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     cells = [*(summary["kinds"][kind] for kind in KINDS), summary["kept"]]
     lines.append(f"{'all':<15}" + "".join(f"{count:>11,}" for count in cells))
     return "\n".join(lines)
-
-
-# --- Scores -------------------------------------------------------------------------------------
-
-
-def scores(records: Sequence[Mapping[str, str]], answers: Sequence[str]) -> dict[str, Any]:
-    """Means over the records, and under "columns" the score of each record (None = no such score).
-
-    token_f1, rougeL and exact_match (0 to 1) for all; numeric_accuracy for records with facts.
-    A mean is None where no record has that score.
-    """
-    if len(records) != len(answers) or not records:
-        raise CourseError(
-            f"{len(records)} records came with {len(answers)} answers", "give one for each record"
-        )
-    references = [record["answer"] for record in records]
-    pairs = list(zip(answers, references, strict=True))
-    numeric = tasks.numeric_scores(answers, records)
-    columns = {
-        "token_f1": [tasks.token_f1(told, asked) for told, asked in pairs],
-        "numeric_accuracy": [None if value != value else value for value in numeric],
-        "rougeL": metrics.rouge_l_scores(answers, references),
-        "exact_match": [_same(told, asked) for told, asked in pairs],
-    }
-    return {name: _mean(column) for name, column in columns.items()} | {"columns": columns}
-
-
-def _same(told: str, asked: str) -> float:
-    """1.0 where the answers agree but for case, spaces and the full stop."""
-    plain = [records_module.normalise(text).rstrip(". ") for text in (told, asked)]
-    return float(plain[0] == plain[1])
-
-
-def _mean(column: Sequence[float | None]) -> float | None:
-    known = [value for value in column if value is not None]
-    return sum(known) / len(known) if known else None

@@ -1,4 +1,4 @@
-"""The geology track: one part for each group, the same bytes from the same seed, its scores."""
+"""The geology track: one part for each group, the same bytes from the same seed."""
 
 import hashlib
 import json
@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from course_utils import chat, records
 from course_utils.commands.main import command_line
 from course_utils.errors import CourseError
+from course_utils.plots import figure_title
+from course_utils.tracks.geology import plots
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.geology.materials import materials
 from course_utils.tracks.geology.spectra_records import spectrum_drafts
@@ -110,6 +112,15 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(built):
     assert done.stdout.split()[-1] == hashlib.sha256(written).hexdigest()
 
 
+def test_the_figure_states_how_many_records_can_be_checked(summary):
+    numeric = summary["kinds"]["numeric"] / summary["kept"]
+    title = figure_title(plots.plot_track(summary)).replace("\u00a0", " ")
+    assert title.startswith(f"{summary['kept']:,} records on {len(summary['topics'])} topics")
+    assert f"{numeric:.0%} ask for a number" in title
+    with pytest.raises(CourseError, match="no record was counted"):
+        plots.plot_track({})
+
+
 def test_another_seed_gives_other_tables():
     material = materials()[0]
     first, other = (
@@ -127,48 +138,20 @@ def test_records_are_short_enough_for_a_small_model(all_records, tokenizer):
     assert max(answers) < 64
 
 
-# --- scores ------------------------------------------------------------------------------------
-
-ASKED = [
-    {"context": "", "instruction": "Centre?", "answer": "2208 nm.", "facts": "answer=2208 nm"},
-    {"context": "", "instruction": "Cause?", "answer": "The Al-OH bond."},
-]
-
-
-def test_the_reference_answers_score_one():
-    found = geology.scores(ASKED, [record["answer"] for record in ASKED])
-    assert {found[name] for name in ("token_f1", "numeric_accuracy", "rougeL", "exact_match")} == {
-        1
-    }
-    assert found["columns"]["numeric_accuracy"] == [1.0, None]
-
-
-def test_a_wrong_number_scores_zero_and_a_working_counts():
-    right = geology.scores(ASKED[:1], ["It is at 2208 nm"])
-    wrong = geology.scores(ASKED[:1], ["It is at 2209 nm"])
-    assert (right["numeric_accuracy"], wrong["numeric_accuracy"]) == (1, 0)
-    assert wrong["token_f1"] < right["token_f1"] < 1
-    assert right["exact_match"] == 0
-
-
-def test_scores_without_numbers_and_without_records():
-    assert geology.scores(ASKED[1:], ["the al-oh bond"])["numeric_accuracy"] is None
-    assert geology.scores(ASKED[1:], ["the al-oh bond"])["exact_match"] == 1
-    with pytest.raises(CourseError, match="2 records came with 1 answers"):
-        geology.scores(ASKED, ["x"])
-    with pytest.raises(CourseError, match="0 records"):
-        geology.scores([], [])
-
-
 def test_kinds_of_questions():
-    assert [geology.kind_of(record) for record in ASKED] == ["numeric", "knowledge"]
-    assert geology.kind_of({**ASKED[1], "context": "Kaolinite: Al-OH."}) == "context"
+    number = {
+        "context": "",
+        "instruction": "Centre?",
+        "answer": "2208 nm.",
+        "facts": "answer=2208 nm",
+    }
+    cause = {"context": "", "instruction": "Cause?", "answer": "The Al-OH bond."}
+    assert geology.kind_of(number) == "numeric"
+    assert geology.kind_of(cause) == "knowledge"
+    assert geology.kind_of({**cause, "context": "Kaolinite: Al-OH."}) == "context"
 
 
 def test_importing_loads_no_heavy_library():
-    code = (
-        "import sys; from course_utils.tracks.geology import track, spectra, minerals, plots,"
-        " spectra_records, mineral_records, topics; print(*sys.modules)"
-    )
+    code = "import sys; from course_utils.tracks.geology import plots, track; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "scipy", "pandas", "matplotlib", "torch"} & set(done.stdout.split())
