@@ -3,12 +3,17 @@
 import importlib
 import inspect
 import pkgutil
+import random
 import re
 
 import pytest
 
+from course_utils.errors import CourseError
 from course_utils.tracks import geology
+from course_utils.tracks.geology import sensor_records
 from course_utils.tracks.geology import track as geology_track
+from course_utils.tracks.geology.knowledge import load
+from course_utils.tracks.geology.sensor_records import sensor_drafts
 from course_utils.tracks.wordings import FOLDER, Wordings
 
 MODULES = [
@@ -99,3 +104,40 @@ def test_each_entry_says_what_it_is_for_and_what_its_letters_mean(path):
         assert len(entry.about) > 10
         letters = {f"{{{value}}}" for value in entry.values if len(value) == 1}
         assert all(letter in entry.about + head for letter in letters), f"{name}: {letters}"
+
+
+@pytest.fixture
+def mended(monkeypatch, tmp_path):
+    """sensors.yaml as somebody changed it, in the place of the file."""
+
+    def change(old, new):
+        text = (FOLDER / "geology" / "sensors.yaml").read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / "sensors.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+        monkeypatch.setattr(sensor_records, "SAY", Wordings("sensors", tmp_path))
+        sensors = load().sensors
+        return [d for sensor in sensors for d in sensor_drafts(sensor, random.Random(1))]
+
+    return change
+
+
+def test_a_sentence_is_mended_without_python(mended):
+    texts = [d.record["instruction"] for d in mended("How wide is {band}?", "Breadth of {band}?")]
+    assert any(text.startswith("Breadth of B") for text in texts)
+    assert not any(text.startswith("How wide is B") for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("    swath: swath {value} km\n", "", "sensors.yaml: sheet_part.swath is missing"),
+        ("reach_question:", "reach_questions:", "sensors.yaml: reach_question is missing"),
+        ("How wide is {band}?", "How wide is {bnd}?", r"width_question: .* uses \['bnd'\]"),
+        ("How wide is {band}?", "How wide is {band:.1f}?", "How wide is .* cannot be filled in"),
+        ("{value} bands.", "{value:.1f} bands.", "figure_answer: .* cannot be filled in"),
+        ('"yes": "Yes', 'yes: "Yes', "reach_answer"),
+    ],
+)
+def test_who_mends_a_sentence_wrongly_is_told_where(mended, old, new, said):
+    with pytest.raises(CourseError, match=said):
+        mended(old, new)
