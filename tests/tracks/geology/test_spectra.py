@@ -1,4 +1,4 @@
-"""Real spectra: what the library holds, and true figures of features, mixtures and bands."""
+"""Real spectra: what the library holds, and true figures of features and bands."""
 
 import numpy as np
 import pytest
@@ -39,18 +39,9 @@ def test_a_quarter_of_the_values_is_missing_and_never_in_between(library):
     assert all(np.abs(np.diff(row.astype(int))).sum() <= 2 for row in known)
 
 
-def test_a_spectrum_says_where_it_was_measured(library):
-    assert library["kaolinite_wxl"].measured == (1351, 2500)
-
-
 def test_spectra_are_shared_and_cannot_be_changed(library):
     with pytest.raises(ValueError, match="read-only"):
         library["calcite"].reflectance[0] = 1
-
-
-def test_mixtures_made_by_computer_are_known_as_such(library):
-    assert library["alunite.5+kaolinite.5"].is_computed
-    assert not library["kaolinite+muscovite_mix_intimate"].is_computed
 
 
 def test_a_misspelt_name_gets_a_hint(library):
@@ -144,7 +135,7 @@ def test_the_width_of_half_a_feature_is_unknown():
     assert np.isnan(found.width)
 
 
-# --- noise, mixtures, bands --------------------------------------------------------------------
+# --- noise, bands ------------------------------------------------------------------------------
 
 
 def test_noise_has_the_wanted_ratio_and_comes_from_the_seed():
@@ -155,40 +146,6 @@ def test_noise_has_the_wanted_ratio_and_comes_from_the_seed():
     assert not np.array_equal(noisy, spectra.add_noise(flat, 100, seed=2))
     with pytest.raises(CourseError, match="signal-to-noise"):
         spectra.add_noise(flat, 0, seed=1)
-
-
-@pytest.mark.parametrize("fractions", [[0.25, 0.75], [0.0, 1.0], [0.6, 0.4]])
-def test_unmixing_finds_the_fractions_of_a_mixture_of_real_spectra(library, fractions):
-    members = [library[name].reflectance for name in ("alunite_K_250C", "kaolinite_wxl")]
-    told = spectra.unmix(spectra.mix(members, fractions), members)
-    assert told == pytest.approx(fractions, abs=1e-6)
-
-
-def test_unmixing_is_close_with_noise_and_never_negative(library):
-    members = [library[name].reflectance for name in ("calcite", "topaz", "gypsum")]
-    mixed = spectra.add_noise(spectra.mix(members, [0.7, 0.3, 0.0]), 50, seed=3)
-    told = spectra.unmix(mixed, members)
-    assert told == pytest.approx([0.7, 0.3, 0.0], abs=0.02)
-    assert told.min() >= 0
-    assert told.sum() == pytest.approx(1, abs=1e-4)
-
-
-def test_the_librarys_own_mixture_is_unmixed_into_its_halves(library):
-    """alunite.5+kaolinite.5 was computed by USGS from poorly ordered kaolinite and alunite."""
-    members = [library[name].reflectance for name in ("alunite_K_250C", "kaolinite_pxl")]
-    told = spectra.unmix(library["alunite.5+kaolinite.5"].reflectance, members)
-    assert told == pytest.approx([0.5, 0.5], abs=0.1)
-
-
-@pytest.mark.parametrize("fractions", [[0.5], [0.7, 0.7], [-0.1, 1.1], []])
-def test_fractions_that_are_no_parts_of_a_whole_are_refused(fractions):
-    with pytest.raises(CourseError, match="fractions"):
-        spectra.mix([np.ones(3), np.ones(3)], fractions)
-
-
-def test_spectra_without_common_bands_cannot_be_unmixed():
-    with pytest.raises(CourseError, match="common bands"):
-        spectra.unmix(np.ones(2), [np.array([1, np.nan]), np.array([np.nan, 1])])
 
 
 def test_a_band_is_the_mean_of_its_wavelengths_and_unknown_outside():
@@ -208,33 +165,3 @@ def test_narrow_bands_are_evenly_spaced_and_named_by_their_centre():
     bands = spectra.narrow_bands(2100, 2200, 5)
     assert [band.name for band in bands] == ["2100", "2125", "2150", "2175", "2200"]
     assert {band.high - band.low for band in bands} == {10}
-
-
-# --- figures -----------------------------------------------------------------------------------
-
-
-def test_the_titles_state_what_was_measured(library):
-    from course_utils.plots import figure_title
-    from course_utils.tracks.geology import plots as spectra_plots
-
-    title = figure_title(spectra_plots.plot_spectrum("kaolinite_wxl"))
-    assert title == (
-        "Well-crystallised kaolinite: absorption at 2208 nm, depth 0.48, 65 nm wide at half depth"
-    )
-    mixture = spectra_plots.plot_mixture("alunite_K_250C", "kaolinite_wxl", (0.25,))
-    assert "25% for 25%" in figure_title(mixture).replace("\u00a0", " ")
-    bands = spectra_plots.plot_resampled("pyrophyllite")
-    assert "ASTER B5, WorldView-3 SWIR-5" in figure_title(bands)
-
-
-def test_a_figure_of_what_is_not_there_is_a_clear_error(library):
-    from course_utils.tracks.geology import plots as spectra_plots
-
-    for draw in (
-        lambda: spectra_plots.plot_spectrum("granite"),
-        lambda: spectra_plots.plot_resampled("calcite", ("IKONOS",)),
-        lambda: spectra_plots.plot_mixture("calcite", "dolomite", ()),
-        lambda: spectra_plots.plot_mixture("calcite", "dolomite", (1.5,)),
-    ):
-        with pytest.raises(CourseError):
-            draw()
