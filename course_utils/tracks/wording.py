@@ -74,6 +74,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def listing(items: Sequence[str], word: str = "and") -> str:
+    """'a', 'a and b', 'a, b and c'; empty where there is nothing."""
+    return f" {word} ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
 def template_shares(drafts: Iterable[Draft]) -> dict[str, tuple[str, float, int]]:
     """task -> (most frequent template, its share of the task's records, number of templates)."""
     counts: dict[str, Counter] = {}

@@ -117,17 +117,6 @@ class Wordings:
             raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
         return fill(f"{self.path}: {name}", found[0], values)
 
-    def phrase(self, name: str, case: str = "", /, **values: object) -> str:
-        """The one wording of an entry (or of a case of it), filled in; nothing is drawn.
-
-        CourseError where several wordings stand there: this place of the text knows no choice.
-        """
-        found = self[name][case] if case else self[name]
-        if len(found) != 1 or isinstance(found, dict):
-            place = f"{name}.{case}" if case else name
-            raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
-        return found[0].format(**values)
-
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """All entries by name; CourseError that names the file and the entry that is wrong."""

@@ -10,7 +10,9 @@ from course_utils.tracks import wording
 from course_utils.tracks.wording import (
     Draft,
     Realiser,
+    capital,
     distinct_ngrams,
+    listing,
     self_bleu,
     template_shares,
 )
@@ -124,3 +126,17 @@ def test_diversity_looks_at_prompts_and_answers_of_each_task():
     assert figures["qa"]["prompt"]["distinct_3"] == 2 / 6  # two trigrams, in three prompts
     assert figures["qa"]["answer"]["distinct_3"] == 1 / 3
     assert wording.diversity(records, sample=2)["qa"]["records"] == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_a_list_is_told_with_commas_and_a_word(items, text):
+    assert listing(items) == text
+    assert listing(items, "or") == text.replace("and", "or")
+
+
+def test_a_capital_leaves_the_rest_as_it_is():
+    assert capital("oil of pump B") == "Oil of pump B"
+    assert capital("") == ""

@@ -34,11 +34,6 @@ def limit_text(quantity: Quantity) -> str:
     return value if quantity.limit == "equal to" else f"{quantity.limit} {value}"
 
 
-def listing(items: Sequence[str], word: str = "and") -> str:
-    """'a', 'a and b', 'a, b and c'."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
-
-
 def inside(text: str) -> str:
     """An imperative inside a sentence; abbreviations keep their capitals."""
     return text if text[:2].isupper() else text[:1].lower() + text[1:]

@@ -20,11 +20,10 @@ from course_utils.tracks.manufacturing.equipment_text import (
     inside,
     json_text,
     limit_text,
-    listing,
     verb,
 )
 from course_utils.tracks.manufacturing.inspections import inspection_report
-from course_utils.tracks.wording import Draft, Realiser, capital
+from course_utils.tracks.wording import Draft, Realiser, capital, listing
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/manuals")
@@ -78,13 +77,12 @@ def _excerpt(
     parts = {"symptoms", "causes", "checks", "actions", "safety"}
     dropped = rng.choice(sorted(parts - set(must)))
     parts -= {dropped}
-    pick = lambda items, n: rng.sample(list(items), min(n, len(items)))  # noqa: E731
-    symptoms, causes = pick(mode.symptoms, 2), pick(mode.causes, 2)
+    symptoms, causes = _two(mode.symptoms, rng), _two(mode.causes, rng)
     chosen = {
         "symptoms": symptoms,
         "causes": list(mode.causes) if "causes" in must else causes,
         "checks": [f"{check.name}: {limit_text(check)}" for check in mode.checks],
-        "actions": list(mode.actions) if "actions" in must else pick(mode.actions, 2),
+        "actions": list(mode.actions) if "actions" in must else _two(mode.actions, rng),
         "safety": list(mode.safety)[:1] if "safety" not in must else list(mode.safety),
     }
     chosen = {name: items for name, items in chosen.items() if name in parts}
@@ -92,6 +90,10 @@ def _excerpt(
     if layout == "prose":
         return _prose(say, equipment, mode, chosen, "effect" in must)
     return _sheet(say, layout, equipment, mode, chosen, "effect" in must)
+
+
+def _two(items: Sequence[str], rng: random.Random) -> list[str]:
+    return rng.sample(list(items), min(2, len(items)))
 
 
 def _sheet(

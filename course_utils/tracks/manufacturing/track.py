@@ -15,7 +15,7 @@ from course_utils import schemas, splits
 from course_utils.errors import CourseError
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
-from course_utils.tracks.manufacturing import orders as maintenance
+from course_utils.tracks.manufacturing import order_records as maintenance
 from course_utils.tracks.parts import write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 

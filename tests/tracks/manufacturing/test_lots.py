@@ -8,6 +8,7 @@ import pytest
 
 from course_utils import records
 from course_utils.facts import Fact, fact_accuracy, parse_facts, stands_in
+from course_utils.tracks.manufacturing import inspectors_notes
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing.control_charts import DECISIONS
 from course_utils.tracks.wording import template_shares
@@ -111,7 +112,7 @@ def test_notes_give_json_with_only_what_is_stated(drafts):
         if "quantity" in answer:
             assert re.search(rf"(?<!\d){answer['quantity']}(?!\d)", note)
         if "disposition" in answer:
-            words = quality_records.DISPOSITIONS[answer["disposition"]]
+            words = inspectors_notes.SAY["dispositions"][answer["disposition"]]
             assert any(word.casefold() in note for word in words), (answer, note)
         seen.update(list(answer))
     assert set(seen) == keys

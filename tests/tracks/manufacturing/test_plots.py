@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from course_utils import plots
 from course_utils.errors import CourseError
 from course_utils.tracks.manufacturing import plots as task_plots
+from course_utils.tracks.manufacturing.plot_pieces import words
 
 LONG = "a_task_with_a_name_that_nobody_would_ever_choose_$x$_" * 3
 
@@ -404,7 +405,7 @@ def test_costs_without_scores_are_drawn():
 
 
 def test_text_from_data_is_never_mathematics():
-    wrapped = task_plots._words("$x$ " + "$" * 40, 12).split("\n")
+    wrapped = words("$x$ " + "$" * 40, 12).split("\n")
     assert wrapped[0].startswith(r"\$x\$ ")
     assert all(line.count("$") == line.count(r"\$") > 0 for line in wrapped)
     assert r"\$\frac{" in texts(drawn("long names"))

@@ -13,7 +13,7 @@ from course_utils.facts import answers_number, fact_accuracy, parse_facts
 from course_utils.records import SCHEMAS, read_records, text_of, validate
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
-from course_utils.tracks.manufacturing import orders as maintenance
+from course_utils.tracks.manufacturing import order_records as maintenance
 from course_utils.tracks.manufacturing import track as tracks
 from course_utils.tracks.wording import Draft
 

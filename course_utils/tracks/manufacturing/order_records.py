@@ -1,0 +1,54 @@
+"""Records of the kind `maintenance_log`, realised from the real excavator work orders.
+
+orders.py says what an order and its figures are; order_extraction.py, order_reports.py and
+order_questions.py make the records of the three tasks.
+"""
+
+from collections.abc import Sequence
+
+from course_utils.sources import load_work_orders
+from course_utils.splits import NEAR, incidence, normalise
+from course_utils.tracks.manufacturing.order_extraction import understanding_drafts
+from course_utils.tracks.manufacturing.order_questions import qa_drafts
+from course_utils.tracks.manufacturing.order_reports import report_drafts
+from course_utils.tracks.manufacturing.orders import read_orders
+from course_utils.tracks.wording import Draft
+
+
+def maintenance_drafts(seed: int) -> list[Draft]:
+    """All records of the kind `maintenance_log`: understanding, report, qa. Same seed, same list.
+
+    The work orders must be prepared (`sources.is_prepared`) or reachable.
+    """
+    table = load_work_orders()
+    orders = read_orders(table)
+    drafts = understanding_drafts(table, seed)
+    drafts += report_drafts(orders, seed) + qa_drafts(orders, seed)
+    return without_near_copies(drafts)
+
+
+def without_near_copies(drafts: Sequence[Draft]) -> list[Draft]:
+    """Drop each draft whose input resembles (Jaccard >= NEAR) one kept before of another group.
+
+    Compared exactly, all with all: tables of figures look so much alike that hashing them first
+    saves nothing.
+    """
+    import numpy as np
+
+    vocabulary: dict[str, int] = {}
+    texts = [normalise(draft.record["input"]) for draft in drafts]
+    rows = incidence(texts, vocabulary)  # (drafts, n-grams), 0 or 1
+    sizes = np.diff(rows.indptr)
+    like: list[set[int]] = [set() for _ in drafts]
+    for start in range(0, len(texts), 256):  # rows at a time, to bound the memory
+        shared = (rows[start : start + 256] @ rows.T).tocoo()
+        left = start + shared.row
+        near = shared.data >= NEAR * (sizes[left] + sizes[shared.col] - shared.data)
+        for i, j in zip(left[near].tolist(), shared.col[near].tolist(), strict=True):
+            like[i].add(j)
+    kept: dict[int, str] = {}
+    for i, draft in enumerate(drafts):
+        group = draft.record["group"]
+        if all(kept.get(j, group) == group for j in like[i]):
+            kept[i] = group
+    return [drafts[i] for i in kept]

@@ -1,0 +1,114 @@
+"""Records on the maintenance log: properties over every record, and over groups and seeds."""
+
+import json
+import re
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from course_utils import sources
+from course_utils.facts import fact_accuracy, parse_facts
+from course_utils.records import overlap, validate
+from course_utils.tracks.manufacturing.order_questions import qa_drafts
+from course_utils.tracks.manufacturing.order_records import maintenance_drafts
+from course_utils.tracks.manufacturing.order_reports import report_drafts
+from course_utils.tracks.manufacturing.orders import group_name, read_orders
+from course_utils.tracks.wording import template_shares
+
+
+@pytest.fixture(scope="module")
+def drafts(prepared):
+    return maintenance_drafts(42)
+
+
+@pytest.fixture(scope="module")
+def all_orders(prepared):
+    return read_orders(sources.load_work_orders())
+
+
+def of(drafts, task):
+    return [draft.record for draft in drafts if draft.record["task"] == task]
+
+
+def test_there_are_enough_records_of_each_task(drafts):
+    counts = Counter(draft.record["task"] for draft in drafts)
+    assert 3000 <= counts["understanding"] <= 3800
+    assert counts["report"] >= 700
+    assert counts["qa"] >= 900
+
+
+def test_the_same_seed_gives_the_same_records_and_another_seed_others(drafts, all_orders):
+    again = report_drafts(all_orders[:900], 42)
+    assert again == report_drafts(all_orders[:900], 42)
+    assert again != report_drafts(all_orders[:900], 43)
+    asked = qa_drafts(all_orders[:900], 42)
+    assert asked == qa_drafts(all_orders[:900], 42)
+
+
+def test_every_record_is_valid_and_short_enough(drafts):
+    for draft in drafts:
+        record = {name: text for name, text in draft.record.items() if name != "facts"}
+        assert validate(record, "manufacturing") == []
+        assert len(record["instruction"] + record["input"] + record["output"]) <= 1300
+
+
+def test_every_answer_states_all_its_facts(drafts):
+    told = [draft.record for draft in drafts if draft.record["task"] != "understanding"]
+    assert all(
+        fact_accuracy(record["output"], parse_facts(record["facts"])) == 1.0 for record in told
+    )
+    assert {len(parse_facts(record["facts"])) for record in of(drafts, "report")} == {5, 6, 7}
+
+
+def test_understanding_is_json_of_the_known_keys_asked_for_in_60_wordings(drafts):
+    own = of(drafts, "understanding")
+    assert all(set(json.loads(r["output"])) <= set(sources.FIELDS.values()) for r in own)
+    assert len({record["instruction"] for record in own}) >= 60
+    for text in {record["instruction"] for record in own}:
+        assert "JSON" in text
+        assert all(key in text for key in sources.FIELDS.values())
+
+
+def test_understanding_answers_are_those_of_the_cleaned_work_orders(drafts):
+    cleaned = sources.clean_work_orders(sources.load_work_orders()).records
+    known = {record["input"]: record["output"] for record in cleaned}
+    assert all(known[r["input"]] == r["output"] for r in of(drafts, "understanding"))
+
+
+def test_no_wording_carries_more_than_two_per_cent_of_a_task(drafts):
+    assert all(share <= 0.02 for _, share, _ in template_shares(drafts).values())
+
+
+def test_a_record_shows_only_dates_of_its_own_group(drafts):
+    for draft in drafts:
+        asset, group = draft.record["source"][-1], draft.record["group"]
+        assert re.fullmatch(r"excavator ([B-E] \d{4}-Q[1-4]|A \d{4})", group)
+        if draft.record["task"] != "understanding":
+            shown = re.findall(r"\b20\d\d-\d\d-\d\d\b", draft.record["input"])
+            assert {group_name(asset, date.fromisoformat(d)) for d in shown} == {group}
+
+
+def test_groups_split_in_halves_share_no_near_copy(drafts):
+    groups = sorted({draft.record["group"] for draft in drafts})
+    test = set(groups[::5])
+    own = [draft.record for draft in drafts]
+    parts = {
+        "train": [record for record in own if record["group"] not in test],
+        "test": [record for record in own if record["group"] in test],
+    }
+    found = overlap(parts)
+    assert (found["exact"], found["near"], found["groups"]) == (0, 0, 0)
+
+
+def test_reports_cover_months_quarters_years_and_systems(drafts):
+    titles = "\n".join(record["input"].split("\n")[0] for record in of(drafts, "report"))
+    assert re.search(r", March 20\d\d", titles)
+    assert re.search(r", Q3 20\d\d", titles)
+    assert re.search(r"Excavator A, 20\d\d\b", titles)
+    assert "The engine of excavator" in titles
+
+
+def test_reports_have_50_to_110_words(drafts):
+    lengths = [len(re.findall(r"\w[\w.,'/-]*", r["output"])) for r in of(drafts, "report")]
+    assert 50 <= min(lengths) <= max(lengths) <= 110
