@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from course_utils.errors import CourseError
+from course_utils.schemas import detect_schema
 
 
 def normalise(text: str) -> str:
@@ -22,20 +23,22 @@ def text_of(record: Mapping[str, str]) -> str:
     instruction is the question itself, so it is compared together with its context.
     """
     instruction = record.get("instruction", "")
-    if "context" in record:
-        return f"{instruction}\n{record['context']}".strip()
+    if detect_schema(record) == "geology":
+        return f"{instruction}\n{record.get('context', '')}".strip()
     text = record.get("input", "")
     return text if text.strip() else instruction
 
 
 def prompt_of(record: Mapping[str, str]) -> tuple[str, str]:
     """(instruction, what it is about), normalised."""
-    body = record.get("input") or record.get("context") or ""
-    return normalise(record["instruction"]), normalise(body)
+    body = "context" if detect_schema(record) == "geology" else "input"
+    return normalise(record["instruction"]), normalise(record.get(body, ""))
 
 
 def prompt_key(record: Mapping[str, str]) -> tuple[str, ...]:
-    return (*prompt_of(record), normalise(record.get("system", "")))
+    """Prompts with the same key are the same prompt; the role that the model plays counts too."""
+    role = record.get("system", "") if detect_schema(record) == "geology" else ""
+    return (*prompt_of(record), normalise(role))
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The record check names the line, the cure works, and no near-duplicate crosses a split."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -269,63 +268,6 @@ def test_a_file_is_not_compared_with_itself(write):
     path = write(as_bytes(ORDER))
     with pytest.raises(CourseError, match="compared with itself"):
         R.check_file(path, against=[path])
-
-
-# --- files that are not JSON lines -------------------------------------------------------------
-
-TABLE = b"instruction,input,output\nFill in,007,Part\n"
-ARRAY = json.dumps([order("2001-07-19"), order("b")], indent=1).encode()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("train.csv", TABLE, "a .csv table"),
-        ("train.xlsx", b"PK\x03\x04", "a .xlsx table"),
-        ("train.txt", GOOD, "ends in .txt"),
-        ("train", GOOD, "ends in nothing"),
-        ("empty.jsonl", b"", "empty"),
-        ("blank.jsonl", b"\n \r\n\n", "empty"),
-        ("array.json", ARRAY, "JSON array"),
-        ("line.json", json.dumps([ORDER]).encode(), "JSON array"),
-        ("object.json", json.dumps(ORDER, indent=1).encode(), "several lines"),
-        ("sheet.jsonl", b"PK\x03\x04zip", "Excel or zip"),
-        ("wide.jsonl", GOOD.decode().encode("utf-16"), "UTF-16"),
-        ("chat.jsonl", b'{"messages": []}\n', "chat.jsonl:1: the fields messages are of neither"),
-    ],
-)
-def test_a_file_of_another_kind_is_refused_with_a_cure(write, name, content, words):
-    path = write(content, name)
-    for read in (R.check_file, R.read_records):
-        with pytest.raises(CourseError) as caught:
-            read(path)
-        assert words in caught.value.message
-        assert caught.value.cure
-
-
-def test_a_missing_file_a_folder_and_an_impossible_name_are_refused(write, tmp_path):
-    write(as_bytes(ORDER), "train.jsonl")
-    cases = {
-        tmp_path / "trian.jsonl": ("no such file", "train.jsonl"),
-        tmp_path: ("folder", "train.jsonl"),
-        tmp_path / ("x" * 5000): ("cannot be opened", "path"),
-        tmp_path / "a\0b.jsonl": ("cannot be opened", "path"),
-    }
-    for path, (words, cure) in cases.items():
-        with pytest.raises(CourseError, match=words) as caught:
-            R.check_file(path)
-        assert cure in caught.value.cure
-
-
-@pytest.mark.parametrize(("name", "content"), [("train.csv", TABLE), ("all.json", ARRAY)])
-def test_the_conversion_that_is_proposed_works(write, name, content):
-    with pytest.raises(CourseError) as caught:
-        R.check_file(write(content, name))
-    code = caught.value.cure.split('-c "')[1].split('"')[0]
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": "/"})
-    (made,) = write(b"", "x").parent.glob("*.jsonl")
-    assert R.check_file(made).ok
-    assert [r["input"] for r in R.read_records(made)] in (["007"], ["2001-07-19", "b"])
 
 
 def test_an_unknown_schema_name_is_refused(write):
