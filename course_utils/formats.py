@@ -51,9 +51,9 @@ class Source:
     fixes: frozenset[str] = frozenset()
     packed: bool = False
 
-    def refusal(self) -> CourseError:
+    def refusal(self, cure: str = "") -> CourseError:
         """The error of a reader that takes JSON lines only; its command works on this file."""
-        return CourseError(f"{self.path}: this is {self.what}, not JSON lines", self.cure)
+        return CourseError(f"{self.path}: this is {self.what}, not JSON lines", cure or self.cure)
 
     @property
     def cure(self) -> str:

@@ -455,11 +455,14 @@ def read_records(path: str | os.PathLike, schema: str = "auto") -> list[dict]:
     return records
 
 
-def read_objects(path: str | os.PathLike) -> list[tuple[int, dict]]:
-    """(line, object) of any file of JSON lines, such as questions; no schema is asked for."""
+def read_objects(path: str | os.PathLike, cure: str = "") -> list[tuple[int, dict]]:
+    """(line, object) of any file of JSON lines, such as questions; no schema is asked for.
+
+    `cure`: what to do about a file of another kind, where `course data check` is no help.
+    """
     source = open_source(path)
     if source.what:
-        raise source.refusal()
+        raise source.refusal(cure)
     found = []
     for row in source.rows():
         content, _, problems = read_line(row, set())

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from course_utils import chat
 from course_utils import records as R
 from course_utils.errors import CourseError
 
@@ -273,6 +274,54 @@ def test_a_file_is_not_compared_with_itself(write):
 def test_an_unknown_schema_name_is_refused(write):
     with pytest.raises(CourseError, match="`rocks` is not known"):
         R.check_file(write(as_bytes(ORDER)), schema="rocks")
+
+
+# --- one reader --------------------------------------------------------------------------------
+
+FURTHER = {
+    "answer": order("pump leaks") | {"answer": "7"},
+    "system as a text": order("pump leaks", system="You are a fitter."),
+    "system as a list": order("pump leaks", system=["You are a fitter."]),
+    "context": order("pump leaks", context={"a": 1}),
+    "output": ROCK | {"output": "An answer of another data set."},
+    "input and a task": ROCK | {"input": "", "task": "qa"},
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_a_further_column_is_dropped_by_every_reader(write, name):
+    """The schema was guessed again from one field's presence: KeyError, or another prompt."""
+    plain = order("pump leaks") if FURTHER[name]["instruction"] == ORDER["instruction"] else ROCK
+    path = write(as_bytes(FURTHER[name]))
+    report = R.check_file(path)
+    assert report.errors == []
+    assert {p.kind for p in report.warnings} == {"unknown-field"}
+    assert R.read_records(path) == [record for _, record in report.records] == [plain]
+    assert chat.record_messages(R.read_records(path)[0]) == chat.record_messages(plain)
+    assert R.text_of(R.read_records(path)[0]) == R.text_of(plain)
+
+
+def test_names_in_capitals_are_put_right_whatever_schema(write, tmp_path):
+    for plain in (ORDER, ROCK):
+        loud = {name.upper(): text for name, text in plain.items()}
+        report = R.check_file(write(as_bytes(loud)))
+        assert "--write" in report.errors[0].cure
+        R.write_corrected(report, tmp_path / "fixed.jsonl")
+        assert R.read_records(tmp_path / "fixed.jsonl") == [plain]
+
+
+def test_a_line_ends_at_the_line_feed_and_nowhere_else(write):
+    texts = [f"first{mark}second" for mark in "\u2028\u2029\u0085\x0b\x0c\x1c"]
+    path = write(as_bytes(*(order(f"{i}", text) for i, text in enumerate(texts[:2]))))
+    assert [r["output"] for r in R.read_records(path)] == texts[:2]
+    assert [row["output"] for _, row in R.read_objects(path)] == texts[:2]
+
+
+def test_objects_are_read_with_their_lines_and_any_fields(write):
+    path = write(b'\xef\xbb\xbf{"question": "a"}\r\n\n{"b": [1]}\n')
+    assert R.read_objects(path) == [(1, {"question": "a"}), (3, {"b": [1]})]
+    with pytest.raises(CourseError, match=r"train\.jsonl:2: the line is not a record"):
+        R.read_objects(write(b"{}\n[1]\n"))
 
 
 # --- the report --------------------------------------------------------------------------------
