@@ -228,13 +228,15 @@ def check_file(
     count_tokens: Callable[[dict], int] | None = None,
     max_length: int | None = None,
     against: Sequence[str | os.PathLike] = (),
-    near: float | None = None,
+    near: float | None = NEAR,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Check a data file line by line and report every problem with its line and its cure.
 
     `count_tokens(record)` > `max_length` tokens is reported as too long (both or neither).
     `against`: other parts of the same data; no prompt, near-duplicate or group may be in both.
-    `near`: Jaccard similarity from which two prompts are near-duplicates, NEAR (0.7) by default.
+    `near`: Jaccard similarity from which two prompts are near-duplicates; None: do not search them.
+    `progress(done, all)` is told how far that search is, which takes the longest.
     Arrays, tables and the like are checked too: what they are is an error, which
     `write_corrected` puts right. Raises CourseError only where there is no line to name.
     """
@@ -242,8 +244,8 @@ def check_file(
         raise CourseError(
             "the length check needs a limit and a tokenizer", "Give both, or neither of them."
         )
-    near = NEAR if near is None else near
-    check_threshold(near)
+    if near is not None:
+        check_threshold(near)
     source = open_source(path)
     report = _check_source(source, _choose_schema(source, schema))
     _check_line_ends(report)
@@ -252,7 +254,8 @@ def check_file(
     _check_duplicates(report)
     others = _read_against(report, against)
     _check_leakage(report, others)
-    _check_near(report, others, near)
+    if near is not None:
+        _check_near(report, others, near, progress)
     report.problems.sort(key=lambda p: (p.line, p.severity, p.kind))
     return report
 
@@ -404,7 +407,12 @@ def _add_leak(report: CheckReport, line: int, kind: str, message: str) -> None:
     report.dropped.setdefault(line, kind)
 
 
-def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float) -> None:
+def _check_near(
+    report: CheckReport,
+    others: Sequence[_Place],
+    threshold: float,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     """Nearly the same prompt: a warning within the file, leakage when in another file."""
     own = [_Place("", line.number, line.corrected) for line in report.fixable]
     first: dict[tuple, _Place] = {}
@@ -413,7 +421,8 @@ def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float)
     places = list(first.values())
     prompts = [prompt_of(place.record) for place in places]
     number_others = sum(bool(place.file) for place in places)
-    for (i, leaks), (j, similarity) in near_prompts(prompts, number_others, threshold).items():
+    found = near_prompts(prompts, number_others, threshold, progress)
+    for (i, leaks), (j, similarity) in found.items():
         here, there = places[i], places[j]
         if leaks:
             message = (
