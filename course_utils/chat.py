@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from course_utils.schemas import SCHEMAS, schema_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -27,14 +29,15 @@ def record_messages(
 
     With a tokenizer whose chat template knows no system role, the system text moves into the
     user's message; where the template takes arguments, they stand in "chat_template_kwargs".
+    Raises CourseError for a record of neither schema.
     """
-    if "answer" in record:  # geology
+    schema = schema_of(record)
+    if schema == "geology":
         question = record["instruction"]
         if record["context"]:
             question = f"{question}\n\nContext: {record['context']}"
         prompt = [{"role": "system", "content": record["system"]}] if record["system"] else []
         prompt.append({"role": "user", "content": question})
-        answer = record["answer"]
     else:  # manufacturing
         prompt = [{"role": "user", "content": record["instruction"]}]
         if record["input"]:
@@ -42,7 +45,7 @@ def record_messages(
                 {"role": "system", "content": record["instruction"]},
                 {"role": "user", "content": record["input"]},
             ]
-        answer = record["output"]
+    answer = record[SCHEMAS[schema].answer]
     if tokenizer is not None and not _knows_system(tokenizer):
         prompt = _fold_system(prompt)
     messages = {"prompt": prompt, "completion": [{"role": "assistant", "content": answer}]}

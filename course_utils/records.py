@@ -13,15 +13,8 @@ from pathlib import Path
 
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
-from course_utils.formats import (
-    LINE_LIMIT,
-    decode,
-    lines_of,
-    parse,
-    refuse_document,
-    refuse_signature,
-    to_path,
-)
+from course_utils.formats import Source, check_command, open_source
+from course_utils.jsonlines import LINE_LIMIT, Row, parse, read_line
 from course_utils.schemas import (
     FIX_WORDS,
     SCHEMAS,
@@ -30,6 +23,7 @@ from course_utils.schemas import (
     count_of,
     detect_schema,
     field_names,
+    only_fields,
     renaming,
     repair,
     show,
@@ -95,13 +89,16 @@ class Line:
 class CheckReport:
     """What `check_file` found; `records` are the (line, record) pairs that follow the schema.
 
-    `lines` counts the lines read. `fixable` holds every line that can be written, right or put
-    right; `dropped` says for the others (line -> kind) why `write_corrected` leaves them out.
+    `lines` counts the lines read; in a file of another kind they are records or rows (`unit`).
+    `records` have the fields of the schema only, as every reader gets them. `fixable` holds every
+    line that can be written, right or put right; `dropped` says for the others (line -> kind) why
+    `write_corrected` leaves them out.
     """
 
     path: Path
     schema: str
     lines: int = 0
+    unit: str = "line"
     records: list[tuple[int, dict]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     fixable: list[Line] = field(default_factory=list)
@@ -127,8 +124,9 @@ class CheckReport:
     def summary_lines(self, limit: int = 20) -> list[str]:
         """Plain lines for a terminal: the verdict, up to `limit` problems with cures, the rest."""
         head = (
-            f"{self.path}: {count_of(self.lines, 'line')}, {count_of(len(self.records), 'record')} "
-            f"that follow the {self.schema} schema, {count_of(len(self.errors), 'error')}, "
+            f"{self.path}: {count_of(self.lines, self.unit)}, "
+            f"{count_of(len(self.records), 'record')} that follow the {self.schema} schema, "
+            f"{count_of(len(self.errors), 'error')}, "
             f"{count_of(len(self.warnings), 'warning')}"
         )
         lines = [head]
@@ -137,7 +135,7 @@ class CheckReport:
         shown = self._spread()[:limit]
         cures: set[str] = set()
         for problem in sorted(shown, key=lambda p: (p.severity, p.line)):
-            lines.append(f"  {problem}")
+            lines.append(f"  {problem.told(self.unit)}")
             if problem.cure and problem.cure not in cures:
                 lines.append(f"    Cure: {problem.cure}")
             cures.add(problem.cure)
@@ -173,25 +171,15 @@ class CheckReport:
 # ---------------------------------------------------------------------------------------------
 
 
-def _check_line(number: int, start: int, raw: bytes | None, schema: str) -> tuple[Line, list]:
-    """Check one line of bytes that begins at byte `start` of the file; raw None = too big."""
-    if raw is None:
-        message = f"the line is longer than {LINE_LIMIT:,} bytes and was not read"
-        cure = "One line is one record of a few sentences: is a line break missing in between?"
-        return Line(number), [Problem(number, "huge-line", "error", message, cure)]
-    if not raw.strip():
-        cure = "Remove the empty line; it is skipped."
-        return Line(number), [Problem(number, "blank-line", "warning", "the line is empty", cure)]
-    fixes = {"crlf"} if raw.endswith(b"\r\n") else set()
-    text, problems = decode(number, start, raw.rstrip(b"\r\n"), fixes)
-    if text is None:
-        return Line(number), problems
-    record, more = parse(number, text, fixes)
-    problems += more
+def _check_line(row: Row, schema: str, fixes: set[str]) -> tuple[Line, list[Problem]]:
+    """Check one line of a file; `fixes` are those that the file as a whole already had."""
+    number = row[0]
+    record, text, problems = read_line(row, fixes)
     if record is None:
         return Line(number), problems
     problems += validate(record, schema, number)
-    right = record if all(p.severity == "warning" for p in problems) else None
+    right = all(p.severity == "warning" for p in problems)
+    read = only_fields(record, schema) if right else None
     if any(type(value) in (int, float) for value in record.values()):
         # Keep a number's digits as they were written: 2.50 must not become 2.5.
         literal = json.loads(text, strict=False, parse_int=str, parse_float=str)
@@ -199,51 +187,39 @@ def _check_line(number: int, start: int, raw: bytes | None, schema: str) -> tupl
         record = {name: literal.get(name, value) for name, value in record.items()}
     corrected, repaired = repair(record, schema)
     if any(p.kind == "repeated-field" for p in problems) or validate(corrected, schema):
-        return Line(number, right), problems
+        return Line(number, read), problems
     fixes.update(repaired)
-    return Line(number, right, corrected if fixes else right, tuple(sorted(fixes))), problems
+    return Line(number, read, corrected if fixes else read, tuple(sorted(fixes))), problems
 
 
-def _choose_schema(path: Path, schema: str) -> str:
-    """The schema to check against: the given one, or the one most of the first 200 lines follow.
-
-    Also refuses what is not JSON lines at all, where a message for each line would only confuse.
-    """
+def _choose_schema(source: Source, schema: str) -> str:
+    """The schema to check against: the given one, or the one most of the first 200 lines follow."""
     if schema not in ("auto", *SCHEMAS):
         raise CourseError(f"schema `{schema}` is not known", f"Use auto, {', '.join(SCHEMAS)}.")
+    if schema != "auto":
+        return schema
     votes: Counter[str] = Counter()
     strange: tuple[int, dict] | None = None
-    first, filled = None, 0
-    for number, _, raw in lines_of(path):
-        if number == 1:
-            refuse_signature(path, raw or b"")
-        if raw is not None and not raw.strip():
-            continue
-        filled += 1
+    for number, _, raw in source.rows():
         text = (raw or b"").decode("utf-8-sig", errors="replace").strip()
-        first = text if first is None else first
-        if filled == 2:
-            refuse_document(path, first, text)
         record, _ = parse(number, text, set())
         if record is not None:
             name = detect_schema(record)
             votes.update([name] if name else [])
             strange = strange or ((number, record) if not name else None)
-        if filled and number >= 200:
+        if number >= 200:
             break
-    if not filled:
-        raise CourseError(f"{path}: the file is empty", "Put one JSON record on each line.")
-    if filled == 1:
-        refuse_document(path, first, "")
-    if schema != "auto":
-        return schema
     if not votes and strange:
-        raise CourseError(
-            f"{path}:{strange[0]}: the fields {', '.join(map(show, strange[1])) or '(none)'} "
-            "are of neither schema",
-            f"The fields are {field_names()}.{renaming(strange[1])}",
-        )
+        raise _neither(source, *strange)
     return votes.most_common(1)[0][0] if votes else "manufacturing"
+
+
+def _neither(source: Source, number: int, record: Mapping) -> CourseError:
+    return CourseError(
+        f"{source.path}:{number}: the fields {', '.join(map(show, record)) or '(none)'} "
+        "are of neither schema",
+        f"The fields are {field_names()}.{renaming(record)}",
+    )
 
 
 def check_file(
@@ -252,43 +228,56 @@ def check_file(
     count_tokens: Callable[[dict], int] | None = None,
     max_length: int | None = None,
     against: Sequence[str | os.PathLike] = (),
-    near: float | None = None,
+    near: float | None = NEAR,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Check a data file line by line and report every problem with its line and its cure.
 
     `count_tokens(record)` > `max_length` tokens is reported as too long (both or neither).
     `against`: other parts of the same data; no prompt, near-duplicate or group may be in both.
-    `near`: Jaccard similarity from which two prompts are near-duplicates, NEAR (0.7) by default.
-    Raises CourseError only where there is no line to name: no file, a folder, a table, an array.
+    `near`: Jaccard similarity from which two prompts are near-duplicates; None: do not search them.
+    `progress(done, all)` is told how far that search is, which takes the longest.
+    Arrays, tables and the like are checked too: what they are is an error, which
+    `write_corrected` puts right. Raises CourseError only where there is no line to name.
     """
     if (max_length is None) != (count_tokens is None):
         raise CourseError(
             "the length check needs a limit and a tokenizer", "Give both, or neither of them."
         )
-    near = NEAR if near is None else near
-    check_threshold(near)
-    path = to_path(path)
-    schema = _choose_schema(path, schema)
-    report = CheckReport(path, schema)
-    for number, start, raw in lines_of(path):
-        line, problems = _check_line(number, start, raw, schema)
-        report.lines = number
-        report.problems += problems
-        if line.record is not None:
-            report.records.append((number, line.record))
-        if line.corrected is not None:
-            report.fixable.append(line)
-        elif problems:
-            errors = [p.kind for p in problems if p.severity == "error"]
-            report.dropped[number] = errors[0] if errors else problems[0].kind
+    if near is not None:
+        check_threshold(near)
+    source = open_source(path)
+    report = _check_source(source, _choose_schema(source, schema))
     _check_line_ends(report)
     if count_tokens is not None and max_length is not None:
         _check_lengths(report, count_tokens, max_length)
     _check_duplicates(report)
     others = _read_against(report, against)
     _check_leakage(report, others)
-    _check_near(report, others, near)
+    if near is not None:
+        _check_near(report, others, near, progress)
     report.problems.sort(key=lambda p: (p.line, p.severity, p.kind))
+    return report
+
+
+def _check_source(source: Source, schema: str) -> CheckReport:
+    """The file as a whole, then line by line; nothing that takes two lines to see."""
+    report = CheckReport(source.path, schema, unit=source.unit)
+    report.problems += source.problems
+    if source.what:
+        message = f"this is {source.what}, not JSON lines"
+        report.problems.append(Problem(0, "format", "error", message, f"{source.cure}."))
+    for row in source.rows():
+        line, problems = _check_line(row, schema, set(source.fixes))
+        report.lines += 1
+        report.problems += problems
+        if line.record is not None:
+            report.records.append((line.number, line.record))
+        if line.corrected is not None:
+            report.fixable.append(line)
+        elif problems:
+            errors = [p.kind for p in problems if p.severity == "error"]
+            report.dropped[line.number] = errors[0] if errors else problems[0].kind
     return report
 
 
@@ -341,12 +330,13 @@ def _check_duplicates(report: CheckReport) -> None:
         key = prompt_key(line.corrected)
         pair = (*key, normalise(line.corrected[answer]))
         if pair in first_answer:
-            message = f"duplicate: same prompt and answer as line {first_answer[pair]}"
+            message = f"duplicate: same prompt and answer as {report.unit} {first_answer[pair]}"
             cure = "Keep one of the two; repeated records are learnt by heart."
             problem = Problem(line.number, "duplicate", "error", message, cure)
             report.dropped.setdefault(line.number, "duplicate")
         elif key in first:
-            message = f"conflict: same prompt as line {first[key]}, but a different {answer}"
+            where = f"{report.unit} {first[key]}"
+            message = f"conflict: same prompt as {where}, but a different {answer}"
             cure = "Decide which answer is right and remove the other record."
             problem = Problem(line.number, "conflict", "error", message, cure)
             conflicts.add(key)
@@ -372,22 +362,20 @@ class _Place:
 def _read_against(report: CheckReport, against: Sequence[str | os.PathLike]) -> list[_Place]:
     """The readable records of the other files; what could not be compared becomes a warning."""
     places = []
-    for other in map(to_path, against):
-        if other.samefile(report.path):
+    for source in map(open_source, against):
+        if source.path.samefile(report.path):
             raise CourseError(
-                f"{other}: the file is compared with itself", "Name another part of the data."
+                f"{source.path}: the file is compared with itself", "Name another part of the data."
             )
-        schema = _choose_schema(other, "auto")
-        unread = 0
-        for number, start, raw in lines_of(other):
-            line, problems = _check_line(number, start, raw, schema)
-            if line.corrected is not None:
-                places.append(_Place(str(other), number, line.corrected))
-            unread += line.corrected is None and any(p.severity == "error" for p in problems)
+        other = _check_source(source, _choose_schema(source, "auto"))
+        places += [_Place(str(source.path), line.number, line.corrected) for line in other.fixable]
+        fixable = {line.number for line in other.fixable}
+        unread = {p.line for p in other.errors if p.line} - fixable
         if unread:
-            message = f"{count_of(unread, 'line')} of {other} could not be read for the comparison"
-            cure = f"Check that file first: course data check {other}"
-            report.problems.append(Problem(0, "against-unread", "warning", message, cure))
+            message = f"{count_of(len(unread), other.unit)} of {source.path} could not be read"
+            cure = f"Check that file first: {check_command(source.path)}"
+            problem = Problem(0, "against-unread", "warning", f"{message} for the comparison", cure)
+            report.problems.append(problem)
     return places
 
 
@@ -419,7 +407,12 @@ def _add_leak(report: CheckReport, line: int, kind: str, message: str) -> None:
     report.dropped.setdefault(line, kind)
 
 
-def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float) -> None:
+def _check_near(
+    report: CheckReport,
+    others: Sequence[_Place],
+    threshold: float,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     """Nearly the same prompt: a warning within the file, leakage when in another file."""
     own = [_Place("", line.number, line.corrected) for line in report.fixable]
     first: dict[tuple, _Place] = {}
@@ -428,7 +421,8 @@ def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float)
     places = list(first.values())
     prompts = [prompt_of(place.record) for place in places]
     number_others = sum(bool(place.file) for place in places)
-    for (i, leaks), (j, similarity) in near_prompts(prompts, number_others, threshold).items():
+    found = near_prompts(prompts, number_others, threshold, progress)
+    for (i, leaks), (j, similarity) in found.items():
         here, there = places[i], places[j]
         if leaks:
             message = (
@@ -439,7 +433,8 @@ def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float)
             continue
         if here.record.get("group") and here.record.get("group") == there.record.get("group"):
             continue  # known already, and a split keeps them together
-        message = f"nearly the same prompt as line {there.line} (similarity {similarity:.2f})"
+        where = f"{report.unit} {there.line}"
+        message = f"nearly the same prompt as {where} (similarity {similarity:.2f})"
         cure = "Give both the same `group`, so that a split keeps them in one part."
         problem = Problem(here.line, "near-duplicate", "warning", message, cure)
         report.problems.append(problem)
@@ -453,19 +448,43 @@ def _check_near(report: CheckReport, others: Sequence[_Place], threshold: float)
 def read_records(path: str | os.PathLike, schema: str = "auto") -> list[dict]:
     """The records of a file; the first error is a CourseError "file:line: ...".
 
-    Only what stands on one line counts here; duplicates and leakage are for `check_file`.
+    They have the fields of one schema and no other: what the check calls unknown is dropped here.
+    Only what stands on one line counts; duplicates and leakage are for `check_file`.
     """
-    path = to_path(path)
-    schema = _choose_schema(path, schema)
+    source = open_source(path)
+    if source.what:
+        raise source.refusal()
+    schema = _choose_schema(source, schema)
     records = []
-    for number, start, raw in lines_of(path):
-        line, problems = _check_line(number, start, raw, schema)
-        for problem in problems:
-            if problem.severity == "error":
-                raise CourseError(f"{path}:{number}: {problem.message}", problem.cure)
+    for row in source.rows():
+        line, problems = _check_line(row, schema, set())
+        _raise_first(source, problems)
         if line.record is not None:
             records.append(line.record)
     return records
+
+
+def read_objects(path: str | os.PathLike, cure: str = "") -> list[tuple[int, dict]]:
+    """(line, object) of any file of JSON lines, such as questions; no schema is asked for.
+
+    `cure`: what to do about a file of another kind, where `course data check` is no help.
+    """
+    source = open_source(path)
+    if source.what:
+        raise source.refusal(cure)
+    found = []
+    for row in source.rows():
+        content, _, problems = read_line(row, set())
+        _raise_first(source, problems)
+        if content is not None:
+            found.append((row[0], content))
+    return found
+
+
+def _raise_first(source: Source, problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        if problem.severity == "error":
+            raise CourseError(f"{source.path}:{problem.line}: {problem.message}", problem.cure)
 
 
 def write_records(path: str | os.PathLike, records: Iterable[Mapping]) -> Path:

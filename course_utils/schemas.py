@@ -3,8 +3,11 @@
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from course_utils.errors import CourseError
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,46 @@ TEXT_NAMES = ("passage", "background", "text", "spectrum", "observation")
 SYSTEM_NAMES = ("system_prompt", "system_message", "role", "persona")
 
 
+# Fields that only one of the two schemas has.
+OWN_FIELDS = {
+    "manufacturing": ("input", "output", "task", "document"),
+    "geology": ("system", "context", "answer"),
+}
+
+
+def plain_name(name: str) -> str:
+    """A field's name without capitals and spaces around it, as schemas spell theirs."""
+    return name.strip().casefold()
+
+
 def detect_schema(record: Mapping) -> str | None:
     """Name of the schema whose own fields this record has more of; None if it has none of them."""
-    own = {
-        "manufacturing": sum(name in record for name in ("input", "output", "task", "document")),
-        "geology": sum(name in record for name in ("system", "context", "answer")),
-    }
+    names = {plain_name(name) for name in record}
+    own = {schema: len(names.intersection(fields)) for schema, fields in OWN_FIELDS.items()}
     best = max(own, key=own.__getitem__)
     return best if own[best] and len(set(own.values())) > 1 else None
+
+
+def schema_of(record: Mapping) -> str:
+    """Name of the schema that this record follows; CourseError where it follows neither.
+
+    The one place that tells a record's schema. A record that was read has the fields of its
+    file's schema and no other, so the answer is the one that the reader gave.
+    """
+    name = detect_schema(record)
+    missing = [field for field in SCHEMAS[name].required if field not in record] if name else []
+    if name is None or missing:
+        what = f"has no `{missing[0]}`" if missing else "is of neither schema"
+        raise CourseError(
+            f"a record {what}: its fields are {', '.join(map(show, record)) or '(none)'}",
+            f"The fields are {field_names()}. Read files with records.read_records.",
+        )
+    return name
+
+
+def only_fields(record: Mapping, schema: str) -> dict:
+    """The record without what its schema does not know: nothing further reaches a reader."""
+    return {name: value for name, value in record.items() if name in SCHEMAS[schema].fields}
 
 
 FIX_WORDS = {
@@ -78,6 +113,10 @@ FIX_WORDS = {
     "control-character": "control characters removed",
     "whitespace": "spaces around a text removed",
     "number": "number written as text",
+    "null": "missing value written as empty text",
+    "empty-field": "empty optional field dropped",
+    "format": "written as JSON lines",
+    "utf-16": "text converted from UTF-16 to UTF-8",
     "unknown-field": "unknown field dropped",
     "field-name": "field name respelled",
     "label": "task or document respelled",
@@ -95,7 +134,11 @@ class Problem:
     cure: str = ""
 
     def __str__(self) -> str:
-        where = f"line {self.line}" if self.line else "file"
+        return self.told()
+
+    def told(self, unit: str = "line") -> str:
+        """The problem in one line; `unit` is what its number counts."""
+        where = f"{unit} {self.line}" if self.line else "file"
         return f"{where}: {self.severity}: {self.message} [{self.kind}]"
 
 
@@ -129,30 +172,39 @@ def validate(record: Mapping, schema: str, line: int = 0) -> list[Problem]:
         if name not in rules.fields:
             problems.append(_unknown_field(rules, name, line))
         elif not isinstance(value, str):
-            problems.append(_wrong_type(name, value, line))
+            problems.append(_wrong_type(rules, name, value, line))
         else:
             problems += _text_problems(rules, name, value, line)
     return problems
 
 
+_OR_WRITE = ", or let course data check FILE --write FIXED do it"
+
+
 def _missing_field(record: Mapping, rules: Schema, name: str, line: int) -> Problem:
-    like = [other for other in record if other not in rules.fields and _meant(rules, other) == name]
+    like = _stand_ins(record, rules, name)
     message = f"field `{name}` is missing"
     cure = f'Add "{name}": "..." to the record'
     if name in rules.may_be_empty:
-        cure += " (it may be an empty text)"
+        cure += f" (it may be an empty text){_OR_WRITE}"
     if like:
         message += f"; there is a field `{show(like[0])}`"
-        cure = f"Rename `{show(like[0])}` to `{name}`"
+        respelled = plain_name(like[0]) == name
+        cure = f"Rename `{show(like[0])}` to `{name}`{_OR_WRITE if respelled else ''}"
     elif detect_schema(record) not in (None, rules.name):
         message += f"; the record looks like the {detect_schema(record)} schema"
         cure = "Keep the records of the two schemas in two files"
     return Problem(line, "missing-field", "error", message, cure + ".")
 
 
+def _stand_ins(record: Mapping, rules: Schema, name: str) -> list[str]:
+    """Unknown fields of the record that are probably the field `name` under another name."""
+    return [o for o in record if o not in rules.fields and _meant(rules, o) == name]
+
+
 def _meant(rules: Schema, name: str) -> str:
     """The field of the schema that an unknown name probably stands for, or ""."""
-    plain = name.strip().casefold()
+    plain = plain_name(name)
     if plain in OTHER_NAMES and plain not in rules.fields:
         return OTHER_NAMES[plain] or rules.answer
     if plain in TEXT_NAMES and plain not in rules.fields:
@@ -174,12 +226,21 @@ def _unknown_field(rules: Schema, name: str, line: int) -> Problem:
     )
 
 
-def _wrong_type(name: str, value: object, line: int) -> Problem:
+def is_missing(value: object) -> bool:
+    """null, or NaN: what an empty cell of a table becomes."""
+    return value is None or value != value  # NaN is the one value that differs from itself
+
+
+def _wrong_type(rules: Schema, name: str, value: object, line: int) -> Problem:
     kinds = {bool: "true/false", int: "a number", float: "a number", list: "a list"}
-    kind = "empty (null)" if value is None else kinds.get(type(value), "an object in braces")
-    if value != value:  # NaN is the one value that differs from itself
-        kind = "NaN, an empty cell of a table"
+    kind = kinds.get(type(value), "an object in braces")
     cure = f'Write the value as text in double quotes: "{name}": "..."'
+    if is_missing(value):
+        kind = "empty (null)" if value is None else "NaN, an empty cell of a table"
+        if name in rules.may_be_empty:
+            cure = f'Write "{name}": "" for an empty text{_OR_WRITE}'
+        elif name in rules.optional:
+            cure = f"Leave the field out{_OR_WRITE}"
     return Problem(line, "wrong-type", "error", f"field `{name}` is {kind}, not text", cure + ".")
 
 
@@ -196,6 +257,16 @@ def _text_problems(rules: Schema, name: str, text: str, line: int) -> list[Probl
         message = f"field `{name}` begins or ends with spaces or line breaks"
         cure = "Remove them: they change how the text is cut into tokens."
         problems.append(Problem(line, "whitespace", "warning", message, cure))
+    if text.strip() and not is_visible(text):
+        message = (
+            f"field `{name}` has only invisible characters (such as U+{ord(text.strip()[0]):04X})"
+        )
+        cure = f"Write a text that can be read, or remove the {_whole(rules, name)}."
+        problems.append(Problem(line, "invisible-text", "warning", message, cure))
+    if token := _SPECIAL_TOKEN.search(text):
+        message = f"field `{name}` holds {token[0]}, a token of chat templates"
+        cure = "Remove it: the model reads it as the end of a turn, and so learns to stop there."
+        problems.append(Problem(line, "special-token", "warning", message, cure))
     allowed = rules.choices.get(name)
     if allowed and text.strip() and text.strip() not in allowed:
         near = difflib.get_close_matches(_label(text), allowed, n=1)
@@ -204,6 +275,22 @@ def _text_problems(rules: Schema, name: str, text: str, line: int) -> list[Probl
         cure = f"Use one of {', '.join(allowed)}, or leave the field out."
         problems.append(Problem(line, "unknown-value", "error", message, cure))
     return problems
+
+
+# <|im_end|> and its kin, [INST], <start_of_turn>, </s>: marks that templates put between turns.
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[a-z0-9_ -]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]",
+    re.IGNORECASE,
+)
+# Control and format characters, separators, marks without a letter to stand on.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Me"))
+# Letters and symbols that are blank all the same: fillers of Hangul, the empty Braille cell.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader sees anything of it: not only spaces, zero-width and filling characters."""
+    return any(unicodedata.category(c) not in _UNSEEN and c not in _BLANK for c in text)
 
 
 def _whole(rules: Schema, name: str) -> str:
@@ -236,17 +323,31 @@ def repair(record: Mapping, schema: str) -> tuple[dict, tuple[str, ...]]:
     for name, value in record.items():
         target = name
         if name not in rules.fields:
-            target = name.strip().casefold()
+            target = plain_name(name)
             if target not in rules.fields or target in record or target in fixed:
                 fixes.add("unknown-field")
                 continue
             fixes.add("field-name")
+        if target in rules.optional and (is_missing(value) or _is_blank(value)):
+            fixes.add("empty-field")
+            continue
         fixed[target] = _repair_value(rules, target, value, fixes)
+    for name in rules.may_be_empty:  # absent is empty, unless it stands there under another name
+        if name not in fixed and not _stand_ins(record, rules, name):
+            fixes.add("null")
+            fixed[name] = ""
     return fixed, tuple(sorted(fixes))
 
 
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
 def _repair_value(rules: Schema, name: str, value: object, fixes: set[str]) -> object:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+    if is_missing(value) and name in rules.may_be_empty:
+        fixes.add("null")
+        return ""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_missing(value):
         fixes.add("number")
         value = json.dumps(value)
     if not isinstance(value, str):
@@ -269,8 +370,11 @@ def field_names() -> str:
 
 
 def renaming(record: Mapping) -> str:
-    """What the unknown fields probably are in the geology schema, whose records people write."""
-    rules = SCHEMAS["geology"]
-    pairs = [(name, _meant(rules, name)) for name in record]
-    told = [f"`{show(name)}` to `{meant}`" for name, meant in pairs if meant]
-    return f" For geology rename {', '.join(told)}." if told else ""
+    """What the unknown fields probably are in the schema that they come nearest to."""
+    meant = {
+        rules.name: {name: _meant(rules, name) for name in record} for rules in SCHEMAS.values()
+    }
+    # geology first: its records are the ones that people write themselves
+    best = max(("geology", "manufacturing"), key=lambda name: len({*meant[name].values()} - {""}))
+    told = [f"`{show(name)}` to `{to}`" for name, to in meant[best].items() if to and to != name]
+    return f" For {best} rename {', '.join(told)}." if told else ""

@@ -3,10 +3,12 @@
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from course_utils.errors import CourseError
+from course_utils.schemas import detect_schema
 
 
 def normalise(text: str) -> str:
@@ -22,20 +24,22 @@ def text_of(record: Mapping[str, str]) -> str:
     instruction is the question itself, so it is compared together with its context.
     """
     instruction = record.get("instruction", "")
-    if "context" in record:
-        return f"{instruction}\n{record['context']}".strip()
+    if detect_schema(record) == "geology":
+        return f"{instruction}\n{record.get('context', '')}".strip()
     text = record.get("input", "")
     return text if text.strip() else instruction
 
 
 def prompt_of(record: Mapping[str, str]) -> tuple[str, str]:
     """(instruction, what it is about), normalised."""
-    body = record.get("input") or record.get("context") or ""
-    return normalise(record["instruction"]), normalise(body)
+    body = "context" if detect_schema(record) == "geology" else "input"
+    return normalise(record["instruction"]), normalise(record.get(body, ""))
 
 
 def prompt_key(record: Mapping[str, str]) -> tuple[str, ...]:
-    return (*prompt_of(record), normalise(record.get("system", "")))
+    """Prompts with the same key are the same prompt; the role that the model plays counts too."""
+    role = record.get("system", "") if detect_schema(record) == "geology" else ""
+    return (*prompt_of(record), normalise(role))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -60,41 +64,87 @@ def _grams(text: str) -> frozenset[str]:
 
 def jaccard(a: str, b: str) -> float:
     """Shared character n-grams over all n-grams of two texts, normalised; 0..1, exact."""
-    left, right = _grams(normalise(a)), _grams(normalise(b))
+    return _likeness(normalise(a), normalise(b))
+
+
+def _likeness(a: str, b: str) -> float:
+    """`jaccard` of two texts that are normalised already."""
+    return 1.0 if a == b else _overlap(_grams(a), _grams(b))
+
+
+def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
     shared = len(left & right)
     union = len(left) + len(right) - shared
     return shared / union if union else 1.0
 
 
-def _earlier_candidates(
-    texts: Sequence[str], threshold: float, seed: int = 0
-) -> Iterator[tuple[int, list[int]]]:
-    """For each of the distinct, normalised texts: earlier ones that may be near; verify them.
+class _Sketches:
+    """MinHash sketches of distinct, normalised texts, and indexes that find candidates by them.
 
     Locality-sensitive hashing: a pair of similarity s shares one of b bands of r hash values with
     probability 1 - (1 - s^r)^b. r is the largest for which a pair right at the threshold is missed
     less than once in a million: the exact count over a split must come out as 0, not as "few".
     """
-    if len(texts) <= 64:  # comparing all is quicker than hashing
-        yield from ((i, list(range(i))) for i in range(len(texts)))
-        return
-    import zlib
 
-    from datasketch import MinHash, MinHashLSH
+    def __init__(self, texts: Sequence[str], threshold: float, seed: int = 0) -> None:
+        self.made: list[Any] = []
+        if len(texts) <= 64:  # comparing all is quicker than hashing
+            return
+        import zlib
 
-    n = _PERMUTATIONS
-    rows = max(r for r in range(1, 17) if r == 1 or (1 - threshold**r) ** (n // r) < 1e-6)
-    # crc32 tells all n-grams of up to 4 bytes apart, and is quicker than the default SHA-1
-    sketches = MinHash.generator(
-        ([gram.encode("utf-8", "surrogatepass") for gram in _grams(text)] for text in texts),
-        num_perm=n,
-        seed=seed,
-        hashfunc=zlib.crc32,
-    )
-    index = MinHashLSH(num_perm=n, params=(n // rows, rows))
-    for i, sketch in enumerate(sketches):
-        yield i, sorted(index.query(sketch))
-        index.insert(i, sketch, check_duplication=False)
+        from datasketch import MinHash
+
+        self.rows = max(
+            r for r in range(1, 17)
+            if r == 1 or (1 - threshold**r) ** (_PERMUTATIONS // r) < 1e-6
+        )  # fmt: skip
+        # crc32 tells all n-grams of up to 4 bytes apart, and is quicker than the default SHA-1
+        self.made = list(
+            MinHash.generator(
+                ([gram.encode("utf-8", "surrogatepass") for gram in _grams(t)] for t in texts),
+                num_perm=_PERMUTATIONS,
+                seed=seed,
+                hashfunc=zlib.crc32,
+            )
+        )
+
+    def new_index(self) -> "_Index":
+        return _Index(self)
+
+
+class _Index:
+    """Texts inserted so far, by number; a query gives those that may be near: verify them."""
+
+    def __init__(self, sketches: _Sketches) -> None:
+        self.sketches = sketches.made
+        self.inserted: list[int] = []
+        self.hashed: Any = None
+        if self.sketches:
+            from datasketch import MinHashLSH
+
+            bands = (_PERMUTATIONS // sketches.rows, sketches.rows)
+            self.hashed = MinHashLSH(num_perm=_PERMUTATIONS, params=bands)
+
+    def insert(self, text: int) -> None:
+        if self.hashed is not None:
+            self.hashed.insert(text, self.sketches[text], check_duplication=False)
+        else:
+            self.inserted.append(text)
+
+    def query(self, text: int) -> list[int]:
+        if self.hashed is not None:
+            return sorted(self.hashed.query(self.sketches[text]))
+        return self.inserted
+
+
+def _earlier_candidates(
+    texts: Sequence[str], threshold: float, seed: int = 0
+) -> Iterator[tuple[int, list[int]]]:
+    """For each of the distinct, normalised texts: earlier ones that may be near; verify them."""
+    index = _Sketches(texts, threshold, seed).new_index()
+    for i in range(len(texts)):
+        yield i, list(index.query(i))
+        index.insert(i)
 
 
 def check_threshold(threshold: float) -> None:
@@ -211,35 +261,103 @@ def incidence(texts: Sequence[str], vocabulary: dict[str, int]):
     return csr_matrix((data, columns, ends), shape=(len(texts), len(vocabulary)), dtype=np.int32)
 
 
+_CROWD = 50  # near copies of one prompt that are kept to compare with; the next are near the first
+
+
+class _Seen:
+    """Prompts seen so far; finds those whose text is near to a new one's."""
+
+    def __init__(
+        self, grams: Sequence[frozenset[str]], sketches: "_Sketches", threshold: float
+    ) -> None:
+        self.grams, self.threshold = grams, threshold
+        self.index = sketches.new_index()
+        self.members: dict[int, list[int]] = {}
+
+    def add(self, text: int, prompt: int) -> None:
+        if text not in self.members:
+            self.index.insert(text)
+        self.members.setdefault(text, []).append(prompt)
+
+    def like(self, text: int) -> Iterator[tuple[int, float]]:
+        """(prompt, similarity of the texts), earliest text first."""
+        mine = self.grams[text]
+        for other in self.index.query(text):
+            similarity = _overlap(mine, self.grams[other])
+            if similarity >= self.threshold:
+                yield from ((prompt, similarity) for prompt in self.members[other])
+
+
+SHARED_RUN = 4  # words
+SHARED_BY = 0.1  # of the texts
+SHARED_LEAST = 20  # texts
+# A run of four words that a tenth of all prompts hold is the wording of the task, not what a
+# record is about: "Turn the work order into JSON: <order>". It would make all prompts look alike.
+
+
+def without_shared_words(texts: Sequence[str]) -> list[str]:
+    """The texts without runs of words that many of them share; a text with nothing else stays.
+
+    A sentence that all prompts hold made every pair of them a candidate: 2,376 records took a
+    minute, and nearly every record was called a near-duplicate of another.
+    """
+    least = max(SHARED_LEAST, SHARED_BY * len(texts))
+    split = [text.split() for text in texts]
+    counts = Counter(run for words in split for run in set(_runs(words)))
+    shared = {run for run, n in counts.items() if n >= least}
+    rests = []
+    for text, words in zip(texts, split, strict=True):
+        covered = {
+            i + k for i, run in enumerate(_runs(words)) if run in shared for k in range(SHARED_RUN)
+        }
+        rest = " ".join(word for i, word in enumerate(words) if i not in covered)
+        rests.append(rest if len(rest) >= 8 else text)
+    return rests
+
+
+def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[i : i + SHARED_RUN]) for i in range(len(words) - SHARED_RUN + 1)]
+
+
 def near_prompts(
-    prompts: Sequence[tuple[str, str]], number_others: int, threshold: float
+    prompts: Sequence[tuple[str, str]],
+    number_others: int,
+    threshold: float,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[tuple[int, bool], tuple[int, float]]:
     """(prompt, is it one of the others) -> (an earlier near prompt, similarity); one each.
 
     Both halves of a prompt must be near: a shared instruction, or a shared context, alone makes
-    no duplicate. Candidates come from the half with more different texts, so that an instruction
-    that all records share costs nothing. The first `number_others` prompts are of other files.
+    no duplicate, and neither does a task sentence that many prompts begin or end with (see
+    `without_shared_words`). Candidates come from the half with more different texts, so that an
+    instruction that all records share costs nothing. The first `number_others` prompts are of
+    other files. `progress(done, all)` is told now and then.
     """
     side = 0 if len({p[0] for p in prompts}) > len({p[1] for p in prompts}) else 1
-    members: dict[str, list[int]] = {}
-    for i, prompt in enumerate(prompts):
-        members.setdefault(prompt[side], []).append(i)
-    texts = list(members)
+    rests = without_shared_words([prompt[side] for prompt in prompts])
+    distinct = {text: v for v, text in enumerate(dict.fromkeys(rests))}
+    sketches = _Sketches(list(distinct), threshold)
+    grams = [_grams(text) for text in distinct]
+    own, others = _Seen(grams, sketches, threshold), _Seen(grams, sketches, threshold)
     found: dict[tuple[int, bool], tuple[int, float]] = {}
-    for v, candidates in _earlier_candidates(texts, threshold):
-        for u in (*candidates, v):
-            first_half = None
-            pairs = ((x, y) for x in members[texts[v]] for y in members[texts[u]] if x != y)
-            for i, j in ((max(pair), min(pair)) for pair in pairs):
-                slot = (i, j < number_others)
-                if i < number_others or slot in found:
-                    continue
-                first_half = jaccard(texts[v], texts[u]) if first_half is None else first_half
-                if first_half < threshold:
-                    break
-                similarity = min(first_half, jaccard(prompts[i][1 - side], prompts[j][1 - side]))
+    crowd: Counter[int] = Counter()
+    for i, rest in enumerate(rests):
+        if progress and i % 100 == 0:
+            progress(i, len(rests))
+        if i < number_others:
+            others.add(distinct[rest], i)
+            continue
+        for seen in (own, others):
+            for j, similarity in seen.like(distinct[rest]):
+                similarity = min(similarity, *map(_likeness, prompts[i], prompts[j]))
                 if similarity >= threshold:
-                    found[slot] = (j, similarity)
+                    found[i, seen is others] = (j, similarity)
+                    break
+        crowd[found.get((i, False), (i,))[0]] += 1
+        if crowd[found.get((i, False), (i,))[0]] <= _CROWD:
+            own.add(distinct[rest], i)
+    if progress:
+        progress(len(rests), len(rests))
     return found
 
 

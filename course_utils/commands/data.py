@@ -1,7 +1,10 @@
 """`course data`: fetch the sources, build a track, check a file of records."""
 
+import contextlib
 import json
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,7 +89,9 @@ def _build_geology(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[s
     "check", epilog="Example:  course data check my.jsonl --max-length 256 --write my_fixed.jsonl"
 )
 def data_check(
-    file: Annotated[Path, typer.Argument(help="JSON lines, one record a line, UTF-8.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON lines (also .gz); or an array, a CSV, an Excel sheet.")
+    ],
     schema: Annotated[str, typer.Option(help="manufacturing, geology or auto.")] = "auto",
     against: Annotated[
         list[Path] | None, typer.Option(help="Another part of the data: look for leakage.")
@@ -104,18 +109,31 @@ def data_check(
     write: Annotated[
         Path | None, typer.Option(help="Write a corrected file (never the same one).")
     ] = None,
+    near: Annotated[
+        bool, typer.Option("--near/--no-near", help="Search prompts that are nearly the same.")
+    ] = True,
     show: Annotated[int, typer.Option(help="Problems to print.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Check a data file line by line: JSON, fields, encoding, duplicates, leakage, length.
 
-    A geology file needs 20 usable records or more: --min-records sets another number.
+    A geology file needs 20 usable records or more: --min-records sets another number. Arrays,
+    column-wise JSON, tables and sheets are checked too, and --write makes JSON lines of them.
     """
     if schema not in ("auto", *records.SCHEMAS):
         known = ", ".join(["auto", *records.SCHEMAS])
         raise UsageError(f"--schema {schema}: unknown", f"choose one of: {known}")
     counter = _token_counter(base_model) if max_length else None
-    report = records.check_file(file, schema, counter, max_length, against or [])
+    with _progress_line() as progress:
+        report = records.check_file(
+            file,
+            schema,
+            counter,
+            max_length,
+            against or [],
+            near=records.NEAR if near else None,
+            progress=progress,
+        )
     records.require_number(report, min_records)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
@@ -129,6 +147,33 @@ def data_check(
             err=as_json,
         )
     sys.exit(0 if report.ok else 1)
+
+
+@contextlib.contextmanager
+def _progress_line() -> Iterator[Callable[[int, int], None]]:
+    """How far a long check is, on standard error: one line that is rewritten on a terminal.
+
+    Elsewhere (a log, a pipe) a line every ten seconds; a check of a second says nothing.
+    """
+    terminal = sys.stderr.isatty()
+    every = 0.2 if terminal else 10.0
+    started = told = time.monotonic()
+    shown = False
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told, shown
+        now = time.monotonic()
+        if now - told < every or now - started < 1:
+            return
+        told, shown = now, True
+        text = f"comparing prompts: {done:,} of {total:,}"
+        typer.echo(f"\r{text}" if terminal else text, err=True, nl=not terminal)
+
+    try:
+        yield tell
+    finally:
+        if shown and terminal:
+            typer.echo("\r" + " " * 60 + "\r", err=True, nl=False)
 
 
 def _counts(counts: dict[str, int]) -> str:

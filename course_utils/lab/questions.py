@@ -16,6 +16,8 @@ from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
 from course_utils.lab.runs import trained_with
 from course_utils.models import EMBEDDED
+from course_utils.records import read_objects
+from course_utils.schemas import is_missing
 from course_utils.tasks import token_f1
 
 SIZE_LIMIT = 20_000_000  # bytes
@@ -47,21 +49,17 @@ class Question:
 
 
 def read_questions(path: str | Path) -> list[Question]:
-    """The questions of a file; CourseError names the line, what is wrong and the cure."""
+    """The questions of a file; CourseError names the line, what is wrong and the cure.
+
+    Whether it holds questions or records is decided once, for the whole file: where one line has
+    `expected`, `answer` is what the model said, and every line needs its `expected`.
+    """
     path = Path(path)
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise CourseError(f"{path}: more than {SIZE_LIMIT // 1_000_000} MB", "ask fewer")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise CourseError(f"{path}:{number}: this is not UTF-8", "save it as UTF-8") from None
-    except OSError as error:
-        raise CourseError(f"{path}: {error.strerror}", "give a file of JSON lines") from None
-    questions = [_question(path, i, line) for i, line in enumerate(lines, 1) if line.strip()]
-    if not questions:
-        raise CourseError(f"{path}: there is no question in it", _EXAMPLE)
-    return questions
+    if path.is_file() and path.stat().st_size > SIZE_LIMIT:
+        raise CourseError(f"{path}: more than {SIZE_LIMIT // 1_000_000} MB", "ask fewer")
+    rows = read_objects(path, _EXAMPLE)
+    expected = "expected" if any("expected" in row for _, row in rows) else "answer"
+    return [_question(path, number, row, expected) for number, row in rows]
 
 
 _EXAMPLE = (
@@ -70,18 +68,12 @@ _EXAMPLE = (
 )
 
 
-def _question(path: Path, number: int, line: str) -> Question:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise CourseError(f"{path}:{number}: this is no JSON ({error.msg})", _EXAMPLE) from None
-    if not isinstance(row, dict):
-        raise CourseError(f"{path}:{number}: a question is a JSON object", _EXAMPLE)
-    expected = "expected" if "expected" in row else "answer"
+def _question(path: Path, number: int, row: Mapping[str, Any], expected: str) -> Question:
     for name in ("instruction", expected):
         if not isinstance(row.get(name), str) or not row[name].strip():
             missing = "expected" if name == "answer" else name
             raise CourseError(f"{path}:{number}: `{missing}` is missing or empty", _EXAMPLE)
+    row = {name: value for name, value in row.items() if not is_missing(value)}
     for name in ("context", "system", "facts"):
         if not isinstance(row.get(name, ""), str):
             raise CourseError(f"{path}:{number}: `{name}` is not text", "write it in quotes")

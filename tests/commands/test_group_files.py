@@ -1,7 +1,6 @@
 """A geology group's own file: 20 records pass, 19 do not; a broken file says what is wrong."""
 
 import json
-import zipfile
 
 import pytest
 from typer.testing import CliRunner
@@ -191,15 +190,18 @@ BROKEN = {
     ),
     "UTF-16": (
         "\n".join(lines(RECORDS)).encode("utf-16"),
-        ["this is UTF-16 text", "Save it as UTF-8"],
+        ["this is UTF-16 text, not JSON lines", "course data check"],
     ),
     "a JSON array": (
         json.dumps(RECORDS, indent=1),
-        ["this is one JSON array [...], not JSON lines", "Convert it to one record on each line"],
+        [
+            "this is one JSON array [...], not JSON lines",
+            "Write it as JSON lines: course data check",
+        ],
     ),
     "an object over several lines": (
         json.dumps(RECORDS[0], indent=2),
-        ["a JSON object is spread over several lines", "Write each record on one line"],
+        ["JSON objects spread over several lines", "Write it as JSON lines: course data check"],
     ),
     "nothing in it": ("\n \n", ["the file is empty", "Put one JSON record on each line"]),
 }
@@ -219,29 +221,6 @@ def test_a_byte_order_mark_is_a_warning_and_the_records_count(write):
     code, said = check(write("\ufeff" + "\n".join(lines(group_records(20)))))
     assert code == 0
     assert "line 1: warning: an invisible byte-order mark" in said
-
-
-def test_a_table_gets_the_command_that_converts_it(write):
-    pandas = pytest.importorskip("pandas")
-    path = write("x", "group.csv")
-    pandas.DataFrame(group_records(20)).to_csv(path, index=False)
-    code, said = check(path)
-    assert code == 1
-    assert "a .csv table, not JSON lines" in said
-    assert "system, instruction, context, answer (geology)" in said
-    command = said.split('python -c "')[1].split('"')[0]
-    exec(command, {})
-    assert check(path.with_suffix(".jsonl"))[0] == 0
-
-
-@pytest.mark.parametrize("name", ["group.xlsx", "group.jsonl"])
-def test_an_excel_file_is_recognised_under_either_name(tmp_path, name):
-    path = tmp_path / name
-    with zipfile.ZipFile(path, "w") as book:  # what an Excel file begins with
-        book.writestr("xl/workbook.xml", "<workbook/>")
-    code, said = check(path)
-    assert code == 1
-    assert "a .xlsx table" in said or "an Excel or zip file" in said
 
 
 def test_a_missing_file_names_the_one_that_is_there(write):

@@ -1,13 +1,13 @@
 """The record check names the line, the cure works, and no near-duplicate crosses a split."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
 
 import pytest
 
+from course_utils import chat
 from course_utils import records as R
 from course_utils.errors import CourseError
 
@@ -271,66 +271,57 @@ def test_a_file_is_not_compared_with_itself(write):
         R.check_file(path, against=[path])
 
 
-# --- files that are not JSON lines -------------------------------------------------------------
-
-TABLE = b"instruction,input,output\nFill in,007,Part\n"
-ARRAY = json.dumps([order("2001-07-19"), order("b")], indent=1).encode()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("train.csv", TABLE, "a .csv table"),
-        ("train.xlsx", b"PK\x03\x04", "a .xlsx table"),
-        ("train.txt", GOOD, "ends in .txt"),
-        ("train", GOOD, "ends in nothing"),
-        ("empty.jsonl", b"", "empty"),
-        ("blank.jsonl", b"\n \r\n\n", "empty"),
-        ("array.json", ARRAY, "JSON array"),
-        ("line.json", json.dumps([ORDER]).encode(), "JSON array"),
-        ("object.json", json.dumps(ORDER, indent=1).encode(), "several lines"),
-        ("sheet.jsonl", b"PK\x03\x04zip", "Excel or zip"),
-        ("wide.jsonl", GOOD.decode().encode("utf-16"), "UTF-16"),
-        ("chat.jsonl", b'{"messages": []}\n', "chat.jsonl:1: the fields messages are of neither"),
-    ],
-)
-def test_a_file_of_another_kind_is_refused_with_a_cure(write, name, content, words):
-    path = write(content, name)
-    for read in (R.check_file, R.read_records):
-        with pytest.raises(CourseError) as caught:
-            read(path)
-        assert words in caught.value.message
-        assert caught.value.cure
-
-
-def test_a_missing_file_a_folder_and_an_impossible_name_are_refused(write, tmp_path):
-    write(as_bytes(ORDER), "train.jsonl")
-    cases = {
-        tmp_path / "trian.jsonl": ("no such file", "train.jsonl"),
-        tmp_path: ("folder", "train.jsonl"),
-        tmp_path / ("x" * 5000): ("cannot be opened", "path"),
-        tmp_path / "a\0b.jsonl": ("cannot be opened", "path"),
-    }
-    for path, (words, cure) in cases.items():
-        with pytest.raises(CourseError, match=words) as caught:
-            R.check_file(path)
-        assert cure in caught.value.cure
-
-
-@pytest.mark.parametrize(("name", "content"), [("train.csv", TABLE), ("all.json", ARRAY)])
-def test_the_conversion_that_is_proposed_works(write, name, content):
-    with pytest.raises(CourseError) as caught:
-        R.check_file(write(content, name))
-    code = caught.value.cure.split('-c "')[1].split('"')[0]
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": "/"})
-    (made,) = write(b"", "x").parent.glob("*.jsonl")
-    assert R.check_file(made).ok
-    assert [r["input"] for r in R.read_records(made)] in (["007"], ["2001-07-19", "b"])
-
-
 def test_an_unknown_schema_name_is_refused(write):
     with pytest.raises(CourseError, match="`rocks` is not known"):
         R.check_file(write(as_bytes(ORDER)), schema="rocks")
+
+
+# --- one reader --------------------------------------------------------------------------------
+
+FURTHER = {
+    "answer": order("pump leaks") | {"answer": "7"},
+    "system as a text": order("pump leaks", system="You are a fitter."),
+    "system as a list": order("pump leaks", system=["You are a fitter."]),
+    "context": order("pump leaks", context={"a": 1}),
+    "output": ROCK | {"output": "An answer of another data set."},
+    "input and a task": ROCK | {"input": "", "task": "qa"},
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_a_further_column_is_dropped_by_every_reader(write, name):
+    """The schema was guessed again from one field's presence: KeyError, or another prompt."""
+    plain = order("pump leaks") if FURTHER[name]["instruction"] == ORDER["instruction"] else ROCK
+    path = write(as_bytes(FURTHER[name]))
+    report = R.check_file(path)
+    assert report.errors == []
+    assert {p.kind for p in report.warnings} == {"unknown-field"}
+    assert R.read_records(path) == [record for _, record in report.records] == [plain]
+    assert chat.record_messages(R.read_records(path)[0]) == chat.record_messages(plain)
+    assert R.text_of(R.read_records(path)[0]) == R.text_of(plain)
+
+
+def test_names_in_capitals_are_put_right_whatever_schema(write, tmp_path):
+    for plain in (ORDER, ROCK):
+        loud = {name.upper(): text for name, text in plain.items()}
+        report = R.check_file(write(as_bytes(loud)))
+        assert "--write" in report.errors[0].cure
+        R.write_corrected(report, tmp_path / "fixed.jsonl")
+        assert R.read_records(tmp_path / "fixed.jsonl") == [plain]
+
+
+def test_a_line_ends_at_the_line_feed_and_nowhere_else(write):
+    texts = [f"first{mark}second" for mark in "\u2028\u2029\u0085\x0b\x0c\x1c"]
+    path = write(as_bytes(*(order(f"{i}", text) for i, text in enumerate(texts[:2]))))
+    assert [r["output"] for r in R.read_records(path)] == texts[:2]
+    assert [row["output"] for _, row in R.read_objects(path)] == texts[:2]
+
+
+def test_objects_are_read_with_their_lines_and_any_fields(write):
+    path = write(b'\xef\xbb\xbf{"question": "a"}\r\n\n{"b": [1]}\n')
+    assert R.read_objects(path) == [(1, {"question": "a"}), (3, {"b": [1]})]
+    with pytest.raises(CourseError, match=r"train\.jsonl:2: the line is not a record"):
+        R.read_objects(write(b"{}\n[1]\n"))
 
 
 # --- the report --------------------------------------------------------------------------------

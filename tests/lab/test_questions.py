@@ -20,8 +20,8 @@ def written(tmp_path, *rows):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("{", "questions.jsonl:2: this is no JSON"),
-        ("[1]", "a question is a JSON object"),
+        ("{", "questions.jsonl:2: not valid JSON at column 2"),
+        ("[1]", "questions.jsonl:2: the line is not a record"),
         ({"instruction": "", "expected": "7"}, "`instruction` is missing"),
         ({"instruction": "x"}, "`expected` is missing"),
         ({"instruction": "x", "expected": 7}, "`expected` is missing or empty"),
@@ -36,17 +36,48 @@ def test_a_bad_question_is_named_by_its_line(tmp_path, row, told):
 
 
 def test_a_file_without_a_question_is_refused(tmp_path):
-    with pytest.raises(CourseError, match="no question"):
+    with pytest.raises(CourseError, match="the file is empty"):
         lab_questions.read_questions(written(tmp_path, ""))
 
 
 def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path):
-    with pytest.raises(CourseError, match="No such file"):
+    with pytest.raises(CourseError, match="there is no such file"):
         lab_questions.read_questions(tmp_path / "none.jsonl")
     path = tmp_path / "latin.jsonl"
     path.write_bytes(json.dumps(GOOD).encode() + b"\n\xe9\n")
-    with pytest.raises(CourseError, match=r"latin.jsonl:2: this is not UTF-8"):
+    with pytest.raises(CourseError, match=r"latin.jsonl:2: not UTF-8"):
         lab_questions.read_questions(path)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029"])
+def test_a_line_separator_inside_a_question_ends_no_line(tmp_path, mark):
+    rows = [{**GOOD, "instruction": f"Hard?{mark}Or soft?"}, GOOD]
+    path = tmp_path / "questions.jsonl"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    assert [q.instruction for q in lab_questions.read_questions(path)] == [
+        rows[0]["instruction"],
+        GOOD["instruction"],
+    ]
+
+
+def test_a_file_of_another_kind_shows_what_a_question_looks_like(tmp_path):
+    path = written(tmp_path, json.dumps([GOOD, GOOD]))
+    with pytest.raises(CourseError, match="one JSON array") as error:
+        lab_questions.read_questions(path)
+    assert "write one question a line" in error.value.cure
+
+
+def test_an_answer_of_the_model_is_never_taken_for_the_expected_one(tmp_path):
+    """Questions or records is decided for the whole file, not guessed line by line."""
+    answered = {"instruction": "Hardness of talc?", "answer": "what the model said"}
+    with pytest.raises(CourseError, match="questions.jsonl:2: `expected` is missing"):
+        lab_questions.read_questions(written(tmp_path, GOOD, answered))
+
+
+def test_null_is_no_context(tmp_path):
+    (question,) = lab_questions.read_questions(written(tmp_path, {**GOOD, "context": None}))
+    assert question.context == ""
 
 
 def test_a_record_is_a_question_whose_answer_is_expected(tmp_path):
