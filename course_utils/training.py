@@ -134,10 +134,10 @@ def usable(
         raise CourseError(
             f"max_length {max_length} cuts off every answer of the {part} part "
             f"({len(tokens)} of {len(tokens)} records): the prompts alone are longer",
-            f"the longest record has {longest} tokens: --max_length {longest} keeps all; or "
-            "shorten the records",
+            f"the longest record has {longest} tokens: max_length {longest} keeps all; or shorten "
+            "the records",
         )
-    if longest > max_length:
+    if longest > max_length and processes()[0] == 0:
         cut = sum(len(example.input_ids) > max_length for example in tokens)
         print(
             f"max_length {max_length} cuts {cut} of {len(tokens)} {part} records "
@@ -240,6 +240,7 @@ def claim(run: Run, adapter: Path | None = None, keeps_checkpoints: bool = True)
         "another training writes this adapter now",
         "wait for it or end it (a notebook: shut its kernel down), or choose another folder",
     )
+    ownership.clear(adapter, [ownership.UNFINISHED])  # of a training that was killed
     if keeps_checkpoints:
         ownership.claim(run.folder / "checkpoints", of)
 
