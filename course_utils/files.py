@@ -37,6 +37,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def as_the_umask_says(path: Path) -> None:
+    """Give a file in a folder that was just made the mode of other new files.
+
+    safetensors writes weights that nobody but oneself may read.
+    """
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def _not_written(path: Path, error: OSError) -> CourseError:
     return CourseError(
         f"{path}: not written ({error.strerror or error})",

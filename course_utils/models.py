@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from course_utils.errors import CourseError
-from course_utils.files import write_json_atomic
+from course_utils.files import as_the_umask_says, write_json_atomic
 from course_utils.hardware import trim_heap
 from course_utils.packages import PackagedFile, cache_folder, extract, sha256_of
 from course_utils.settings import Settings
@@ -128,6 +128,7 @@ def _build_in_place(folder: Path, build: Any) -> None:
     try:
         source = build(temporary)
         weights = temporary / "model.safetensors"
+        as_the_umask_says(weights)
         stamp = {"source": source, "bytes": weights.stat().st_size, "sha256": sha256_of(weights)}
         write_json_atomic(temporary / STAMP, stamp)
         if _stamped(folder):  # another process was quicker, and may be reading it already

@@ -2,17 +2,18 @@
 
 A folder is marked by a small file in it, which says what the folder is of; a text, JSON or HTML
 file by the kit's name inside it. Before anything slow begins, `claim` and `check_file` refuse what
-is foreign, with a cure. In a marked folder only entries of the names its maker writes are removed.
+is foreign, with a cure. In a marked folder only entries of the names its maker writes are removed,
+or of those that it noted.
 """
 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic
+from course_utils.files import as_the_umask_says, read_json, write_json_atomic
 
 MAKER = "Fine-Tuning Course Kit"
 MARK = ".course-kit.json"
@@ -84,6 +85,26 @@ def claim(folder: Path, of: str = "") -> Path:
     return Path(folder)
 
 
+def note_files(folder: Path, names: Iterable[str]) -> None:
+    """Write into a claimed folder's mark which files we made, for `forget_files` at the next time.
+
+    For folders whose files have no pattern in their names, such as a starter.
+    """
+    mark = read_json(Path(folder) / MARK)
+    write_json_atomic(Path(folder) / MARK, mark | {"files": sorted(names)})
+
+
+def forget_files(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Remove the files that `note_files` named, except `keep`, and folders left empty by that."""
+    if owner_of(folder) is None:
+        return
+    for name in set(read_json(Path(folder) / MARK).get("files", ())) - set(keep):
+        path = Path(folder) / name
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # other files are in it
+            path.parent.rmdir()
+
+
 def clear(folder: Path, names: Sequence[str]) -> None:
     """Remove what the kit made in a marked folder: entries that fit `names` (as `checkpoint-*`).
 
@@ -128,8 +149,14 @@ def place(folder: Path, without: Sequence[str] = ()) -> None:
     if not temporary.is_dir():
         return
     for path in sorted(temporary.iterdir(), key=lambda path: path.suffix == ".safetensors"):
-        if path.name not in without:
-            os.replace(path, Path(folder) / path.name)
+        if path.name in without:
+            continue
+        target = Path(folder) / path.name
+        if target.is_file():
+            shutil.copymode(target, path)
+        elif path.is_file():
+            as_the_umask_says(path)
+        os.replace(path, target)
     shutil.rmtree(temporary, ignore_errors=True)
 
 

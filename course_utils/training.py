@@ -7,13 +7,13 @@ import json
 import math
 import os
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from course_utils import ownership
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.hardware import peak_memory_gb, trim_heap
@@ -27,6 +27,11 @@ ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
 # Steps between two trims of the heap: batches of ever other widths leave holes in it.
 TRIM_EVERY = 4
+# What a training writes into checkpoints/: nothing else is removed there.
+STATE = (
+    *("checkpoint-*", "runs", "README.md"),  # the trainer's
+    *("settings.json", "first_log.json", "folds.json"),  # ours
+)
 
 
 def target_modules(include_mlp: bool) -> list[str]:
@@ -114,6 +119,34 @@ def order_by_length(lengths: Sequence[int], batch_size: int, seed: int) -> list[
     return [index for batch in batches for index in batch]
 
 
+def usable(
+    records: Sequence[dict], tokens: Sequence[Any], max_length: int, part: str = "training"
+) -> tuple[list[dict], list[int]]:
+    """(records that keep a part of their answer at `max_length`, their lengths after the cut).
+
+    The trainer drops the others without a word: it does fewer steps than were planned, or has
+    nothing to validate on. `tokens` are the records' chat.Tokens. Prints the share that is cut;
+    raises CourseError when no answer is left at all.
+    """
+    kept = [i for i, example in enumerate(tokens) if example.prompt_length < max_length]
+    longest = max(len(example.input_ids) for example in tokens)
+    if not kept:
+        raise CourseError(
+            f"max_length {max_length} cuts off every answer of the {part} part "
+            f"({len(tokens)} of {len(tokens)} records): the prompts alone are longer",
+            f"the longest record has {longest} tokens: max_length {longest} keeps all; or shorten "
+            "the records",
+        )
+    if longest > max_length and processes()[0] == 0:
+        cut = sum(len(example.input_ids) > max_length for example in tokens)
+        print(
+            f"max_length {max_length} cuts {cut} of {len(tokens)} {part} records "
+            f"({cut / len(tokens):.0%}); {len(tokens) - len(kept)} have no answer left and are not "
+            f"used; the longest has {longest} tokens"
+        )
+    return [records[i] for i in kept], [min(len(tokens[i].input_ids), max_length) for i in kept]
+
+
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
     """Share of a padded batch that is padding, 0..1, for records taken in the given order."""
     batches = [lengths[start : start + batch_size] for start in range(0, len(lengths), batch_size)]
@@ -122,8 +155,8 @@ def padding_share(lengths: Sequence[int], batch_size: int) -> float:
 
 
 @lru_cache
-def callback_classes() -> tuple[type, type]:
-    """The two callbacks; made here because transformers is imported late."""
+def callback_classes() -> tuple[type, type, type]:
+    """The callbacks; made here because transformers is imported late."""
     from transformers import TrainerCallback
 
     class RunLog(TrainerCallback):
@@ -152,7 +185,14 @@ def callback_classes() -> tuple[type, type]:
             if state.global_step >= self.step:
                 control.should_training_stop = True
 
-    return RunLog, StopAt
+    class EvaluateLast(TrainerCallback):
+        """Evaluates after the last step too, so that it can be the best one."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step >= state.max_steps and args.eval_strategy != "no":
+                control.should_evaluate = True
+
+    return RunLog, StopAt, EvaluateLast
 
 
 def run_log() -> Any:
@@ -165,6 +205,54 @@ def stop_at(step: int) -> Any:
     return callback_classes()[1](step)
 
 
+def evaluate_last() -> Any:
+    """A callback that evaluates after the last step, whatever `eval_steps` is."""
+    return callback_classes()[2]()
+
+
+# --- What belongs to a training, and where it goes on -------------------------------------------
+
+
+def state_folder(adapter: Path) -> Path:
+    """Where training.json and checkpoints/ of an adapter lie, so that no two adapters share them.
+
+    Beside a folder called `adapter`, as a run and a submission want it; else inside its folder.
+    """
+    adapter = Path(adapter)
+    return adapter.parent if adapter.name == "adapter" else adapter
+
+
+def claim(run: Run, adapter: Path | None = None, keeps_checkpoints: bool = True) -> None:
+    """Make adapter, checkpoints/ and training.json ours for this process, before anything slow.
+
+    Raises CourseError, and touches nothing, where something of somebody else has their names, or
+    another process trains this adapter now.
+    """
+    adapter = Path(adapter or run.folder / "adapter")
+    of = _relative(adapter, run.folder)
+    ownership.check_folder(adapter, of="adapter")
+    ownership.check_file(run.folder / "training.json")
+    if keeps_checkpoints:
+        ownership.check_folder(run.folder / "checkpoints", of)
+    ownership.claim(adapter, of="adapter")
+    ownership.lock(
+        adapter,
+        "another training writes this adapter now",
+        "wait for it or end it (a notebook: shut its kernel down), or choose another folder",
+    )
+    ownership.clear(adapter, [ownership.UNFINISHED])  # of a training that was killed
+    if keeps_checkpoints:
+        ownership.claim(run.folder / "checkpoints", of)
+
+
+def _relative(adapter: Path, folder: Path) -> str:
+    """The adapter as seen from its state, so that both may be copied or moved together."""
+    try:
+        return Path(os.path.relpath(adapter, folder)).as_posix()
+    except ValueError:  # Windows: on another drive
+        return Path(adapter).as_posix()
+
+
 def checkpoints(run: Run) -> list[Path]:
     """Complete checkpoints of a run, oldest first."""
     found = [
@@ -175,23 +263,26 @@ def checkpoints(run: Run) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
 
-def prepare_checkpoints(run: Run, train_file: Path | None = None, more: Any = None) -> Path | None:
+def prepare_checkpoints(
+    run: Run, train_file: Path | None = None, more: Any = None, adapter: Path | None = None
+) -> Path | None:
     """The checkpoint to go on from, or None; leftovers of other settings are removed.
 
     A run that finished, or whose settings or data (`train_file`, by default the run folder's) or
-    `more` changed, starts anew.
+    `more` changed, starts anew. Claims the folders of `adapter` (by default the run's) first.
     """
     folder = run.folder / "checkpoints"
-    owner = folder / "settings.json"
+    state = folder / "settings.json"
     data = _data_digest(train_file or run.folder / "data" / "train.jsonl")
     wanted = {"settings": run.fingerprint(), "data": data}
     if more is not None:
         wanted["more"] = more
-    if owner.is_file() and read_json(owner) == wanted:
+    claim(run, adapter)
+    if state.is_file() and read_json(state) == wanted:
         found = [path for path in checkpoints(run) if _is_whole(path)]
         return found[-1] if found else None
-    shutil.rmtree(folder, ignore_errors=True)
-    write_json_atomic(owner, wanted)
+    ownership.clear(folder, STATE)
+    write_json_atomic(state, wanted)
     return None
 
 
@@ -217,9 +308,18 @@ def _data_digest(path: Path) -> str:
     return sha256_of(path)
 
 
-def mark_finished(run: Run) -> None:
+def mark_finished(run: Run, adapter: Path | None = None) -> None:
     """After the last cell of training: the next run of the notebook starts from step 0."""
-    (run.folder / "checkpoints" / "settings.json").unlink(missing_ok=True)
+    if ownership.owner_of(run.folder / "checkpoints") is not None:
+        (run.folder / "checkpoints" / "settings.json").unlink(missing_ok=True)
+    ownership.unlock(adapter or run.folder / "adapter")
+
+
+def remove_checkpoints(run: Run, adapter: Path) -> None:
+    """Remove checkpoints/ of this adapter; another's, and foreign files in it, are left."""
+    folder = run.folder / "checkpoints"
+    if ownership.owner_of(folder) == _relative(adapter, run.folder):
+        ownership.remove(folder, STATE)
 
 
 def resumed_from(checkpoint: Path | None) -> dict[str, Any]:
@@ -366,6 +466,7 @@ def summarise_training(
             raise
         value = math.nan
     return {
+        "made_by": ownership.MAKER,
         "train_loss": sum(losses) / len(losses),
         "final_train_loss": sum(losses[-5:]) / len(losses[-5:]),
         "eval_loss": math.log(value),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit
+from course_utils import kit, ownership
 from course_utils.assignments.checklist import root_of
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
@@ -65,10 +65,11 @@ def assignment_folder(name: str) -> Path:
 
 
 def make_starter(solution: Path, target: Path, name: str = "week09_10") -> list[Path]:
-    """Write the starter of the assignment `name` into `target` (made anew); returns its files.
+    """Write the starter of the assignment `name` into `target`; returns its files.
 
-    Raises CourseError when nbgrader is missing, or when no file has a solution region: a starter
-    that gives the solution away must never be released.
+    Files of an earlier starter that no longer belong to it go; what the kit did not make stays.
+    Raises CourseError when nbgrader is missing, when `target` is somebody else's, or when no file
+    has a solution region: a starter that gives the solution away must never be released.
     """
     stripper = _stripper()
     assignment = ASSIGNMENTS[name]
@@ -79,12 +80,14 @@ def make_starter(solution: Path, target: Path, name: str = "week09_10") -> list[
         raise CourseError(
             f"{solution}: no file holds a BEGIN SOLUTION region", "mark what students write"
         )
-    shutil.rmtree(target, ignore_errors=True)
-    for path, (text, _) in stripped.items():
+    texts = {path.as_posix(): text for path, (text, _) in stripped.items()}
+    texts |= {f"{folder}/.gitkeep": "" for folder in assignment.empty}
+    ownership.claim(target, of=f"starter of {name}")
+    ownership.forget_files(target, keep=texts)
+    for path, text in texts.items():
         write_text_atomic(target / path, text)
-    for folder in assignment.empty:
-        write_text_atomic(target / folder / ".gitkeep", "")
-    return sorted(path for path in target.rglob("*") if path.is_file())
+    ownership.note_files(target, texts)
+    return sorted(target / path for path in texts)
 
 
 def _belongs(path: Path, solution: Path, kept_back: tuple[str, ...]) -> bool:
@@ -149,7 +152,8 @@ def start(name: str, folder: Path) -> Path:
         raise CourseError(f"{folder}: already there", "choose a new folder, or empty this one")
     if not starter.is_dir():
         raise CourseError(f"{starter}: not there", "clone the kit again")
-    shutil.copytree(starter, folder, dirs_exist_ok=True)
+    unmarked = shutil.ignore_patterns(ownership.MARK)  # from now on it is the student's
+    shutil.copytree(starter, folder, dirs_exist_ok=True, ignore=unmarked)
     for empty in ASSIGNMENTS[name].empty:
         (folder / empty / ".gitkeep").unlink(missing_ok=True)
     return folder

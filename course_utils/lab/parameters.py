@@ -385,7 +385,7 @@ def from_command(text: str) -> dict[str, Value]:
 _EXAMPLE = f"for example: python {SCRIPT} --data records.jsonl --out adapter/ --learning_rate 5e-4"
 _OTHER_OPTIONS = ("data", "out", "eval_data", "val_share", "base_model", "quantization", "seed")
 _OTHER_OPTIONS += ("evaluations", "eval_batch_size", "resume", "no_checkpoints", "threads")
-_OTHER_OPTIONS += ("learn_eos", "learn_padding", "adapter_dtype")
+_OTHER_OPTIONS += ("folds", "learn_eos", "learn_padding", "adapter_dtype")
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:

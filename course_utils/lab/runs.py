@@ -6,28 +6,28 @@ The script itself shows LoraConfig, SFTConfig and SFTTrainer; this is the plumbi
 import argparse
 import math
 import os
-import shutil
+import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import hardware
+from course_utils import hardware, ownership, training
 from course_utils.errors import CourseError
-from course_utils.files import read_json
+from course_utils.files import read_json, write_json_atomic
 from course_utils.lab import parameters
 from course_utils.models import EMBEDDED
+from course_utils.packages import sha256_of
 from course_utils.records import read_records
 from course_utils.runs import Run
 from course_utils.settings import preset_settings
 from course_utils.splits import split_by_group
-from course_utils.training import prepare_checkpoints
 
 if TYPE_CHECKING:
-    from course_utils.chat import Tokens
     from course_utils.settings import Settings
 
 LEAST_RECORDS = 4  # two to train on, two to validate
+FEW = 8  # validation records: with fewer, one odd record decides the number
 
 
 def complete(options: argparse.Namespace) -> None:
@@ -50,6 +50,13 @@ def complete(options: argparse.Namespace) -> None:
         if not low <= getattr(options, name) <= high:
             value = getattr(options, name)
             raise CourseError(f"--{name} {value}: out of range", f"give {low} to {high}")
+    if options.folds is not None and options.folds < 2:
+        raise CourseError(f"--folds {options.folds}: out of range", "give 2 or more, usually 5")
+    if options.folds and options.eval_data:
+        raise CourseError(
+            "--folds and --eval_data: with folds each record is validated on, a file is not used",
+            "leave one of the two out",
+        )
     options.out = Path(options.out).expanduser().absolute()
     if options.out.exists() and not options.out.is_dir():
         raise CourseError(f"{options.out}: this is a file", "give --out a folder")
@@ -93,7 +100,10 @@ def _has_gpu() -> bool:
 
 
 def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
-    """(training records, validation records); a group never stands in both."""
+    """(training records, validation records); a group never stands in both.
+
+    With --folds all records are trained, and the validation part is empty.
+    """
     records = read_records(options.data)
     if options.eval_data:
         return records, read_records(options.eval_data)
@@ -102,7 +112,10 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
             f"{options.data}: {len(records)} records are too few to train and validate",
             "collect at least 20, and check them: course data check " + str(options.data),
         )
-    groups = [record.get("group") or f"line {i}" for i, record in enumerate(records)]
+    if options.folds:
+        split_folds(records, options)  # raises where there are too few groups
+        return records, []
+    groups = _groups(records)
     # A group stays whole, so the validation part holds at least the smallest one.
     smallest = min(Counter(groups).values())
     validation = max(2, round(len(records) * options.val_share), smallest)
@@ -116,28 +129,81 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     return parts["train"], parts["val"]
 
 
-def usable(
-    records: Sequence[dict], tokens: Sequence["Tokens"], max_length: int
-) -> tuple[list[dict], list[int]]:
-    """(records that keep a part of their answer at `max_length`, their lengths after the cut).
+def _groups(records: Sequence[dict]) -> list[str]:
+    return [record.get("group") or f"line {i}" for i, record in enumerate(records)]
 
-    The trainer drops the others without a word, and then does fewer steps than were planned.
-    Raises CourseError when no answer is left at all: there would be nothing to learn.
-    """
-    kept = [i for i, example in enumerate(tokens) if example.prompt_length < max_length]
-    longest = max(len(example.input_ids) for example in tokens)
-    if not kept:
-        raise CourseError(
-            f"max_length {max_length} cuts off every answer: the prompts alone are longer",
-            f"the longest record has {longest} tokens: --max_length {longest} keeps all",
-        )
-    if longest > max_length:
-        cut = sum(len(example.input_ids) > max_length for example in tokens)
+
+def warn_of_few(validation: Sequence[dict]) -> None:
+    """Say when the validation loss is a guess."""
+    if len(validation) < FEW:
         print(
-            f"max_length {max_length} cuts {cut} of {len(tokens)} records; "
-            f"{len(tokens) - len(kept)} have no answer left and are not trained"
+            f"only {len(validation)} validation records: their loss is a guess, and so is the "
+            "choice of the best checkpoint; --folds 5 validates on every record once"
         )
-    return [records[i] for i in kept], [min(len(tokens[i].input_ids), max_length) for i in kept]
+
+
+# --- Folds --------------------------------------------------------------------------------------
+
+
+def split_folds(
+    records: Sequence[dict], options: argparse.Namespace
+) -> list[tuple[list[dict], list[dict]]]:
+    """--folds pairs of (records to train on, records to validate on), nearly equal in size.
+
+    A group stays whole; each record is validated on once. CourseError for fewer groups than folds.
+    """
+    members: dict[str, list[int]] = {}
+    for i, group in enumerate(_groups(records)):
+        members.setdefault(group, []).append(i)
+    if len(members) < options.folds:
+        raise CourseError(
+            f"{options.data}: {len(members)} groups cannot make {options.folds} folds",
+            f"give --folds {len(members)} or fewer"
+            if len(members) > 1
+            else "give different groups to different topics",
+        )
+    order = sorted(members)
+    random.Random(options.seed).shuffle(order)
+    held: list[list[int]] = [[] for _ in range(options.folds)]
+    for group in sorted(order, key=lambda name: -len(members[name])):
+        min(held, key=len).extend(members[group])
+    return [
+        ([r for i, r in enumerate(records) if i not in set(fold)], [records[i] for i in fold])
+        for fold in held
+    ]
+
+
+def saved_folds(options: argparse.Namespace) -> list[dict[str, list]]:
+    """With --resume, what the folds that were finished gave: "nll" and "tokens" of each record."""
+    path = checkpoint_folder(options.out) / "folds.json"
+    if options.no_checkpoints or not options.resume or not path.is_file():
+        return []
+    return read_json(path)
+
+
+def save_folds(options: argparse.Namespace, folds: Sequence[dict[str, list]]) -> None:
+    """Keep the finished folds for --resume."""
+    if not options.no_checkpoints:
+        write_json_atomic(checkpoint_folder(options.out) / "folds.json", list(folds))
+
+
+def fold_loss(fold: dict[str, list]) -> float:
+    """Validation loss of one fold: every token of an answer weighs the same."""
+    return sum(fold["nll"]) / sum(fold["tokens"])
+
+
+def fold_summary(folds: Sequence[dict[str, list]]) -> dict[str, Any] | None:
+    """What training.json says of the folds: losses, their mean, and their standard deviation."""
+    if not folds:
+        return None
+    losses = [fold_loss(fold) for fold in folds]
+    mean = sum(losses) / len(losses)
+    return {
+        "losses": losses,
+        "mean": mean,
+        "spread": math.sqrt(sum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1)),
+        "records": [len(fold["nll"]) for fold in folds],
+    }
 
 
 def logging_steps(options: argparse.Namespace, total_steps: int) -> int:
@@ -149,28 +215,49 @@ def logging_steps(options: argparse.Namespace, total_steps: int) -> int:
 
 
 def checkpoint_folder(out: Path) -> Path:
-    """checkpoints/ beside the adapter's folder."""
-    return out.parent / "checkpoints"
+    """checkpoints/ of an adapter: beside a folder called `adapter`, else inside its folder."""
+    return training.state_folder(out) / "checkpoints"
+
+
+def training_file(out: Path) -> Path:
+    """training.json of an adapter, beside its checkpoints/."""
+    return training.state_folder(out) / "training.json"
+
+
+def scratch(out: Path) -> Path:
+    """Where a trainer that keeps nothing may write: replaced when the adapter is saved."""
+    return out / ownership.UNFINISHED
 
 
 def last_checkpoint(options: argparse.Namespace, settings: "Settings") -> Path | None:
-    """With --resume, the checkpoint to go on from; leftovers of other settings are removed."""
+    """Claim the folders; with --resume, the checkpoint to go on from.
+
+    Leftovers of other settings are removed. Raises CourseError, and touches nothing, where a
+    folder or training.json is somebody else's, or another process trains this adapter.
+    """
+    run = Run(training.state_folder(options.out), settings)
     if options.no_checkpoints:
+        training.claim(run, options.out, keeps_checkpoints=False)
         return None
-    run = Run(options.out.parent, settings)
-    faults = [options.learn_eos, options.learn_padding, options.adapter_dtype]
-    found = prepare_checkpoints(run, options.data, [options.parameters, *faults])
+    more = [options.parameters, options.learn_eos, options.learn_padding, options.adapter_dtype]
+    validation = sha256_of(options.eval_data) if options.eval_data else options.val_share
+    more += [options.folds, validation]
+    found = training.prepare_checkpoints(run, options.data, more, options.out)
     if not options.resume:
         return None
-    print(f"going on from {found}" if found else "nothing to resume: training starts at step 0")
+    if found:
+        print(f"going on from {found}")
+    elif not saved_folds(options):
+        print("nothing to resume: training starts at step 0")
     return found
 
 
 def mark_finished(options: argparse.Namespace) -> None:
     """The next run begins at step 0, also with --resume."""
-    (checkpoint_folder(options.out) / "settings.json").unlink(missing_ok=True)
-    if options.no_checkpoints:
-        shutil.rmtree(checkpoint_folder(options.out), ignore_errors=True)
+    run = Run(training.state_folder(options.out), settings_of(options))
+    training.mark_finished(run, options.out)
+    if options.no_checkpoints:  # those of an earlier run are of another adapter than this one
+        training.remove_checkpoints(run, options.out)
 
 
 def command_of(options: argparse.Namespace) -> str:
@@ -182,6 +269,7 @@ def command_of(options: argparse.Namespace) -> str:
         ("base_model", EMBEDDED),
         ("quantization", "none"),
         ("evaluations", 5),
+        ("folds", None),
         ("learn_eos", "true"),
         ("learn_padding", "false"),
         ("adapter_dtype", "fp32"),
@@ -197,10 +285,16 @@ def command_of(options: argparse.Namespace) -> str:
 
 
 def trained_with(adapter: Path) -> dict[str, Any]:
-    """What training.json beside an adapter says of it; empty without the file."""
-    path = Path(adapter).parent / "training.json"
+    """What training.json of an adapter says of it; empty without the file."""
+    path = training_file(Path(adapter).absolute())
     found = read_json(path) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
+
+
+def system_of(records: Sequence[dict]) -> str:
+    """The system message that most records have: inference has to send the same one."""
+    found = Counter(text for r in records if isinstance(text := r.get("system", ""), str))
+    return found.most_common(1)[0][0] if found else ""
 
 
 def shown(value: float | None, digits: int = 3) -> str:

@@ -214,7 +214,7 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
     words = arguments_of(job, work, data, base_model)
     record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
     try:
-        record |= _trained(job, words, data)
+        _train_and_score(job, words, data, record)
         record["status"] = "diverged" if _has_diverged(record) else "ok"
     except (CourseError, RuntimeError, ValueError) as error:
         record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
@@ -232,18 +232,22 @@ def _has_diverged(run: Mapping[str, Any]) -> bool:
     return end is None or not losses or end > 1.5 * losses[0]
 
 
-def _trained(job: Job, words: Sequence[str], data: Mapping[str, Path]) -> dict[str, Any]:
+def _train_and_score(
+    job: Job, words: Sequence[str], data: Mapping[str, Path], record: dict[str, Any]
+) -> None:
+    """Put into the RUN what training gave, then what the answers scored: the first stays in it
+    where the second fails."""
     script = load_script()
     options = script.read_arguments(words)
     lab_runs.complete(options)
-    trainer, tokenizer, summary = script.train(options)
-    trainer.model.save_pretrained(options.out)
+    trained = script.train(options)
     size = (options.out / "adapter_model.safetensors").stat().st_size
-    found = {name: _finite(summary[name]) for name in KEPT if name != "command"}
-    found["log"] = [_logged(entry) for entry in summary["log"]]
-    found["adapter_mb"] = round(size / 1e6, 3)
+    record["adapter_mb"] = round(size / 1e6, 3)
+    summary = script.summarise(options, trained)
+    record |= {name: _finite(summary[name]) for name in KEPT if name != "command"}
+    record["log"] = [_logged(entry) for entry in summary["log"]]
     test = records.read_records(data["test"])
-    return found | _scored(job, trainer.model, tokenizer, test)
+    record |= _scored(job, trained.trainer.model, trained.tokenizer, test)
 
 
 def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from course_utils.report import duration
 from course_utils.reports import input as report_input
 from course_utils.reports.input import clean, clip, number_of, read_object, sensible
 from course_utils.reports.questions import NAMES, known_scores, questions_of, tuned_scores
+from course_utils.training import state_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ REFLECTIONS = (
 
 
 def run_folder(run: Path) -> Path:
-    """The folder that holds training.json: the run itself, or the one its adapter/ lies in."""
+    """The folder that holds training.json: the run itself, or that of the adapter's training."""
     run = Path(run)
     if run.name == "training.json" and run.is_file():
         return run.parent
@@ -54,9 +55,9 @@ def run_folder(run: Path) -> Path:
         raise CourseError(f"{run}: {what}", "give the folder in which training.json lies")
     if (run / "training.json").is_file():
         return run
-    beside = run.resolve().parent
-    if (run / "adapter_config.json").is_file() and (beside / "training.json").is_file():
-        return beside
+    state = state_folder(run.resolve())
+    if (run / "adapter_config.json").is_file() and (state / "training.json").is_file():
+        return state
     raise CourseError(
         f"{run}: no training.json in it",
         f"train first: python {parameters.SCRIPT} --data records.jsonl --out {run / 'adapter'}",

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from course_utils import training
 from course_utils.errors import CourseError
 from course_utils.lab import parameters, sweeps
 from course_utils.lab import runs as lab_runs
 from course_utils.records import write_records
+from course_utils.reports.content import run_folder
 
 FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "solution"
 SMALL = ["--base_model", "nano", "--max_length", "64", "--lora_r", "4"]
@@ -73,6 +76,7 @@ def test_training_writes_adapter_and_training_json_and_ends_with_the_perplexity(
     assert told["parameters"]["lora_r"] == 4
     assert parameters.from_command(told["command"]) == told["parameters"]
     assert list(folder.glob("checkpoints/runs/*/events*")), "no TensorBoard log"
+    assert "only 2 validation records: their loss is a guess" in done.stdout
     assert not list((folder / "adapter").glob("*.bin")), "a pickle lies beside the adapter"
 
 
@@ -131,6 +135,204 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_adapter(data, tmp_path
     assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+# --- Nothing of somebody else's goes, nothing that was trained is lost ---
+
+
+@pytest.fixture(scope="module")
+def script():
+    return sweeps.load_script()
+
+
+def train_here(script, data, out, *words):
+    """train_lora.py in this process: starting Python and torch takes longer than training."""
+    script.main(["--data", str(data), "--out", str(out), *SMALL, *map(str, words)])
+
+
+def read_training(folder):
+    return json.loads((folder / "training.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("words", [[], ["--no_checkpoints"]])
+def test_a_foreign_folder_called_checkpoints_is_never_deleted(
+    script, data, tmp_path, words, nano_model_path
+):
+    thesis = tmp_path / "checkpoints" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("three years", encoding="utf-8")
+    if words:  # nothing is written there, so it is in nobody's way
+        train_here(script, data, tmp_path / "adapter", *words)
+        assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+    else:
+        with pytest.raises(CourseError, match=r"checkpoints: it holds files that this kit did not"):
+            train_here(script, data, tmp_path / "adapter")
+        assert not (tmp_path / "adapter").exists()
+    assert [path.name for path in thesis.parent.iterdir()] == ["thesis.txt"]
+
+
+def test_a_foreign_training_json_is_never_replaced(script, data, tmp_path):
+    mine = tmp_path / "training.json"
+    mine.write_text('{"mine": 1}', encoding="utf-8")
+    with pytest.raises(CourseError, match=r"training\.json: is there already"):
+        train_here(script, data, tmp_path / "adapter", "--no_checkpoints")
+    assert mine.read_text(encoding="utf-8") == '{"mine": 1}'
+
+
+def test_two_adapters_in_one_folder_have_their_own_state(script, data, tmp_path, nano_model_path):
+    for rank in (4, 8):
+        train_here(script, data, tmp_path / f"adapter_r{rank}", "--lora_r", rank)
+    assert {p.name for p in tmp_path.iterdir()} == {"adapter_r4", "adapter_r8", data.name}
+    for rank in (4, 8):
+        adapter = tmp_path / f"adapter_r{rank}"
+        assert read_training(adapter)["parameters"]["lora_r"] == rank
+        assert lab_runs.trained_with(adapter)["parameters"]["lora_r"] == rank
+        assert run_folder(adapter) == adapter
+        assert list(adapter.glob("checkpoints/checkpoint-*"))
+
+
+def test_what_was_trained_is_saved_before_anything_else_can_fail(
+    script, data, tmp_path, monkeypatch, nano_model_path
+):
+    def out_of_memory(*_):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(script, "completion_nll", out_of_memory)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            train_here(script, data, tmp_path / "adapter")
+    weights = (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert not (tmp_path / "training.json").exists()
+    train_here(script, data, tmp_path / "adapter", "--resume")
+    assert read_training(tmp_path)["resume"]["resumed_from"] > 0
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes() == weights
+
+
+def test_a_further_column_of_any_kind_does_not_end_a_training(script, tmp_path, nano_model_path):
+    rows = [
+        {"instruction": f"Sort {n}", "input": f"pump {n}", "output": "leak", "system": ["a"]}
+        for n in range(8)
+    ]
+    path = tmp_path / "mfg.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    train_here(script, path, tmp_path / "adapter", "--no_checkpoints")
+    assert read_training(tmp_path)["system"] == ""
+
+
+def test_validation_records_that_are_all_too_long_are_told_before_training(script, data, tmp_path):
+    long = [{**r, "context": "Read this first. " * 40, "group": "v"} for r in records(3)]
+    path = write_records(tmp_path / "val.jsonl", long)
+    with pytest.raises(CourseError, match=r"of the validation part \(3 of 3 records\)"):
+        train_here(script, data, tmp_path / "adapter", "--eval_data", path)
+    assert not (tmp_path / "adapter").exists()
+
+
+# --- Few records ---
+
+# Few steps at a rate that is far too high: the loss rises again.
+OVERFITS = ("--learning_rate", "0.05", "--num_train_epochs", "4", "--evaluations", "8")
+
+
+def validation_losses(folder):
+    log = read_training(folder)["log"]
+    return {entry["step"]: entry["eval_loss"] for entry in log if "eval_loss" in entry}
+
+
+def test_the_checkpoint_with_the_lowest_validation_loss_is_kept(
+    script, data, tmp_path, nano_model_path, capsys
+):
+    train_here(script, data, tmp_path / "adapter", *OVERFITS)
+    told, losses = read_training(tmp_path), validation_losses(tmp_path)
+    best = min(losses, key=losses.get)
+    assert (told["kept"], told["best_step"]) == ("best", best)
+    assert best < told["steps"] == max(losses), "the loss should rise again in this test"
+    assert told["eval_loss"] == pytest.approx(losses[best], rel=0.02)
+    assert f"kept: the checkpoint of step {best} of" in capsys.readouterr().out
+
+
+def test_without_checkpoints_the_last_adapter_is_kept(script, data, tmp_path, nano_model_path):
+    train_here(script, data, tmp_path / "adapter", *OVERFITS, "--no_checkpoints")
+    told, losses = read_training(tmp_path), validation_losses(tmp_path)
+    assert told["kept"] == "last"
+    assert told["eval_loss"] == pytest.approx(losses[told["steps"]], rel=0.02)
+
+
+def test_folds_validate_on_every_record_once_and_never_split_a_group(tmp_path):
+    part = records(24, groups=7)
+    wanted = options(tmp_path / "r.jsonl", "--folds", "3")
+    folds = lab_runs.split_folds(part, wanted)
+    held = [r["instruction"] for _, fold in folds for r in fold]
+    assert sorted(held) == sorted(r["instruction"] for r in part)
+    for rest, fold in folds:
+        assert len(rest) + len(fold) == len(part)
+        assert not {r["group"] for r in rest} & {r["group"] for r in fold}
+        assert 6 <= len(fold) <= 10
+
+
+def test_folds_give_one_adapter_of_all_records_and_a_loss_with_its_spread(
+    script, data, tmp_path, nano_model_path, capsys
+):
+    train_here(script, data, tmp_path / "adapter", "--folds", "3")
+    told = read_training(tmp_path)
+    folds = told["folds"]
+    assert told["data"] == {"file": str(data), "train": 24, "validation": 0}
+    assert (folds["records"], len(folds["losses"])) == ([8, 8, 8], 3)
+    assert folds["mean"] == pytest.approx(sum(folds["losses"]) / 3)
+    assert folds["spread"] == pytest.approx(statistics.stdev(folds["losses"]))
+    assert min(folds["losses"]) < told["eval_loss"] < max(folds["losses"])
+    assert parameters.from_command(told["command"]) == told["parameters"]
+    assert "--folds 3" in told["command"]
+    assert "3 folds: validation loss" in capsys.readouterr().out
+
+
+def test_folds_that_were_finished_are_not_trained_again(
+    script, data, tmp_path, monkeypatch, nano_model_path
+):
+    words = ["--folds", "2", "--num_train_epochs", "1"]
+    with monkeypatch.context() as broken:
+        broken.setattr(script.training, "run_log", interrupted_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            train_here(script, data, tmp_path / "adapter", *words)
+    calls = []
+    monkeypatch.setattr(script, "score", lambda *a: calls.append(a))
+    train_here(script, data, tmp_path / "adapter", *words, "--resume")
+    assert calls == []
+    assert len(read_training(tmp_path)["folds"]["losses"]) == 2
+
+
+def interrupted_at(trainer):
+    """A `run_log` that is interrupted when the trainer of that number is made."""
+    made, real = [], training.run_log
+
+    def run_log():
+        made.append(1)
+        if len(made) == trainer:
+            raise KeyboardInterrupt
+        return real()
+
+    return run_log
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--folds", "1"], "out of range"),
+        (["--folds", "3", "--eval_data", "v.jsonl"], "each record is validated on"),
+    ],
+)
+def test_folds_that_make_no_sense_are_refused(data, words, told):
+    with pytest.raises(CourseError, match=told):
+        lab_runs.complete(options(data, *words))
+
+
+def test_more_folds_than_groups_are_refused(tmp_path):
+    path = write_records(tmp_path / "r.jsonl", records(24, groups=3))
+    with pytest.raises(CourseError, match="3 groups cannot make 5 folds") as caught:
+        lab_runs.read_parts(options(path, "--folds", "5"))
+    assert "--folds 3" in caught.value.cure
+
+
+# --- What cannot work is told at once ---
+
+
 def test_fp16_without_a_gpu_is_refused_before_anything_is_loaded(data):
     wanted = options(data, "--fp16")
     with pytest.raises(CourseError, match="needs a CUDA GPU"):
@@ -142,10 +344,10 @@ def test_a_length_that_cuts_off_every_answer_is_refused_with_one_that_does_not(d
 
     tokens = [chat.tokenize_record(record, tokenizer) for record in records(3)]
     with pytest.raises(CourseError) as error:
-        lab_runs.usable(records(3), tokens, 8)
+        training.usable(records(3), tokens, 8)
     longest = max(len(t.input_ids) for t in tokens)
-    assert f"--max_length {longest}" in error.value.cure
-    assert lab_runs.usable(records(3), tokens, longest)[0] == records(3)
+    assert f"max_length {longest}" in error.value.cure
+    assert training.usable(records(3), tokens, longest)[0] == records(3)
 
 
 def test_a_record_whose_prompt_fills_the_length_is_not_trained(tokenizer, capsys):
@@ -154,10 +356,10 @@ def test_a_record_whose_prompt_fills_the_length_is_not_trained(tokenizer, capsys
     part = records(2)
     part[0]["context"] = "Read this first. " * 20
     tokens = [chat.tokenize_record(record, tokenizer) for record in part]
-    kept, lengths = lab_runs.usable(part, tokens, 64)
+    kept, lengths = training.usable(part, tokens, 64)
     assert kept == part[1:]
     assert lengths == [len(tokens[1].input_ids)]
-    assert "cuts 1 of 2 records; 1 have no answer left" in capsys.readouterr().out
+    assert "cuts 1 of 2 training records (50%); 1 have no answer left" in capsys.readouterr().out
 
 
 def test_groups_stay_together_and_one_group_alone_is_told(tmp_path):

@@ -20,7 +20,6 @@ from course_utils import (
     lab_questions,
     lab_runs,
     models,
-    runs,
     scripts,
 )
 

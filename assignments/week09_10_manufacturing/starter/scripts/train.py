@@ -5,8 +5,8 @@ python scripts/train.py --set learning_rate=5e-4 --set lora_r=8
 python scripts/train.py --resume                      # go on after an interruption
 accelerate launch --config_file CONFIG scripts/train.py   # several processes: bonus `distributed`
 
-Writes models/finetuned_model/ (the adapter, no base weights), run/training.json and
-reports/training_log.txt.
+Writes models/finetuned_model/ (the adapter, no base weights) as soon as training has ended, then
+run/training.json and reports/training_log.txt; run/checkpoints/ holds what --resume needs.
 """
 
 import time
@@ -18,7 +18,17 @@ from peft import LoraConfig
 from transformers import EarlyStoppingCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from course_utils import chat, compat, evaluation, hardware, models, scripts, training, writeup
+from course_utils import (
+    chat,
+    compat,
+    evaluation,
+    hardware,
+    models,
+    ownership,
+    scripts,
+    training,
+    writeup,
+)
 from course_utils.generation import completion_nll
 from course_utils.records import read_records
 
@@ -40,13 +50,16 @@ def train(workspace, resume):
     config, run, (rank, world) = workspace.config, workspace.run, training.processes()
     settings = run.settings
     tokenizer = models.load_tokenizer(config.base_model)
-    parts = {}
+    parts, part_lengths = {}, {}
     for part, count in (("train", config.train_records), ("val", config.val_records)):
         pool = read_records(workspace.data(part), "manufacturing")
-        parts[part] = evaluation.draw(pool, count, config.seed, config.tasks)
+        drawn = evaluation.draw(pool, count, config.seed, config.tasks)
+        tokens = [chat.tokenize_record(record, tokenizer) for record in drawn]
+        # A record whose prompt alone fills max_length has no answer left to learn.
+        parts[part], part_lengths[part] = training.usable(drawn, tokens, config.max_length, part)
 
     # Records of like length share a batch, so little of it is padding.
-    lengths = [min(chat.count_tokens(r, tokenizer), config.max_length) for r in parts["train"]]
+    lengths = part_lengths["train"]
     global_batch = config.per_device_train_batch_size * world
     order = training.order_by_length(lengths, global_batch, config.seed)
     ordered = [lengths[i] for i in order]
@@ -56,14 +69,14 @@ def train(workspace, resume):
     eval_dataset = Dataset.from_list([chat.record_messages(r, tokenizer) for r in parts["val"]])
 
     schedule = training.plan_schedule(settings, len(train_dataset))
-    output_dir = run.path("checkpoints", "x").parent
+    output_dir = run.folder / "checkpoints"
     if rank == 0:
         print(f"{settings.base_model}, {settings.quantization}, {settings.precision}; {schedule}")
     # First of all: this joins the processes and gives each its device.
     arguments = sft_configuration(config, settings, schedule, output_dir)
     checkpoint = training.first_decides(
         lambda: training.prepare_checkpoints(
-            run, workspace.data("train"), [config.model_dump(), world]
+            run, workspace.data("train"), [config.model_dump(), world], workspace.adapter
         )
     )
     hardware.keep_heap()
@@ -84,19 +97,22 @@ def train(workspace, resume):
     trainer.train(resume_from_checkpoint=str(checkpoint) if resume and checkpoint else None)
     seconds = time.perf_counter() - started
 
-    # Every process scores and saves: when the weights are sharded, both need all of them.
+    # Every process saves and scores: when the weights are sharded, both need all of them. Saving
+    # comes first, and into a folder aside: whatever fails from here on, an adapter is whole.
+    trainer.save_model(str(workspace.adapter / ownership.UNFINISHED))  # only the first one writes
+    if rank == 0:
+        ownership.place(workspace.adapter, without=["training_args.bin"])  # a pickle, not needed
+        print(f"Adapter: {workspace.adapter}", flush=True)
     trainer.model.eval()
     tokens = [chat.tokenize_record(r, tokenizer).cut(config.max_length) for r in parts["val"]]
     scored = completion_nll(trainer.model, tokenizer, tokens, config.eval_batch_size)
-    trainer.save_model(str(workspace.adapter))  # only the first process writes
     if rank == 0:
-        (workspace.adapter / "training_args.bin").unlink()  # a pickle, no part of an adapter
         resumed = training.resumed_from(checkpoint if resume else None)
         trained = training.tokens_trained(ordered, settings, trainer.state, resumed)
         summary = training.summarise_training(trainer, settings, scored, seconds, trained, resumed)
         more = {"processes": world, "made_from": writeup.made_from(workspace)}
         run.write("training.json", summary | more)
-        training.mark_finished(run)
+        training.mark_finished(run, workspace.adapter)
         print(writeup.write_training_log(workspace))
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()  # leaves the group of processes
@@ -108,10 +124,11 @@ if __name__ == "__main__":
         parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
         workspace = scripts.open_workspace(parser)
         compat.quiet_known_noise()
-        if workspace.arguments.resume and writeup.is_trained(workspace):
-            print("nothing to resume: this configuration and data are trained already")
-        else:
+        first = training.processes()[0] == 0
+        if not (workspace.arguments.resume and writeup.is_trained(workspace)):
             train(workspace, workspace.arguments.resume)
-        if training.processes()[0] == 0:
+        elif first:
+            print("nothing to resume: this configuration and data are trained already")
             print(f"Adapter: {workspace.adapter}")
+        if first:
             print(f"Log: {workspace.report('training_log.txt')}")
