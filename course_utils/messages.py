@@ -20,7 +20,7 @@ cases to texts. `items` names the rubric items on which the message bears.
 
 import difflib
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from course_utils.errors import CourseError
 
 FILE = "messages.yaml"
 PACKAGE = Path(__file__).parent
+MORE = "Why it matters, and an example: course explain ID"  # stands once, below what was found
 # The fixed parts of a message, in the order of reading, and what stands above them.
 HEADINGS = {
     "found": "What was found",
@@ -163,21 +164,10 @@ def everything() -> Iterator[tuple[str, str, Message]]:
         yield from ((name, key, message) for key, message in room.known.items())
 
 
-def find(name: str) -> Message:
-    """The message with this ID. Raises CourseError that suggests near ones."""
-    known = {key: message for _, key, message in everything()}
-    if name not in known:
-        raise CourseError(f"there is no message {name!r}", suggestion(name, known))
-    return known[name]
-
-
-def suggestion(name: str, known: Mapping[str, Any]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """What to try instead of a name that is not known."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    begin = [key for key in known if key.startswith(f"{name.rstrip('.')}.")]
-    if near or begin:
-        return f"did you mean {', '.join(dict.fromkeys([*near, *begin][:4]))}?"
-    return "course explain lists all"
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else "course explain lists all"
 
 
 def fragment(name: str, said: Said | None = None) -> str:
@@ -186,4 +176,5 @@ def fragment(name: str, said: Said | None = None) -> str:
 
     loader = FileSystemLoader(PACKAGE / "templates")
     template = Environment(loader=loader, autoescape=True).get_template("message.html.jinja")
-    return template.render(id=name, parts=find(name).parts(said), example=HEADINGS["example"])
+    message = next(message for _, key, message in everything() if key == name)
+    return template.render(id=name, parts=message.parts(said), example=HEADINGS["example"])

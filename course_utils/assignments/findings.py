@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils.messages import Explained, Room
+from course_utils.messages import MORE, Explained, Room
 
 MESSAGES = Room(__file__)
 STATES = ("missing", "wrong", "warning", "ok")  # worst first
-MORE = "Why it matters, and an example: course explain ID"
 
 
 class Warn(Explained):

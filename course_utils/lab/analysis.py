@@ -31,7 +31,7 @@ from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.parameters import PARAMETERS, QUESTIONS, text_of
 from course_utils.lab.plots import Context
 from course_utils.lab.sweeps import read_sweep
-from course_utils.messages import Explained, Room, Said
+from course_utils.messages import MORE, Explained, Room, Said
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from course_utils.lab.plots import Context
 
 MESSAGES = Room(__file__)
-MORE = "Why it matters, and an example: course explain ID"
 NOTEBOOK = "parameter_analysis.ipynb"
 LEAST_WORDS = 12  # different ones: a word that is repeated explains nothing
 ALIKE = 0.6  # share of common three-word runs from which an answer counts as a copy
