@@ -1,35 +1,28 @@
 """A submission of week 5: parameter analysis, records, adapter, test questions, report.
 
-report = check_submission("my_lab"); Console().print(report.render())
+report = check_submission("my_lab"); console().print(report.render())
 pack_submission("my_lab")                  # my_lab.zip, without base weights and checkpoints
 
-Nothing of the folder is run; what all assignments have in common is in checklist.py.
+Nothing of the folder is run; what all assignments have in common is in checklist.py, and what the
+checks say in messages.yaml.
 """
 
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from course_utils import records as records_module
 from course_utils import splits
-from course_utils.assignments import checklist
-from course_utils.assignments.checklist import (
-    ATTENTION,
-    Checklist,
-    SubmissionReport,
-    Warn,
-    in_folders,
-    json_object,
-    listed,
-    matrix_of,
-    number_in,
-    show,
-)
-from course_utils.errors import CourseError
+from course_utils.assignments import checklist, packing
+from course_utils.assignments.adapter import ATTENTION, matrix_of
+from course_utils.assignments.checklist import Checklist, in_folders, record_error
+from course_utils.assignments.findings import SubmissionReport, warn, wrong
+from course_utils.assignments.folder import json_object, listed, number_in, scan, show
 from course_utils.lab import analysis, parameters
+from course_utils.messages import Explained
 from course_utils.tasks import token_f1
 
 LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
@@ -45,8 +38,6 @@ TITLES = {
 }
 STARTER = "copy it from a new starter: course assignment start week05 another_folder"
 TRAIN = "run python train_lora.py --data records.jsonl --out adapter/, which writes it"
-ASK = "run python inference_lora.py --adapter adapter/ --questions test_questions.jsonl"
-REPORT = "run course report . --format pdf (or pptx)"
 ANALYSIS, RECORDS, ADAPTER = analysis.NOTEBOOK, "records.jsonl", "adapter"
 TRAINING, QUESTIONS = "training.json", "test_questions.jsonl"
 # Every file of the structure, and what to do when it is not there.
@@ -85,7 +76,7 @@ class Visit(checklist.Visit):
 
 def check_submission(folder: str | Path) -> SubmissionReport:
     """Walk the checklist. Raises CourseError only when there is no folder to look at."""
-    found = checklist.scan(checklist.root_of(folder), REQUIRED)
+    found = scan(checklist.root_of(folder), REQUIRED)
     return checklist.walk(Visit(found, CHECKLIST))
 
 
@@ -95,10 +86,10 @@ def pack_submission(
     force: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Check, then write the structure's files as one .zip; see `checklist.pack`."""
+    """Check, then write the structure's files as one .zip; see `packing.pack`."""
     root = checklist.root_of(folder)
-    target = checklist.archive_path(root, target, overwrite)
-    return checklist.pack(check_submission(root), CHECKLIST, target, force)
+    target = packing.archive_path(root, target, overwrite)
+    return packing.pack(check_submission(root), CHECKLIST, target, force)
 
 
 def belongs(name: str) -> bool:
@@ -127,16 +118,10 @@ def _notebook(visit: Visit) -> str:
     ]
     for number, cell in enumerate(code, start=1):
         if any(output.get("output_type") == "error" for output in cell.get("outputs", ())):
-            raise CourseError(
-                f"code cell {number} stopped with an error",
-                "correct it, run all cells again, and save",
-            )
+            raise wrong("notebook.cell_error", number=number)
     run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
     if run < len(code):
-        raise Warn(
-            f"{run} of {len(code)} code cells were run",
-            "restart the kernel, run all cells, save: a reader wants to see the figures",
-        )
+        raise warn("notebook.not_run", run=run, count=len(code))
     return f"{len(content['cells'])} cells, all code cells were run"
 
 
@@ -145,14 +130,15 @@ def _section(name: str) -> Callable[[Visit], str]:
         gaps = visit.gaps.get(name, [])
         if gaps:
             more = f" (and {len(gaps) - 1} more)" if gaps[1:] else ""
-            raise CourseError(f"{name}: {gaps[0].said}{more}", gaps[0].cure)
-        return f"{name}: four answers and a figure"
+            said = gaps[0].said
+            raise Explained(replace(said, found=f"{said.found}{more}"))
+        return "four answers and a figure"
 
     return judge
 
 
 for _name in parameters.PARAMETERS:
-    _check(f"analysis.{_name}", 1, ANALYSIS, "analysis.notebook")(_section(_name))
+    _check(f"analysis.{_name}", 1, ANALYSIS, "analysis.notebook", subject=_name)(_section(_name))
 
 
 # --- Part 2: records ----------------------------------------------------------------------------
@@ -162,14 +148,9 @@ for _name in parameters.PARAMETERS:
 def _records(visit: Visit) -> str:
     report = records_module.check_file(visit.folder.path(RECORDS), "geology")
     if report.errors:
-        first = report.errors[0]
-        count = f" (and {len(report.errors) - 1} more errors)" if report.errors[1:] else ""
-        where = f"line {first.line}: " if first.line else ""
-        raise CourseError(
-            f"{where}{first.message}{count}", f"{first.cure} All: course data check {RECORDS}"
-        )
+        raise record_error(report, RECORDS)
     if len(report.records) > MOST_RECORDS:
-        raise CourseError(f"more than {MOST_RECORDS:,} records", "hand in a sample of them")
+        raise wrong("records.too_many", most=MOST_RECORDS)
     visit.records = [record for _, record in report.records]
     return f"{len(visit.records):,} records, every line right"
 
@@ -178,10 +159,9 @@ def _records(visit: Visit) -> str:
 def _records_count(visit: Visit) -> str:
     count = len(visit.records)
     if count < LEAST_RECORDS:
-        raise CourseError(
-            f"{count} record{'' if count == 1 else 's'}, at least {LEAST_RECORDS} are asked for",
-            f"write {LEAST_RECORDS - count} more; variants of the same question do not count",
-        )
+        records = f"{count} record{'' if count == 1 else 's'}"
+        values = {"least": LEAST_RECORDS, "missing": LEAST_RECORDS - count}
+        raise wrong("week05.records.too_few", records=records, **values)
     return f"{count:,} records, at least {LEAST_RECORDS} are asked for"
 
 
@@ -189,10 +169,7 @@ def _records_count(visit: Visit) -> str:
 def _records_sources(visit: Visit) -> str:
     bare = sum(not record.get("source") for record in visit.records)
     if bare:
-        raise Warn(
-            f"{bare} of {len(visit.records):,} records name no source",
-            'add "source": "book, page" or "own measurement": a fact can be looked up then',
-        )
+        raise warn("week05.records.no_source", bare=bare, count=len(visit.records))
     return "every record names its source"
 
 
@@ -206,15 +183,12 @@ def _training(visit: Visit) -> str:
     content = json_object(visit.folder.json(TRAINING))
     loss, value = (number_in(content[name], name) for name in ("eval_loss", "perplexity"))
     if loss > 50 or not math.isclose(math.exp(loss), value, rel_tol=1e-4):
-        raise CourseError(
-            f"perplexity {value:.4g} is not exp(eval_loss) with eval_loss {loss:.4g}",
-            "run train_lora.py again; its numbers are not edited",
-        )
+        raise wrong("training.perplexity", loss=loss, perplexity=value, script="train_lora.py")
     if not any(isinstance(row, dict) and "loss" in row for row in content["log"]):
-        raise CourseError("its log holds no training loss", TRAIN)
+        raise wrong("week05.training.no_loss", train=TRAIN)
     visit.settings = parameters.checked(json_object(content["parameters"]))
     if parameters.from_command(content["command"]) != visit.settings:
-        raise CourseError("its command is not the one of its parameters", TRAIN)
+        raise wrong("week05.training.other_command", train=TRAIN)
     visit.training = content
     final = number_in(content["final_train_loss"], "final_train_loss")
     return f"final train loss {final:.4f}, validation loss {loss:.4f}, perplexity {value:.3f}"
@@ -230,17 +204,12 @@ def _training_adapter(visit: Visit) -> str:
         pairs.append((name, settings[name], adapter.get(name)))
     for name, told, found in pairs:
         if told != found:
-            raise CourseError(
-                f"{name}: {told} in {TRAINING}, {show(found, 20)} in the adapter",
-                "hand in the adapter and the training.json of one run",
-            )
+            values = {"name": name, "told": told, "found": show(found, 20)}
+            raise wrong("week05.training.other_adapter", **values)
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in visit.shapes}
     if settings["include_mlp"] is layers.issubset(ATTENTION):
-        raise CourseError(
-            f"include_mlp: {parameters.text_of(settings['include_mlp'])} in {TRAINING}, "
-            f"but the adapter sits on {listed(layers, 9)}",
-            "hand in the adapter and the training.json of one run",
-        )
+        told = parameters.text_of(settings["include_mlp"])
+        raise wrong("week05.training.other_layers", told=told, layers=listed(layers, 9))
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
@@ -249,12 +218,9 @@ def _training_records(visit: Visit) -> str:
     data = json_object(visit.training["data"])
     used, have = data["train"] + data["validation"], len(visit.records)
     if not used:
-        raise CourseError("it was trained on no records", TRAIN)
+        raise wrong("week05.training.no_records", train=TRAIN)
     if used != have:
-        raise Warn(
-            f"{used} records were used in training, {RECORDS} has {have}",
-            "train with the file that you hand in, or say in the report where validation came from",
-        )
+        raise warn("week05.training.other_records", used=used, have=have)
     return f"trained on {data['train']}, validated on {data['validation']} records"
 
 
@@ -268,25 +234,19 @@ def _questions(visit: Visit) -> str:
         for name in ("instruction", "context", "expected"):
             text = row.get(name, "" if name == "context" else None)
             if not isinstance(text, str) or len(text) > LONGEST_ANSWER:
-                what = "is missing" if name not in row else "is no text of a sensible length"
-                raise CourseError(f"line {number}: field `{name}` {what}", _FIELDS)
+                case = "missing" if name not in row else "no_text"
+                raise wrong("week05.questions.field", case, line=number, name=name)
             if name != "context" and not text.strip():
-                raise CourseError(f"line {number}: field `{name}` is empty", _FIELDS)
+                raise wrong("week05.questions.field", "empty", line=number, name=name)
     if len(rows) < LEAST_QUESTIONS:
-        raise CourseError(
-            f"{len(rows)} questions, at least {LEAST_QUESTIONS} are asked for",
-            "add questions that no training record answers already",
-        )
+        raise wrong("week05.questions.too_few", count=len(rows), least=LEAST_QUESTIONS)
     if len(rows) > MOST_QUESTIONS:
-        raise CourseError(f"more than {MOST_QUESTIONS:,} questions", "hand in fewer")
+        raise wrong("week05.questions.too_many", most=MOST_QUESTIONS)
     prompts = [(row["instruction"], row.get("context", "")) for _, row in rows]
     if len(set(prompts)) < len(prompts):
-        raise CourseError("a question stands in it twice", "ask something else instead")
+        raise wrong("week05.questions.twice")
     visit.questions = [row for _, row in rows]
     return f"{len(rows)} questions with the expected answer"
-
-
-_FIELDS = 'a line is {"instruction": "...", "context": "...", "expected": "..."}; context may be ""'
 
 
 def _json_lines(text: str) -> list[tuple[int, dict[str, Any]]]:
@@ -297,9 +257,9 @@ def _json_lines(text: str) -> list[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            raise CourseError(f"line {number}: no JSON object", _FIELDS) from None
+            raise wrong("week05.questions.no_json", line=number) from None
         if not isinstance(row, dict):
-            raise CourseError(f"line {number}: no JSON object {{...}}", _FIELDS)
+            raise wrong("week05.questions.no_json", line=number)
         rows.append((number, row))
     return rows
 
@@ -309,10 +269,10 @@ def _answers(visit: Visit) -> str:
     for number, row in enumerate(visit.questions, start=1):
         answer = row.get("answer")
         if not isinstance(answer, str) or len(answer) > LONGEST_ANSWER:
-            raise CourseError(f"question {number} has no answer of your adapter", ASK)
+            raise wrong("week05.questions.no_answer", number=number)
     empty = sum(not row["answer"].strip() for row in visit.questions)
     if empty:
-        raise Warn(f"{empty} answers are empty", "look at them: was an empty answer learned?")
+        raise warn("week05.questions.empty_answers", empty=empty)
     return "every question has the adapter's answer"
 
 
@@ -321,16 +281,10 @@ def _held_out(visit: Visit) -> str:
     known = {_prompt(record) for record in visit.records}
     seen = [i for i, row in enumerate(visit.questions, 1) if _prompt(row) in known]
     if seen:
-        raise CourseError(
-            f"question {seen[0]} is a training record ({len(seen)} in all): it tests memory alone",
-            f"ask something that {RECORDS} does not hold",
-        )
+        raise wrong("week05.questions.in_records", number=seen[0], count=len(seen))
     asked = [{"context": "", **row} for row in visit.questions]
     if close := splits.close_to(asked, visit.records):
-        raise Warn(
-            f"question {min(close) + 1} is nearly a training record ({len(close)} in all)",
-            "ask it about something else, or in other words, if you want to see more than memory",
-        )
+        raise warn("week05.questions.near_records", number=min(close) + 1, count=len(close))
     return f"no question stands in {RECORDS}"
 
 
@@ -343,16 +297,16 @@ def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
 def _scores(visit: Visit) -> str:
     """What inference_lora.py wrote beside the questions is about these answers."""
     if "answers.json" not in visit.folder.files:
-        raise Warn("not there", f"{ASK}, which writes it: scores, and the base model's answers")
+        raise warn("week05.answers.missing")
     content = json_object(visit.folder.json("answers.json"))
     rows = content["answers"]
     pairs = [(row["expected"].strip(), row["answer"]) for row in visit.questions]
     if [(row["expected"], row["answer"]) for row in rows] != pairs:
-        raise CourseError(f"its answers are not those in {QUESTIONS}", f"{ASK} again")
+        raise wrong("week05.answers.others")
     mean = sum(token_f1(answer, expected) for expected, answer in pairs) / len(pairs)
     told = number_in(content["tuned"]["token_f1"], "token_f1")
     if not math.isclose(told, mean, abs_tol=1e-4):
-        raise CourseError(f"token F1 {told:.4f}, but its answers give {mean:.4f}", f"{ASK} again")
+        raise wrong("week05.answers.score", told=told, right=mean)
     before = number_in(content["base"]["token_f1"], "token_f1")
     return f"token F1 {mean:.3f}, base model {before:.3f}"
 
@@ -364,11 +318,11 @@ def _scores(visit: Visit) -> str:
 def _report(visit: Visit) -> str:
     there = [name for name in REPORTS if name in visit.folder.files]
     if not there:
-        raise CourseError("there is neither report.pdf nor report.pptx", REPORT)
+        raise wrong("week05.report.missing")
     for name in there:
         if problem := visit.folder.size_problem(name):
-            raise CourseError(f"{name}: too large ({problem})", "use fewer or smaller pictures")
+            raise wrong("week05.report.too_large", name=name, problem=problem)
         suffix = PurePosixPath(name).suffix
         if not visit.folder.bytes_of(name).startswith(BEGINS[suffix]):
-            raise CourseError(f"{name}: not a {suffix[1:].upper()} file", REPORT)
+            raise wrong("week05.report.other_kind", name=name, kind=suffix[1:].upper())
     return listed(there)

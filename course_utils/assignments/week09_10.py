@@ -1,9 +1,10 @@
 """A submission of weeks 9-10: walk the checklist, say what is missing, pack it.
 
-report = check_submission("my_submission"); Console().print(report.render())
+report = check_submission("my_submission"); console().print(report.render())
 pack_submission("my_submission")            # my_submission.zip, without base weights
 
-What its folder and its adapter have in common with other assignments: checklist.py.
+What it has in common with other assignments is in checklist.py, what the checks say in
+messages.yaml.
 """
 
 import ast
@@ -17,25 +18,22 @@ from typing import Any
 
 from course_utils import evaluation, kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, writeup
-from course_utils.assignments.checklist import (
-    ATTENTION,
+from course_utils.assignments import checklist, packing, writeup
+from course_utils.assignments.adapter import ATTENTION, matrix_of
+from course_utils.assignments.checklist import Checklist, in_folders, record_error
+from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
+from course_utils.assignments.findings import SubmissionReport, warn, wrong
+from course_utils.assignments.folder import (
     PLACEHOLDER,
     WRITE,
-    Checklist,
-    SubmissionReport,
-    Warn,
-    in_folders,
     json_object,
     listed,
-    matrix_of,
     no_placeholder,
     number_in,
+    scan,
     show,
 )
-from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
 from course_utils.environment import read_requirements
-from course_utils.errors import CourseError
 
 MINIMUM = 5000  # records that the assignment asks for
 PARTS = ("train", "val", "test")
@@ -110,7 +108,7 @@ def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionRe
 
     Raises CourseError only when there is no folder to look at.
     """
-    found = checklist.scan(checklist.root_of(folder), REQUIRED)
+    found = scan(checklist.root_of(folder), REQUIRED)
     return checklist.walk(Visit(found, CHECKLIST, minimum=minimum))
 
 
@@ -134,15 +132,9 @@ def _data_file(part: str) -> Callable[[Visit], str]:
         # near=1: look-alikes inside a part are no fault, and searching them takes the longest.
         report = records_module.check_file(visit.folder.path(name), "manufacturing", near=1.0)
         if report.errors:
-            first = report.errors[0]
-            count = f" (and {len(report.errors) - 1} more errors)" if report.errors[1:] else ""
-            where = f"line {first.line}: " if first.line else ""
-            raise CourseError(
-                f"{where}{first.message}{count}",
-                f"{first.cure} All of them: course data check {name}",
-            )
+            raise record_error(report, name)
         if len(report.records) > MOST_RECORDS:
-            raise CourseError(f"more than {MOST_RECORDS:,} records", "hand in a sample of them")
+            raise wrong("records.too_many", most=MOST_RECORDS)
         visit.parts[part] = [record for _, record in report.records]
         visit.lines[part] = [line for line, _ in report.records]
         return f"{len(report.records):,} records, every line right"
@@ -159,10 +151,7 @@ _DATA = tuple(f"data.{part}" for part in PARTS)
 def _data_size(visit: Visit) -> str:
     total = sum(map(len, visit.parts.values()))
     if total < visit.minimum:
-        raise CourseError(
-            f"{total:,} records, {visit.minimum:,} are asked for",
-            "run python scripts/prepare_data.py again, or add records of your own",
-        )
+        raise wrong("week09_10.data.too_few", count=total, least=visit.minimum)
     return f"{total:,} records, at least {visit.minimum:,} are asked for"
 
 
@@ -171,10 +160,7 @@ def _data_tasks(visit: Visit) -> str:
     for part, own in visit.parts.items():
         absent = [task for task in tasks.TASKS if task not in tasks.by_task(own)]
         if absent:
-            raise CourseError(
-                f"data/{part}.jsonl has no record of the task {', '.join(absent)}",
-                'each part needs all three; a record names its task: "task": "qa"',
-            )
+            raise wrong("week09_10.data.no_task", part=part, tasks=", ".join(absent))
     return f"{', '.join(tasks.TASKS)} in every part"
 
 
@@ -182,11 +168,8 @@ def _data_tasks(visit: Visit) -> str:
 def _data_leak(visit: Visit) -> str:
     found = splits.overlap(visit.parts)
     if found["exact"] or found["near"] or found["groups"]:
-        raise CourseError(
-            f"the parts overlap: {found['exact']} equal prompts, {found['near']} nearly equal, "
-            f"{found['groups']} shared groups; {_first_leak(visit)}",
-            "split by `group`, and drop from train what is like val or test: records.close_to",
-        )
+        counts = {name: found[name] for name in ("exact", "near", "groups")}
+        raise wrong("week09_10.data.leak", **counts, first=_first_leak(visit))
     return f"no overlap in {found['compared']:,} pairs of records"
 
 
@@ -209,10 +192,8 @@ def _data_summary(visit: Visit) -> str:
     told = json_object(visit.folder.json("run/data_summary.json"))["parts"]
     for part, own in visit.parts.items():
         if told.get(part) != len(own):
-            raise CourseError(
-                f"it says {show(told.get(part), 20)} records for {part}, the file has {len(own)}",
-                "run python scripts/prepare_data.py again: data and summary come from one run",
-            )
+            values = {"told": show(told.get(part), 20), "part": part, "count": len(own)}
+            raise wrong("week09_10.data.other_summary", **values)
     return "its counts are those of the data files"
 
 
@@ -224,13 +205,12 @@ def _script(name: str) -> Callable[[Visit], str]:
             tree = ast.parse(text)
         except SyntaxError as error:
             where = f"line {error.lineno}: " if error.lineno else ""
-            raise CourseError(
-                f"{where}{error.msg}", f"correct it, then run python {name}"
-            ) from None
+            problem = f"{where}{error.msg}"
+            raise wrong("week09_10.script.syntax", problem=problem, name=name) from None
         except (RecursionError, MemoryError, ValueError):
-            raise CourseError("not readable as Python", "write it by hand") from None
+            raise wrong("week09_10.script.no_python") from None
         if not any(not isinstance(node, ast.Expr) for node in tree.body):
-            raise CourseError("there is no code in it", STARTER)
+            raise wrong("week09_10.no_code", starter=STARTER)
         return "parses as Python, nothing left open"
 
     return judge
@@ -255,7 +235,7 @@ def _config(visit: Visit) -> str:
     except yaml.YAMLError:
         aliased = False  # the reader below says what is wrong, with its line
     if aliased:
-        raise CourseError("it uses YAML aliases (*name)", "write each value out")
+        raise wrong("week09_10.config.aliases")
     config = visit.config = read_config(visit.folder.path(name))
     targets = config.target_modules
     layers = targets if isinstance(targets, str) else ", ".join(targets)
@@ -264,7 +244,6 @@ def _config(visit: Visit) -> str:
 
 CHECKLIST.check_adapter(3)
 _BOTH = ("config", "adapter.config", "adapter.weights")
-_AGREE = "train again after changing the configuration, or put back the one that you trained with"
 
 
 @_check("adapter.rank", 3, ADAPTER, *_BOTH)
@@ -274,11 +253,7 @@ def _adapter_rank(visit: Visit) -> str:
     if visit.adapter["r"] != expected or ranks != {expected}:
         told = show(visit.adapter["r"], 20)
         found = ", ".join(map(str, sorted(ranks))) or "none"
-        raise CourseError(
-            f"rank: {expected} in the configuration, {told} in adapter_config.json, {found} in the "
-            "tensors",
-            _AGREE,
-        )
+        raise wrong("week09_10.adapter.rank", expected=expected, told=told, found=found)
     return f"rank {expected} in configuration, adapter_config.json and tensors"
 
 
@@ -287,10 +262,8 @@ def _adapter_alpha(visit: Visit) -> str:
     config, adapter = visit.config, visit.adapter
     for key in ("lora_alpha", "lora_dropout"):
         if adapter.get(key) != getattr(config, key):
-            told = show(adapter.get(key), 20)
-            raise CourseError(
-                f"{key}: {getattr(config, key)} in the configuration, {told} in the adapter", _AGREE
-            )
+            values = {"expected": getattr(config, key), "told": show(adapter.get(key), 20)}
+            raise wrong("week09_10.adapter.alpha", key=key, **values)
     return f"lora_alpha {config.lora_alpha} and lora_dropout {config.lora_dropout} agree"
 
 
@@ -300,13 +273,11 @@ def _adapter_targets(visit: Visit) -> str:
     wanted = visit.config.target_modules
     if wanted == ALL_LINEAR:
         if layers <= ATTENTION:
-            raise CourseError(
-                f"layers: {ALL_LINEAR} in the configuration, only {listed(layers)} adapted", _AGREE
-            )
+            values = {"asked": ALL_LINEAR, "layers": f"only {listed(layers)}"}
+            raise wrong("week09_10.adapter.layers", **values)
     elif layers != (asked := {name.rpartition(".")[2] for name in wanted}):
-        raise CourseError(
-            f"layers: {listed(asked, 9)} in the configuration, {listed(layers, 9)} adapted", _AGREE
-        )
+        values = {"asked": listed(asked, 9), "layers": listed(layers, 9)}
+        raise wrong("week09_10.adapter.layers", **values)
     return f"adapts {listed(layers, 9)}"
 
 
@@ -317,12 +288,10 @@ def _training(visit: Visit) -> str:
         number_in(content[name], name) for name in ("final_train_loss", "eval_loss", "perplexity")
     )
     if loss > 50 or not math.isclose(math.exp(loss), value, rel_tol=1e-4):
-        raise CourseError(
-            f"perplexity {value:.4g} is not exp(eval_loss) with eval_loss {loss:.4g}",
-            "run python scripts/train.py again; numbers in run/ are not edited",
-        )
+        script = "python scripts/train.py"
+        raise wrong("training.perplexity", loss=loss, perplexity=value, script=script)
     if not any(isinstance(row, dict) and "eval_loss" in row for row in content["log"]):
-        raise CourseError("its log holds no evaluation", "set eval_strategy in scripts/train.py")
+        raise wrong("week09_10.training.no_evaluation")
     return f"final train loss {train:.4f}, validation loss {loss:.4f}, perplexity {value:.3f}"
 
 
@@ -336,13 +305,10 @@ def _training_log(visit: Visit) -> str:
         found = re.findall(rf"^{title}[ :]+([\d.]+)", text, re.M | re.I)
         expected = f"{visit.training[name]:{form}}"
         if not found:
-            raise CourseError(f"it does not state the {title}", TRAIN)
+            raise wrong("week09_10.training_log.not_stated", title=title)
         if found[-1] != expected:
-            raise CourseError(
-                f"{title} {found[-1][:20]}, but run/training.json has {expected}: edited by hand, "
-                "or of another run",
-                "run python scripts/train.py again; it writes both",
-            )
+            values = {"title": title, "told": found[-1][:20], "expected": expected}
+            raise wrong("week09_10.training_log.differs", **values)
     return "its final loss and perplexity are those of run/training.json"
 
 
@@ -354,32 +320,29 @@ def _evaluation(visit: Visit) -> str:
     content = json_object(visit.folder.json("run/evaluation.json"))
     rows = content["predictions"]
     if not rows or len(rows) > MOST_ANSWERS:
-        raise CourseError(f"{len(rows)} stored answers", "evaluate 200 records or a few more")
+        raise wrong("week09_10.evaluation.number", count=len(rows))
     texts = ("task", "instruction", "input", "reference", "facts", "base", "tuned")
     for number, row in enumerate(rows, start=1):
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
-            raise CourseError(f"prediction {number}: {long[0]} is too long", EVALUATE)
+            raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
     known = {_identity(record, "output") for record in visit.parts["test"]}
     strangers = [i for i, row in enumerate(rows, 1) if _identity(row, "reference") not in known]
     if strangers:
-        raise CourseError(
-            f"{len(strangers)} of {len(rows)} evaluated records are not in data/test.jsonl "
-            f"(first: prediction {strangers[0]})",
-            "run python scripts/evaluate.py again with the data that you hand in",
-        )
+        values = {"strangers": len(strangers), "count": len(rows), "first": strangers[0]}
+        raise wrong("week09_10.evaluation.other_records", **values)
     counts = Counter(row["task"] for row in rows)
     if content["test_records"] != len(rows) or counts != {
         task: result["records"] for task, result in content["tasks"].items()
     }:
-        raise CourseError("its counts are not those of its stored answers", EVALUATE)
+        raise wrong("week09_10.evaluation.counts")
     visit.evaluation = content
     return f"{len(rows)} records of data/test.jsonl, answers of base and tuned model stored"
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise CourseError(f"a stored answer is {show(value, 30)}, not a text", EVALUATE)
+        raise wrong("week09_10.evaluation.no_text", value=show(value, 30))
     return value
 
 
@@ -404,11 +367,8 @@ def _evaluation_scores(visit: Visit) -> str:
             if name != "perplexity" and interval is not None:
                 _same(result["difference"][name], interval, f"{task}, difference of {name}")
         if result["main"] != main or result["gain"] is not tasks.is_gain(main, difference[main]):
-            raise CourseError(f"{task}: its verdict does not follow from its answers", _HONEST)
+            raise wrong("week09_10.evaluation.verdict", task=task)
     return "scores and intervals follow from the stored answers (perplexity is not recomputed here)"
-
-
-_HONEST = "run python scripts/evaluate.py again; numbers in run/ are not edited"
 
 
 def _records(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -436,7 +396,8 @@ def _same(told: Mapping[str, Any], computed: Mapping[str, float | None], where: 
             equal = math.isclose(number_in(own, name), value, rel_tol=1e-4, abs_tol=1e-4)
         if not equal:
             given, right = (f"{v:.4g}" if v is not None else "nothing" for v in (own, value))
-            raise CourseError(f"{where}: {name} {given}, but its answers give {right}", _HONEST)
+            values = {"where": where, "name": name, "given": given, "right": right}
+            raise wrong("week09_10.evaluation.score", **values)
 
 
 @_check("run.baseline", 2, "run/baseline.json")
@@ -445,7 +406,7 @@ def _baseline(visit: Visit) -> str:
     for name in ("zero_shot", "few_shot"):
         answers = systems[name]["answers"]
         if any(len(_string(text)) > LONGEST_ANSWER for text in answers) or not answers:
-            raise CourseError(f"{name}: no answers, or one that is too long", EVALUATE)
+            raise wrong("week09_10.baseline.no_answers", name=name)
     visit.baseline = systems
     return f"{len(systems['zero_shot']['answers'])} answers zero-shot and few-shot"
 
@@ -457,10 +418,8 @@ def _baseline_scores(visit: Visit) -> str:
     for prompt in ("zero_shot", "few_shot"):
         system = visit.baseline[prompt]
         if len(system["answers"]) != len(rows):
-            raise CourseError(
-                f"{len(system['answers'])} answers {prompt}, {len(rows)} records were evaluated",
-                "run python scripts/evaluate.py --again",
-            )
+            values = {"answers": len(system["answers"]), "prompt": prompt, "count": len(rows)}
+            raise wrong("week09_10.baseline.number", **values)
         for task, result in visit.evaluation["tasks"].items():
             own = [i for i, row in enumerate(rows) if row["task"] == task]
             computed = _scores([system["answers"][i] for i in own], [rows[i] for i in own])
@@ -472,7 +431,7 @@ def _baseline_scores(visit: Visit) -> str:
         answers = visit.baseline[chosen]["answers"]
         same = all(row["base"] == answers[i] for i, row in enumerate(rows) if row["task"] == task)
         if result["base_prompt"] != chosen or not same:
-            raise CourseError(f"{task}: compared with a baseline other than {chosen}", _HONEST)
+            raise wrong("week09_10.baseline.weaker", task=task, chosen=chosen)
     return "scores of both prompts follow from the answers; the better one is the baseline"
 
 
@@ -486,15 +445,9 @@ def _page(name: str, write: str) -> Callable[[Visit], str]:
         lost = [line for line in expected if rest[line.rstrip()] < 0]
         figures = [line for line in lost if re.search(r"\d", line) and not line.startswith("    ")]
         if figures:
-            raise CourseError(
-                f"edited by hand, or of another run: run/evaluation.json gives “{figures[0]}”",
-                "run python scripts/evaluate.py again; write your reading into the notebook",
-            )
+            raise wrong("week09_10.page.figures", line=figures[0])
         if lost or any(count for line, count in rest.items() if line):
-            raise Warn(
-                "edited by hand: the text is not the one that scripts/evaluate.py writes",
-                "write your own reading into the notebook or the README",
-            )
+            raise warn("week09_10.page.words")
         return "word for word what run/evaluation.json gives"
 
     return judge
@@ -520,10 +473,8 @@ def _readme(visit: Visit) -> str:
     words = len(re.findall(r"[^\W\d_]{2,}", " ".join(own)))
     if words < README_WORDS:
         kept = " beside the starter's text" if given else ""
-        raise CourseError(
-            f"{words} words of your own{kept}, at least {README_WORDS} are asked for",
-            "say what it is, how to run it, on what hardware, what came out, what its limits are",
-        )
+        values = {"words": words, "kept": kept, "least": README_WORDS}
+        raise wrong("week09_10.readme.too_short", **values)
     return f"{words} words of your own"
 
 
@@ -541,28 +492,21 @@ def _starter_lines() -> list[str]:
 def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json("finetuning_pipeline.ipynb"))
     if content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
-        raise CourseError("this is no notebook of format 4", "save it again from Jupyter")
+        raise wrong("notebook.not_format_4")
     cells = [(cell["cell_type"], "".join(cell["source"]), cell) for cell in content["cells"]]
     for number, (_, source, _) in enumerate(cells, start=1):
         if found := PLACEHOLDER.search(source):
-            raise CourseError(
-                f"cell {number}: left open ({' '.join(found[0].split())})",
-                "write your own code or answer there and remove the marker",
-            )
+            mark = " ".join(found[0].split())
+            raise wrong("file.left_open", place=f"cell {number}", mark=mark)
     code = [cell for kind, source, cell in cells if kind == "code" and source.strip()]
     if not code:
-        raise CourseError("there is no code in it", STARTER)
+        raise wrong("week09_10.no_code", starter=STARTER)
     for number, cell in enumerate(code, start=1):
         if any(output.get("output_type") == "error" for output in cell.get("outputs", ())):
-            raise CourseError(
-                f"code cell {number} stopped with an error", "correct it and run all cells again"
-            )
+            raise wrong("notebook.cell_error", number=number)
     run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
     if run < len(code):
-        raise Warn(
-            f"{run} of {len(code)} code cells were run",
-            "restart the kernel, run all cells, save: a reader wants to see the outputs",
-        )
+        raise warn("notebook.not_run", run=run, count=len(code))
     return f"{len(cells)} cells, all code cells were run"
 
 
@@ -571,9 +515,9 @@ def _requirements(visit: Visit) -> str:
     visit.folder.text("requirements.txt")  # says where it is not UTF-8
     needs = read_requirements(visit.folder.path("requirements.txt"))
     if not needs:
-        raise CourseError("it names no package", "one a line, for example trl==1.16.0")
+        raise wrong("week09_10.requirements.empty")
     if direct := [name for name, need in needs.items() if need.url]:
-        raise Warn(f"{listed(direct)}: from an address", "name a version of the package index")
+        raise warn("week09_10.requirements.address", names=listed(direct))
     return f"{len(needs)} package{'s' if len(needs) > 1 else ''}"
 
 
@@ -589,7 +533,7 @@ def _settings(visit: Visit) -> str:
 @_check("run.inference", 5, "run/inference.json")
 def _inference(visit: Visit) -> str:
     if "run/inference.json" not in visit.folder.files:
-        raise Warn("not there", "run the notebook's section on inference, which writes it")
+        raise warn("week09_10.inference.missing")
     return f"{len(json_object(visit.folder.json('run/inference.json')))} entries"
 
 
@@ -603,7 +547,7 @@ def pack_submission(
     overwrite: bool = False,
     minimum: int = MINIMUM,
 ) -> Path:
-    """Check, then write the structure's files as one .zip; see `checklist.pack`."""
+    """Check, then write the structure's files as one .zip; see `packing.pack`."""
     root = checklist.root_of(folder)
-    target = checklist.archive_path(root, target, overwrite)
-    return checklist.pack(check_submission(root, minimum), CHECKLIST, target, force)
+    target = packing.archive_path(root, target, overwrite)
+    return packing.pack(check_submission(root, minimum), CHECKLIST, target, force)

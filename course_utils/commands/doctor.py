@@ -22,7 +22,10 @@ from course_utils.console import console, print_json
 from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse_version
 from course_utils.errors import CourseError
 from course_utils.files import read_json
+from course_utils.messages import MORE, Room
 
+MESSAGES = Room(__file__)
+REINSTALL = "python -m pip install -r requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHON_FLOOR = (3, 11)
 RAM_FLOOR_GB = 6
@@ -43,6 +46,17 @@ class Finding:
     found: str
     expected: str
     cure: str = ""
+    message_id: str = ""  # for `course explain`
+
+
+def say(message: str, name: str, state: str, expected: str, **values: Any) -> Finding:
+    """A finding whose words are a message of messages.yaml."""
+    try:
+        said = MESSAGES.say(message, **values)
+    except ImportError:  # PyYAML or pydantic is what is missing: name what was seen without them
+        seen = ", ".join(map(str, values.values())) or "not as expected"
+        return Finding(name, state, seen, expected, REINSTALL, message)
+    return Finding(name, state, said.found, expected, said.cure, said.id)
 
 
 def diagnose(
@@ -87,11 +101,11 @@ def run_check(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return check()
     except CourseError as error:
-        return [Finding(name, "problem", error.message, "", error.cure)]
+        values = {"problem": error.message, "cure": error.cure}
+        return [say("doctor.refused", name, "problem", "", **values)]
     except Exception as error:
-        found = f"the check failed: {type(error).__name__}: {error}"
-        cure = "Install the requirements again; if it stays, report this line to the course."
-        return [Finding(name, "problem", found, "", cure)]
+        what = f"{type(error).__name__}: {error}"
+        return [say("doctor.check_failed", name, "problem", "", error=what)]
 
 
 def check_python(version: tuple[int, int, int]) -> Finding:
@@ -99,8 +113,7 @@ def check_python(version: tuple[int, int, int]) -> Finding:
     found, expected = ".".join(map(str, version)), "3.11 or newer (tested with 3.11)"
     if version[:2] >= PYTHON_FLOOR:
         return Finding("python", "ok", found, expected)
-    cure = "Install Python 3.11 (python.org), then make the environment again with it."
-    return Finding("python", "problem", found, expected, cure)
+    return say("doctor.python_old", "python", "problem", expected, found=found)
 
 
 def check_packages(
@@ -124,14 +137,14 @@ def check_package(need, version: str | None, tested: str | None) -> Finding:
     name = canonical(need.name)
     title = f"package {name}"
     expected = f"{need.specifier}" + (f" (tested with {tested})" if tested else "")
-    cure = f'python -m pip install "{need}"'
     if version is None:
-        return Finding(title, "problem", "not installed", expected, cure)
+        return say("doctor.package_missing", title, "problem", expected, need=need)
     if meets(need, version):
         return Finding(title, "ok", version, expected)
     pinned = [pin.version for pin in need.specifier if pin.operator == "=="]
     too_old = not pinned or (name in LEADING and _release(version) < _release(pinned[0]))
-    return Finding(title, "problem" if too_old else "warning", version, expected, cure)
+    state = "problem" if too_old else "warning"
+    return say("doctor.package_other", title, state, expected, version=version, need=need)
 
 
 def check_gpu(hardware: machine.Hardware) -> Finding:
@@ -163,8 +176,7 @@ def check_cpu(hardware: machine.Hardware, load: float, environ: Mapping[str, str
     found = f"{hardware.cpu_model}: {hardware.cores} cores, load {load:.1f}, {threads} threads"
     if threads >= max(2, hardware.cores) or hardware.cores == 1:
         return Finding("cpu", "ok", found, "all cores free")
-    cure = "Close other programs, or set COURSE_THREADS to the threads you want."
-    return Finding("cpu", "warning", found, "all cores free", cure)
+    return say("doctor.cpu_busy", "cpu", "warning", "all cores free", found=found)
 
 
 def check_memory(hardware: machine.Hardware) -> Finding:
@@ -172,8 +184,7 @@ def check_memory(hardware: machine.Hardware) -> Finding:
     found, expected = f"{hardware.ram_gb:.1f} GB", f"at least {RAM_FLOOR_GB} GB"
     if hardware.ram_gb >= RAM_FLOOR_GB:
         return Finding("memory", "ok", found, expected)
-    cure = "Use a machine with more memory, or set per_device_train_batch_size=1."
-    return Finding("memory", "warning", found, expected, cure)
+    return say("doctor.memory_little", "memory", "warning", expected, found=found)
 
 
 def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb) -> list[Finding]:
@@ -181,10 +192,12 @@ def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb)
     findings, expected = [], f"at least {DISK_FLOOR_GB} GB free"
     for name, folder in folders.items():
         gigabytes = free(folder)
-        state = "ok" if gigabytes >= DISK_FLOOR_GB else "warning"
-        cure = "" if state == "ok" else f"Free space on the disk that holds {folder}."
         title, found = f"disk of the {name}", f"{gigabytes:.1f} GB in {folder}"
-        findings.append(Finding(title, state, found, expected, cure))
+        if gigabytes >= DISK_FLOOR_GB:
+            findings.append(Finding(title, "ok", found, expected))
+        else:
+            values = {"found": found, "folder": folder}
+            findings.append(say("doctor.disk_full", title, "warning", expected, **values))
     return findings
 
 
@@ -195,7 +208,7 @@ def check_model() -> Finding:
     folder = models.cache_folder()
     if models.is_prepared():
         return Finding("base model", "ok", f"prepared in {folder}", "prepared")
-    return Finding("base model", "warning", f"not in {folder}", "prepared", "course model prepare")
+    return say("doctor.model_missing", "base model", "warning", "prepared", folder=folder)
 
 
 def check_data() -> Finding:
@@ -207,8 +220,8 @@ def check_data() -> Finding:
     missing = [name for name, there in parts.items() if not there]
     if not missing:
         return Finding("data", "ok", "prepared", "prepared")
-    cure = "Fetch it once, with a network: course data prepare"
-    return Finding("data", "warning", f"not prepared: {', '.join(missing)}", "prepared", cure)
+    names = ", ".join(missing)
+    return say("doctor.data_missing", "data", "warning", "prepared", missing=names)
 
 
 def check_bitsandbytes() -> Finding:
@@ -217,9 +230,8 @@ def check_bitsandbytes() -> Finding:
     try:
         import bitsandbytes
     except Exception as error:  # a missing CUDA library shows as RuntimeError, OSError, ...
-        found = f"{type(error).__name__}: {error}"
-        cure = 'Use quantization="none", or python -m pip install --force-reinstall bitsandbytes'
-        return Finding("bitsandbytes", "warning", found, expected, cure)
+        what = f"{type(error).__name__}: {error}"
+        return say("doctor.bitsandbytes_broken", "bitsandbytes", "warning", expected, error=what)
     return Finding("bitsandbytes", "ok", f"imports, {bitsandbytes.__version__}", expected)
 
 
@@ -228,21 +240,16 @@ def check_torchao(version: str | None) -> Finding:
     expected = f"none, or {environment.TORCHAO_FLOOR} and newer"
     if not environment.torchao_breaks_lora(version):
         return Finding("torchao", "ok", version or "none", expected)
-    found = f"{version}: plain LoRA would stop with an ImportError"
-    cure = "Run the notebook's set-up cell, or python -m pip uninstall --yes torchao"
-    return Finding("torchao", "problem", found, expected, cure)
+    return say("doctor.torchao_old", "torchao", "problem", expected, version=version)
 
 
 def check_widgets(version: str | None, colab: bool) -> Finding:
     """ipywidgets 7 is what Colab's page can draw; elsewhere 8 is current. Both are fine."""
     expected = "7.7 or newer; on Colab leave version 7"
     if version is None:
-        cure = 'python -m pip install "ipywidgets>=7.7"'
-        return Finding("widgets", "problem", "not installed", expected, cure)
+        return say("doctor.widgets_missing", "widgets", "problem", expected)
     if colab and parse_version(version).major >= 8:
-        found = f"ipywidgets {version} on Colab, whose page draws version 7"
-        cure = "Runtime > Disconnect and delete runtime; then run the set-up cell only."
-        return Finding("widgets", "warning", found, expected, cure)
+        return say("doctor.widgets_new", "widgets", "warning", expected, version=version)
     meaning = ": what Colab's page draws; the sliders work" if colab else ""
     return Finding("widgets", "ok", f"ipywidgets {version}{meaning}", expected)
 
@@ -256,8 +263,7 @@ def check_kernel(names: list[str] | None = None) -> Finding:
     found, expected = ", ".join(names) or "no kernel", "python3"
     if "python3" in names:
         return Finding("jupyter kernel", "ok", found, expected)
-    cure = "python -m ipykernel install --sys-prefix --name python3"
-    return Finding("jupyter kernel", "problem", found, expected, cure)
+    return say("doctor.kernel_missing", "jupyter kernel", "problem", expected, found=found)
 
 
 def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[Finding]:
@@ -266,8 +272,7 @@ def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[
         return []
     settings = Path(run_folder) / "settings.json"
     if not settings.is_file():
-        cure = "Give a folder that `course run` made."
-        return [Finding("run", "problem", f"{settings} does not exist", "a run folder", cure)]
+        return [say("doctor.no_run", "run", "problem", "a run folder", path=settings)]
     made_with = read_json(settings).get("versions", {})
     different = [
         f"{name} {version} (now {installed.get(canonical(name), 'not installed')})"
@@ -277,9 +282,8 @@ def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[
     expected = "the versions installed now"
     if not different:
         return [Finding("run", "ok", f"{run_folder} was made with them", expected)]
-    found = f"{run_folder} was made with {', '.join(different)}"
-    cure = "Its figures may differ a little from a new run's; run it again to compare."
-    return [Finding("run", "warning", found, expected, cure)]
+    values = {"folder": run_folder, "different": ", ".join(different)}
+    return [say("doctor.run_of_other_versions", "run", "warning", expected, **values)]
 
 
 def on_colab(environ: Mapping[str, str]) -> bool:
@@ -309,7 +313,7 @@ def to_dict(findings: list[Finding]) -> dict[str, Any]:
 
 
 def render(findings: list[Finding]):
-    """A rich renderable for `Console().print`: the table, then the cures, worst first."""
+    """A rich renderable for `console().print`: the table, then the cures, worst first."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -320,8 +324,8 @@ def render(findings: list[Finding]):
     for row in rows:
         state = Text(row.state, style=colours[row.state])
         table.add_row(state, Text(row.name), Text(row.found), Text(row.expected))
-    cures = [Text(f"{row.name}: {row.cure}") for row in rows if row.cure]
-    return Group(table, *([Text("\nCures", style="bold"), *cures] if cures else []))
+    cures = [Text(f"{row.name}: {row.cure} ({row.message_id})") for row in rows if row.cure]
+    return Group(table, *([Text("\nCures", style="bold"), *cures, Text(MORE)] if cures else []))
 
 
 def _fold_packages(findings: list[Finding]) -> list[Finding]:

@@ -31,6 +31,7 @@ from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.parameters import PARAMETERS, QUESTIONS, text_of
 from course_utils.lab.plots import Context
 from course_utils.lab.sweeps import read_sweep
+from course_utils.messages import MORE, Explained, Room, Said
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from course_utils.lab.parameters import Value
     from course_utils.lab.plots import Context
 
+MESSAGES = Room(__file__)
 NOTEBOOK = "parameter_analysis.ipynb"
 LEAST_WORDS = 12  # different ones: a word that is repeated explains nothing
 ALIKE = 0.6  # share of common three-word runs from which an answer counts as a copy
@@ -58,17 +60,20 @@ class Gap:
 
     parameter: str
     question: str  # a key of QUESTIONS, "figure", or "" for the whole section
-    message: str
-    cure: str
+    said: Said
 
     @property
-    def said(self) -> str:
-        """The message behind the question that it is about."""
-        asked = QUESTIONS.get(self.question)
-        return f"“{asked}” {self.message}" if asked else self.message
+    def message(self) -> str:
+        """What was found."""
+        return self.said.found
+
+    @property
+    def cure(self) -> str:
+        """What to do about it."""
+        return self.said.cure
 
     def __str__(self) -> str:
-        return f"{self.said}: {self.cure}"
+        return f"{self.message}: {self.cure} ({self.said.id})"
 
 
 @dataclass
@@ -89,12 +94,10 @@ def read_sections(notebook: Mapping[str, Any]) -> dict[str, Section]:
     """
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
     if not isinstance(cells, list):
-        raise CourseError("this is no notebook of format 4", "save it again from Jupyter")
+        raise Explained(MESSAGES.say("analysis.no_notebook"))
     sources = ["".join(cell["source"]) for cell in cells]
     if sum(map(len, sources)) > LARGEST:
-        raise CourseError(
-            f"its cells hold more than {LARGEST:,} characters", "keep text and code short"
-        )
+        raise Explained(MESSAGES.say("analysis.too_long", most=LARGEST))
     sections: dict[str, Section] = {}
     name, question = "", ""
     for cell, source in zip(cells, sources, strict=True):
@@ -193,55 +196,58 @@ def _gaps_of(
     name: str, section: Section | None, copies: Mapping[str, str], executed: bool
 ) -> Iterator[Gap]:
     if section is None:
-        yield Gap(name, "", f"there is no heading ### {name}", "copy the section from the starter")
+        yield Gap(name, "", MESSAGES.say("analysis.no_section", name=name))
         return
-    for key in QUESTIONS:
-        if problem := _answer_problem(section.answers.get(key)):
-            yield Gap(name, key, *problem)
+    for key, question in QUESTIONS.items():
+        if problem := _answer_problem(question, section.answers.get(key)):
+            yield Gap(name, key, problem)
         elif key in copies:
-            cure = "say what is particular to this one"
-            yield Gap(name, key, f"nearly the same words as in {copies[key]}", cure)
+            said = MESSAGES.say("analysis.copied", question=question, place=copies[key])
+            yield Gap(name, key, said)
     yield from _without_evidence(name, section.answers)
     if problem := _figure_problem(section.code, executed):
-        yield Gap(name, "figure", *problem)
+        yield Gap(name, "figure", problem)
 
 
-def _answer_problem(answer: str | None) -> tuple[str, str] | None:
+def _answer_problem(question: str, answer: str | None) -> Said | None:
     if answer is None:
-        return "is not asked here", "put the question back, word for word as in the starter"
+        return MESSAGES.say("analysis.question_removed", question=question)
     if PLACEHOLDER.search(answer):
-        return "has its placeholder still", "write your answer there and remove the marker"
+        return MESSAGES.say("analysis.placeholder", question=question)
     if not answer.strip():
-        return "has no answer", "write it below the question"
-    words = len(set(_plain(answer).split()))
-    if words < LEAST_WORDS:
-        many = f"{words} different word{'' if words == 1 else 's'}"
-        return f"has {many}, at least {LEAST_WORDS} are asked for", "say what happens, and why"
+        return MESSAGES.say("analysis.no_answer", question=question)
+    count = len(set(_plain(answer).split()))
+    if count < LEAST_WORDS:
+        words = f"{count} different word{'' if count == 1 else 's'}"
+        values = {"question": question, "words": words, "least": LEAST_WORDS}
+        return MESSAGES.say("analysis.too_few_words", **values)
     return None
 
 
 def _without_evidence(name: str, answers: Mapping[str, str]) -> Iterator[Gap]:
     """An effect, and a choice, that rest on nothing; answers that are missing were named before."""
-    cure = "name a value, a figure or a recorded run that shows it"
-    written = {key: text for key, text in answers.items() if not _answer_problem(text)}
+    written = {key: text for key, text in answers.items() if not _answer_problem("", text)}
     effects = [written[key] for key in ("increase", "decrease") if key in written]
     if len(effects) == 2 and not any(map(EVIDENCE.search, effects)):
-        yield Gap(name, "increase", "names no number, figure or run, nor does the next", cure)
+        question = QUESTIONS["increase"]
+        said = MESSAGES.say("analysis.no_evidence", "effects", question=question)
+        yield Gap(name, "increase", said)
     if "choice" in written and not EVIDENCE.search(written["choice"]):
-        yield Gap(name, "choice", "names no number, figure or run", cure)
+        said = MESSAGES.say("analysis.no_evidence", "choice", question=QUESTIONS["choice"])
+        yield Gap(name, "choice", said)
 
 
-def _figure_problem(code: Iterable[Mapping[str, Any]], executed: bool) -> tuple[str, str] | None:
+def _figure_problem(code: Iterable[Mapping[str, Any]], executed: bool) -> Said | None:
     written = [cell for cell in code if not _is_check("".join(cell["source"]))]
     if not written:
-        return "there is no figure's cell", "draw one of the lab's figures in this section"
+        return MESSAGES.say("analysis.no_figure")
     if any(PLACEHOLDER.search("".join(cell["source"])) for cell in written):
-        return "the figure's cell has its placeholder still", "draw one of the lab's figures"
+        return MESSAGES.say("analysis.figure_placeholder")
     outputs = [output for cell in written for output in cell.get("outputs", ())]
     if executed and any(output.get("output_type") == "error" for output in outputs):
-        return "a cell stopped with an error", "correct it, run all cells again, and save"
+        return MESSAGES.say("analysis.cell_error")
     if executed and not any(_is_picture(output) for output in outputs):
-        return "the figure is not in the saved notebook", "run all cells again, and save"
+        return MESSAGES.say("analysis.figure_not_saved")
     return None
 
 
@@ -378,7 +384,7 @@ def check(name: str, folder: str | Path = ".") -> Verdict:
     notebook, when = found
     gaps = [gap for gap in find_gaps(notebook) if gap.parameter == name]
     if gaps:
-        print(f"Not yet, {name} ({when}):", *(f"  {gap}" for gap in gaps), sep="\n")
+        print(f"Not yet, {name} ({when}):", *(f"  {gap}" for gap in gaps), MORE, sep="\n")
     else:
         print(f"Complete: {name} has its four answers and a figure ({when}).")
     return Verdict(not gaps)
@@ -414,9 +420,11 @@ def _saved(folder: str | Path) -> tuple[Mapping[str, Any], str] | str:
         saved = time.strftime("%H:%M", time.localtime(path.stat().st_mtime))
         read_sections(notebook)
     except OSError:
-        return f"{path} is not there. Set `folder` to your submission's folder, and save."
+        said = MESSAGES.say("analysis.not_there", path=path)
+        return f"{said.found} {said.cure}"
     except (CourseError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return f"{path} is not readable as a notebook. Save it again from Jupyter."
+        said = MESSAGES.say("analysis.not_readable", path=path)
+        return f"{said.found} {said.cure}"
     return notebook, f"as saved at {saved}"
 
 

@@ -187,9 +187,10 @@ def test_an_incomplete_section_is_named_by_itself(folder):
                 cell["source"] = source[: source.index("**What happens")]
 
     edit_json(folder / analysis.NOTEBOOK, empty)
-    message = only(folder).message
-    assert message.startswith("lora_r: “What happens if we increase it?”")
-    assert "(and 2 more)" in message
+    finding = only(folder)
+    assert finding.subject == "lora_r"
+    assert finding.message.startswith("“What happens if we increase it?”")
+    assert finding.message.endswith("(and 2 more)")
 
 
 def test_a_notebook_that_was_not_run_lacks_its_figures(folder):

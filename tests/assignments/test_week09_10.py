@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from course_utils.assignments import checklist
+from course_utils.assignments import packing
 from course_utils.assignments import week09_10 as submission
 from course_utils.assignments.week09_10 import check_submission, pack_submission
 from course_utils.errors import CourseError
@@ -226,7 +226,8 @@ def test_report_as_json_holds_every_finding(complete):
     assert content["counts"] == {
         "missing": 0, "wrong": 0, "warning": 0, "ok": len(content["findings"])
     }  # fmt: skip
-    assert set(content["findings"][0]) == {"id", "part", "state", "path", "message", "cure"}
+    fields = {"id", "part", "state", "path", "message", "cure", "message_id", "subject"}
+    assert set(content["findings"][0]) == fields
 
 
 def test_empty_folder_names_every_file_of_the_structure(tmp_path):
@@ -704,7 +705,7 @@ def test_archive_is_never_overwritten_silently_nor_left_half_written(folder, mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checklist, "_write_archive", no_space)
+        patch.setattr(packing, "_write_archive", no_space)
         with pytest.raises(CourseError, match="not written"):
             pack(folder, overwrite=True)
     assert target.read_bytes() == b"mine"

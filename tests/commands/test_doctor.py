@@ -14,6 +14,7 @@ from course_utils.commands.doctor import Finding
 from course_utils.environment import read_requirements
 from course_utils.errors import CourseError
 from course_utils.hardware import Hardware
+from course_utils.messages import MORE
 
 LAPTOP = Hardware("Linux", "Core i5", cores=4, cpu_bf16=False, ram_gb=16, glibc=True)
 T4 = Hardware("Linux", "Xeon", 2, False, 12.7, "Tesla T4", 14.7, (7, 5), glibc=True)
@@ -170,9 +171,8 @@ def test_a_course_error_keeps_its_cure():
     def check():
         raise CourseError("no model", "prepare it")
 
-    assert doctor.run_check("model", check) == [
-        Finding("model", "problem", "no model", "", "prepare it")
-    ]
+    expected = Finding("model", "problem", "no model", "", "prepare it", "doctor.refused")
+    assert doctor.run_check("model", check) == [expected]
 
 
 def test_model_and_data_are_missing_in_an_empty_cache(tmp_path, monkeypatch):
@@ -220,27 +220,42 @@ def test_only_a_problem_makes_the_exit_code_1():
 
 
 def test_json_holds_every_field_and_the_counts():
-    finding = Finding("torch [gpu]", "warning", "µ", "b", "c")
+    finding = Finding("torch [gpu]", "warning", "µ", "b", "c", "doctor.cpu_busy")
     body = doctor.to_dict([finding])
     assert (body["problems"], body["warnings"]) == (0, 1)
-    assert body["findings"] == [
-        {"name": "torch [gpu]", "state": "warning", "found": "µ", "expected": "b", "cure": "c"}
-    ]
+    shown = {"name": "torch [gpu]", "state": "warning", "found": "µ", "expected": "b", "cure": "c"}
+    assert body["findings"] == [shown | {"message_id": "doctor.cpu_busy"}]
 
 
 def test_rendered_table_has_the_worst_first_and_the_cures_last():
     findings = [
         Finding("package a", "ok", "1", "==1"),
         Finding("package b", "ok", "1", "==1"),
-        Finding("memory", "warning", "3 GB", "6 GB", "buy [more]"),
-        Finding("torchao", "problem", "0.10", "none", "remove it"),
+        Finding("memory", "warning", "3 GB", "6 GB", "buy [more]", "doctor.a"),
+        Finding("torchao", "problem", "0.10", "none", "remove it", "doctor.b"),
     ]
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(doctor.render(findings))
     lines = [line for line in console.export_text().splitlines() if line.strip()]
     assert [line.split()[0] for line in lines[1:4]] == ["problem", "warning", "ok"]
     assert "2 as expected" in lines[3]
-    assert lines[-2:] == ["torchao: remove it", "memory: buy [more]"]
+    cures = ["torchao: remove it (doctor.b)", "memory: buy [more] (doctor.a)"]
+    assert lines[-3:] == [*cures, MORE]
+
+
+@pytest.mark.parametrize("missing", ["yaml", "pydantic"])
+def test_without_the_readers_of_messages_the_doctor_still_names_what_is_missing(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from course_utils.commands import doctor\n"
+        "versions = {k: v for k, v in doctor.known_good_versions().items() if k != 'pyyaml'}\n"
+        "found = [f for f in doctor.check_packages(versions) if f.state == 'problem']\n"
+        "print([(f.name, f.cure) for f in found])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == f"[('package pyyaml', {doctor.REINSTALL!r})]"
 
 
 def test_the_module_loads_without_the_heavy_libraries():

@@ -220,7 +220,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(name, values, piece, capsys):
     line = said(capsys)
     assert line.startswith("Not yet: ")
     assert piece in line
-    assert CHECKS[name].hint_text in line
+    assert CHECKS[name].message.cure in line
 
 
 @pytest.mark.parametrize(
@@ -292,14 +292,30 @@ def test_a_value_of_the_wrong_type_is_told_what_is_expected(capsys):
 def test_hint_and_solution_are_printed_and_the_hint_does_not_hold_the_solution(name, capsys):
     check = CHECKS[name]
     assert getattr(checks, name) is check
+    assert check.description
     assert "\n" not in check.description
     check.hint()
     hint = said(capsys)
     check.solution()
     solution = capsys.readouterr().out
-    assert solution.strip().endswith(check.solution_text)
-    assert check.solution_text not in hint
-    compile(check.solution_text, name, "exec")
+    line = check.message.example.strip()
+    assert solution.strip().endswith(line)
+    assert line not in hint
+    compile(line, name, "exec")
+
+
+def test_an_explanation_holds_the_reason_the_hint_and_the_solution(capsys):
+    check = checks.effective_batch
+    check.explain()
+    said = capsys.readouterr().out
+    for part in (check.message.why, check.message.cure, check.message.example):
+        assert part.strip() in said
+
+
+def test_a_value_that_cannot_be_shown_is_not_yet_too(capsys):
+    config = sft(completion_only_loss=Hostile())
+    assert not checks.sft_config.check(config)
+    assert "a trl.SFTConfig" in said(capsys)
 
 
 def test_every_check_is_tested_on_right_and_on_two_wrong_answers():

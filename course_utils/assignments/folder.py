@@ -1,0 +1,206 @@
+"""A submission's folder, looked at without following, running or opening what it should not.
+
+The folder may be hostile. Nothing of it is executed, unpickled or unpacked: links are not followed,
+and no file above its limit is opened.
+"""
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from course_utils.assignments.findings import wrong
+
+WRITE = "write it"
+# Never walked into and never packed: they can be made again, or hold another's work.
+ASIDE = {
+    *("checkpoints", "notebook", "__pycache__", ".git", ".venv", "venv", "env"),
+    ".ipynb_checkpoints",
+    *(".pytest_cache", ".ruff_cache", "node_modules", ".idea", ".vscode", "wandb", "mlruns"),
+}
+CHECKPOINT = re.compile(r"checkpoint-\d+$")  # what the trainer calls its folders
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"}
+WEIGHTS = re.compile(
+    r"(model|pytorch_model|tf_model|consolidated).*\.(safetensors|h5|msgpack)|.*\.(gguf|onnx)"
+)
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl"}
+MB = 1_000_000
+LIMITS = {  # bytes by ending; a larger file is not opened
+    ".jsonl": 100 * MB,
+    ".json": 100 * MB,
+    ".ipynb": 20 * MB,
+    ".safetensors": 2000 * MB,
+    ".yaml": MB // 10,
+    ".py": MB,
+}
+LIMIT = 20 * MB  # of every other file
+MOST_FILES, MOST_LEVELS = 10_000, 12
+PLACEHOLDER = re.compile(
+    r"YOUR (?:CODE|ANSWER|VALUES) HERE|^\s*raise\s+NotImplementedError\b", re.M
+)
+
+
+@dataclass
+class Folder:
+    """Every regular file below a root (name -> bytes), and what is there besides."""
+
+    root: Path
+    files: dict[str, int] = field(default_factory=dict)
+    links: dict[str, bool] = field(default_factory=dict)  # name -> does it leave the folder
+    strange: list[str] = field(default_factory=list)  # pipes, devices, unreadable folders
+    aside: list[str] = field(default_factory=list)
+    crowded: bool = False
+    required: Mapping[str, str] = field(default_factory=dict)  # the checklist's
+
+    def path(self, name: str) -> Path:
+        """Where a file of `files` lies."""
+        return self.root / name
+
+    def size_problem(self, name: str) -> str:
+        """Why a file is too large to open; "" when it is not."""
+        limit = LIMITS.get(PurePosixPath(name).suffix.lower(), LIMIT)
+        size = self.files[name]
+        return f"{size_text(size)}; at most {size_text(limit)} are read" if size > limit else ""
+
+    def bytes_of(self, name: str) -> bytes:
+        """The content of a regular file within its limit; a link put there since is refused."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            with open(os.open(self.path(name), flags), "rb") as file:
+                return file.read(self.files[name])
+        except OSError as error:
+            raise wrong("file.unreadable", reason=error.strerror) from None
+
+    def text(self, name: str) -> str:
+        """The content as text. Raises Explained with the line that is not UTF-8."""
+        raw = self.bytes_of(name)
+        try:
+            return raw.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            line = raw[: error.start].count(b"\n") + 1
+            byte = f"0x{raw[error.start]:02X}"
+            raise wrong("file.not_utf8", byte=byte, line=line) from None
+
+    def json(self, name: str) -> Any:
+        """The content as JSON. Raises Explained with line and column."""
+        try:
+            return json.loads(self.text(name), parse_constant=_no_constant)
+        except json.JSONDecodeError as error:
+            problem = f"line {error.lineno}, column {error.colno}: {error.msg}"
+            raise wrong("file.broken_json", problem=problem, again=self.again(name)) from None
+        except (ValueError, RecursionError):
+            problem = "NaN, or nested too deep"
+            raise wrong("file.broken_json", problem=problem, again=self.again(name)) from None
+
+    def again(self, name: str) -> str:
+        """The cure for a file that is there and not what it should be."""
+        if name.endswith(".ipynb"):
+            return "save it again from Jupyter"
+        return self.required.get(name, WRITE)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def scan(root: Path, required: Mapping[str, str] | None = None) -> Folder:
+    """List a folder without following links; at most MOST_FILES files and MOST_LEVELS levels."""
+    folder = Folder(root, required=required or {})
+    waiting = [root]
+    while waiting:
+        current = waiting.pop()
+        try:
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+        except OSError:
+            folder.strange.append(current.relative_to(root).as_posix())
+            continue
+        for entry in entries:
+            name = Path(entry.path).relative_to(root).as_posix()
+            about = entry.stat(follow_symlinks=False)
+            mode = about.st_mode
+            if stat.S_ISLNK(mode) or _is_junction(entry):
+                folder.links[name] = not _stays(Path(entry.path), root)
+            elif stat.S_ISDIR(mode) and (entry.name in ASIDE or CHECKPOINT.match(entry.name)):
+                folder.aside.append(f"{name}/")
+            elif stat.S_ISDIR(mode) and name.count("/") < MOST_LEVELS:
+                waiting.append(Path(entry.path))
+            elif stat.S_ISREG(mode):
+                folder.files[name] = about.st_size
+            else:
+                folder.strange.append(name)
+            if len(folder.files) + len(folder.links) + len(folder.strange) >= MOST_FILES:
+                folder.crowded = True
+                return folder
+    return folder
+
+
+def _is_junction(entry: os.DirEntry) -> bool:
+    return bool(getattr(entry, "is_junction", bool)())  # Windows, from Python 3.12
+
+
+def _stays(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a loop
+        return False
+
+
+def size_text(count: int) -> str:
+    for unit, size in (("GB", 1000 * MB), ("MB", MB), ("kB", 1000)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def show(text: object, limit: int = 300) -> str:
+    """Text of the submission as one printable line: it goes to a terminal."""
+    plain = " ".join(str(text).split())
+    plain = plain if len(plain) <= limit else plain[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else _escaped(c) for c in plain)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)  # a byte of a name that is no UTF-8 is kept as U+DC80 to U+DCFF
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    names = sorted(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(show(name, 80) for name in names[:most]) + rest
+
+
+def kind_problem(name: str) -> str:
+    """Why a file has no place in a submission: "pickle", "weights", "archive" or ""."""
+    path = PurePosixPath(name.casefold())
+    if path.suffix in PICKLES:
+        return "pickle"
+    if WEIGHTS.fullmatch(path.name):
+        return "weights"
+    return "archive" if path.suffix in ARCHIVES else ""
+
+
+def json_object(content: Any) -> dict[str, Any]:
+    """The content, if it is an object."""
+    if not isinstance(content, dict):
+        raise wrong("file.no_object")
+    return content
+
+
+def number_in(value: Any, name: str) -> float:
+    """The value, if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise wrong("file.no_number", name=name, value=show(value, 30))
+    return float(value)
+
+
+def no_placeholder(text: str) -> None:
+    """Raises Explained with the line where a marker of the starter still stands."""
+    if found := PLACEHOLDER.search(text):
+        line = text.count("\n", 0, found.start()) + 1 + found[0].count("\n")
+        raise wrong("file.left_open", place=f"line {line}", mark=" ".join(found[0].split()))
