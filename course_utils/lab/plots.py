@@ -14,9 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils.lab import architectures, arithmetic, memory
-from course_utils.lab.parameters import PARAMETERS, text_of
-from course_utils.plots import (
+from course_utils.drawing import (
     BLUE,
     GREEN,
     INK,
@@ -31,6 +29,8 @@ from course_utils.plots import (
     figure_class,
     percent_text,
 )
+from course_utils.lab import architectures, arithmetic, memory
+from course_utils.lab.parameters import PARAMETERS, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,11 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils.errors import CourseError
-from course_utils.lab import parameters, sweeps
-from course_utils.lab import plots as lab_plots
-from course_utils.lab.parameters import PARAMETERS, Value, text_of
-from course_utils.plots import (
+from course_utils.drawing import (
     BLUE,
     INK,
     ORANGE,
@@ -31,6 +27,10 @@ from course_utils.plots import (
     label_text,
     styled,
 )
+from course_utils.errors import CourseError
+from course_utils.lab import parameters, sweeps
+from course_utils.lab import plots as lab_plots
+from course_utils.lab.parameters import PARAMETERS, Value, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,7 @@ spectra_plots.plot_spectrum("kaolinite_wxl")
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils.errors import CourseError
-from course_utils.plots import (
+from course_utils.drawing import (
     BLUE,
     GRID,
     GROUP_STYLES,
@@ -22,6 +21,7 @@ from course_utils.plots import (
     state_finding,
     styled,
 )
+from course_utils.errors import CourseError
 from course_utils.tracks.geology import spectra
 from course_utils.tracks.geology.spectra_records import MATERIALS, SENSORS, sensor_bands
 

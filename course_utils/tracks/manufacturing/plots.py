@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots, tasks
-from course_utils.plots import (
+from course_utils import drawing, tasks
+from course_utils.drawing import (
     BLUE,
     GREEN,
     INK,
@@ -21,15 +21,15 @@ from course_utils.plots import (
     RED,
     SOFT,
     SYSTEMS,
-    _plain_log,
-    _say,
     add_grid,
     excludes_zero,
     finite,
     interval_text,
     label_text,
+    plain_log,
     plain_number,
     require,
+    say,
     signed,
     state_finding,
     styled,
@@ -64,7 +64,7 @@ def _mosaic(
     width: float, height: float, layout: list[list[str]], **options: Any
 ) -> tuple["Figure", dict[str, "Axes"]]:
     """A figure (inches) with named panels of unequal size, set like those of course_utils.plots."""
-    figure = plots.figure_class()(figsize=(width, height), layout="constrained")
+    figure = drawing.figure_class()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, wspace=0.04, hspace=0.06)
     axes = figure.subplot_mosaic(layout, **options)
     for ax in axes.values():
@@ -180,7 +180,7 @@ def _draw_counts(ax: "Axes", counts: Mapping[str, float], kind: str) -> None:
     ax.set_title(f"Records by {kind}", loc="left")
     if not names:
         ax.set_axis_off()
-        _say(ax, "not counted")
+        say(ax, "not counted")
         return
     values = [counts[name] for name in names]
     _bars_across(ax, values, range(len(names)), 0.7, form="{:,.0f}".format, color=SOFT)
@@ -203,7 +203,7 @@ def _draw_diversity(axes: Mapping[str, "Axes"], diversity: Mapping[str, Any]) ->
         ax.set_title(title, loc="left")
         if not names:
             ax.set_axis_off()
-            _say(ax, "not measured")
+            say(ax, "not measured")
             continue
         for index, side in enumerate(("prompt", "answer")):
             found = [_numbers(_mapping(diversity[task]).get(side)).get(key) for task in names]
@@ -416,7 +416,7 @@ def _draw_scores(ax: "Axes", task: str, entry: Mapping[str, Any], keys: Sequence
     )
     ax.text(0, 1.03, _change(task, entry), transform=ax.transAxes, size=12, va="bottom")
     if not keys:
-        _say(ax, "no score applies")
+        say(ax, "no score applies")
 
 
 def _hundredths(value: float | None) -> str:
@@ -466,7 +466,7 @@ def _draw_task_perplexity(ax: "Axes", entry: Mapping[str, Any], worst: float, na
     ax.set_title("Perplexity, lower is better (log)", loc="left", size=11)
     if not known:
         ax.set_axis_off()
-        _say(ax, "not measured")
+        say(ax, "not measured")
         return
     for row, name in enumerate(systems):
         value = known.get(name)
@@ -475,7 +475,7 @@ def _draw_task_perplexity(ax: "Axes", entry: Mapping[str, Any], worst: float, na
         ax.annotate(
             text, (value or 1, row), (4, 0), textcoords="offset points", va="center", size=11
         )
-    _plain_log(ax, "x", [1, max(worst, 1.1)])
+    plain_log(ax, "x", [1, max(worst, 1.1)])
     ax.set_xlim(1, max(worst, 1.1) ** 1.35)
     ax.set_ylim(len(systems) - 0.4, -0.6)
     names = [SYSTEMS[name][0].replace("base, ", "") for name in systems]
@@ -583,7 +583,7 @@ def _draw_adapter_scores(
     ax.set_title("Main score of each task (higher is better)", loc="left")
     if not found:
         ax.set_axis_off()
-        _say(ax, "no score was measured")
+        say(ax, "no score was measured")
         return
     width = 0.86 / len(rows)
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
@@ -645,7 +645,7 @@ def _draw_cost(
     known = [value for value in values if value is not None]
     if not known:
         ax.set_axis_off()
-        _say(ax, "not measured")
+        say(ax, "not measured")
         return
     for row, value in enumerate(values):
         _bars_across(ax, [value], [row], 0.74, form=plain_number, **LOOKS[row % len(LOOKS)])

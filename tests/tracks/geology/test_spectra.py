@@ -214,7 +214,7 @@ def test_narrow_bands_are_evenly_spaced_and_named_by_their_centre():
 
 
 def test_the_titles_state_what_was_measured(library):
-    from course_utils.plots import figure_title
+    from course_utils.drawing import figure_title
     from course_utils.tracks.geology import plots as spectra_plots
 
     title = figure_title(spectra_plots.plot_spectrum("kaolinite_wxl"))
