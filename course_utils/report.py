@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing, plots
+from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
-from course_utils.plots import SYSTEMS, excludes_zero, finite, interval_text
+from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
 from course_utils.runs import NOT_A_RESULT
 from course_utils.settings import preset_settings
 
@@ -200,13 +201,13 @@ def headline(results: Mapping[str, Any]) -> str:
     base, tuned = results.get("base") or {}, results.get("tuned") or {}
     known = [
         metric
-        for metric in plots.HEADLINE_METRICS
+        for metric in HEADLINE_METRICS
         if finite(base.get(metric)) is not None and finite(tuned.get(metric)) is not None
     ]
     if not known:
         return "The tuned model has no score that can be compared with the base model's."
     metric = known[0]
-    name, digits = plots.SHARE_METRICS[metric][0], min(METRIC_ROWS[metric][1], 2)
+    name, digits = SHARE_METRICS[metric][0], min(METRIC_ROWS[metric][1], 2)
     name = "BLEU" if metric == "bleu" else name
     change = f"from {base[metric]:.{digits}f} ({_system_name('base', results)}) "
     change += f"to {tuned[metric]:.{digits}f} on {results['test_records']:,} held-out records"
@@ -334,8 +335,8 @@ def _figure(draw: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, st
         figure = draw(*args, **kwargs)
     except CourseError:
         return None
-    alt = plots.figure_title(figure)
-    return {"uri": plots.figure_to_data_uri(figure, dpi=150), "alt": alt}
+    alt = drawing.figure_title(figure)
+    return {"uri": drawing.figure_to_data_uri(figure, dpi=150), "alt": alt}
 
 
 def _results(results: Mapping[str, Any]) -> dict[str, Any]:

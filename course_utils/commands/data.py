@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import chat, models, plots, records, sources
+from course_utils import chat, drawing, models, records, sources
 from course_utils.assignments import writeup
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
@@ -62,7 +62,7 @@ def data_build(
         f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near, "
         f"{overlap['groups']} groups, of {overlap['compared']:,} pairs compared"
     )
-    saved = plots.save_figure(figure, folder / "track.png")
+    saved = drawing.save_figure(figure, folder / "track.png")
     if wrong:
         raise CourseError("the track keeps not all it promises: " + "; ".join(wrong))
     typer.echo(f"Figure: {saved}")

@@ -29,6 +29,7 @@ from course_utils.errors import CourseError
 from course_utils.lab import architectures, cautions, parameters, sweeps
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import recorded as lab_recorded
+from course_utils.lab.canvas import DPI, WIDTH, packed
 from course_utils.lab.findings import finding
 from course_utils.lab.parameters import PARAMETERS, SETTABLE, Value, text_of
 
@@ -126,7 +127,7 @@ def stacked(*pictures: bytes) -> bytes:
     from PIL import Image
 
     pixels = [np.asarray(Image.open(io.BytesIO(png))) for png in pictures]
-    return lab_plots.packed(np.concatenate(pixels))
+    return packed(np.concatenate(pixels))
 
 
 # ---------------------------------------------------------------- the lab
@@ -472,7 +473,7 @@ class Panel:
         self.controls = {name: control(name, self.lab.state[name], label) for name in names}
         for name, widget in self.controls.items():
             widget.observe(self._moved(name), names="value")
-        picture = widgets.Layout(max_width="100%", width=f"{lab_plots.WIDTH * lab_plots.DPI:.0f}px")
+        picture = widgets.Layout(max_width="100%", width=f"{WIDTH * DPI:.0f}px")
         self.parts = {"figure": widgets.Image(format="png", layout=picture)}
         self.parts["careful"] = widgets.HTML()
         if self.marked:

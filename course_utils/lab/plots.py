@@ -2,21 +2,14 @@
 
     figure = lab_plots.figure_of("learning_rate", settings, lab_plots.Context(records=1000))
 
-A panel redraws while a slider moves, so each function draws into a figure that is used again,
-with a layout by numbers instead of a solver: tens of milliseconds instead of hundreds.
 The title states what follows from the settings; hatches and line styles stand beside the colours.
 """
 
-import functools
-import io
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils.lab import architectures, arithmetic, memory
-from course_utils.lab.parameters import PARAMETERS, text_of
-from course_utils.plots import (
+from course_utils.drawing import (
     BLUE,
     GREEN,
     INK,
@@ -28,17 +21,25 @@ from course_utils.plots import (
     add_grid,
     add_legend,
     compact_number,
-    figure_class,
     percent_text,
 )
+from course_utils.lab import architectures, arithmetic, memory
+from course_utils.lab.canvas import (
+    axes_on,
+    line_at,
+    new_figure,
+    packed,
+    stacked_bars,
+    state_finding,
+    stop_bars,
+)
+from course_utils.lab.parameters import PARAMETERS, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Settings = Mapping[str, Any]
-WIDTH, HEIGHT, DPI = 9.6, 3.9, 90  # inches and dots per inch: 864 x 351 pixels
-TITLE_SIZE = 12.5
 ENOUGH_STEPS = 100  # optimiser steps to aim at (tinker's guide)
 LARGE_BATCH = 32  # LoRA Without Regret: keep the effective batch below
 MODELS = ("smollm2-135m-instruct", "qwen2.5-1.5b", "mistral-7b-v0.1", "llama-3.1-8b")
@@ -80,19 +81,11 @@ class Context:
     log: Sequence[Mapping[str, Any]] = field(default=(), repr=False)  # {"step", "loss"}
 
 
-# ---------------------------------------------------------------- one figure, drawn again and again
-
-
 class Drawing:
     """A figure that is drawn again with new settings; `png` returns its picture."""
 
-    def __init__(self, width: float = WIDTH, height: float = HEIGHT) -> None:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        with matplotlib.rc_context(STYLE):
-            self.figure = figure_class()(figsize=(width, height), dpi=DPI)
-        self.canvas = FigureCanvasAgg(self.figure)
+    def __init__(self) -> None:
+        self.figure = new_figure()
 
     def draw(self, name: str, settings: Settings, context: Context) -> "Figure":
         """The figure of section `name`, over what was drawn before."""
@@ -100,7 +93,7 @@ class Drawing:
 
         with matplotlib.rc_context(STYLE):
             self.figure.clear()
-            DRAW[name](self.figure, settings, context)
+            state_finding(self.figure, DRAW[name](self.figure, settings, context))
         return self.figure
 
     def png(self, name: str, settings: Settings, context: Context) -> bytes:
@@ -109,75 +102,13 @@ class Drawing:
 
         self.draw(name, settings, context)
         with matplotlib.rc_context(STYLE):
-            self.canvas.draw()
-        return packed(self.canvas.buffer_rgba())
-
-
-def packed(pixels: Any) -> bytes:
-    """RGBA pixels as PNG bytes without the alpha channel, packed quickly rather than tightly."""
-    import numpy as np
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels)[:, :, :3]).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+            self.figure.canvas.draw()
+        return packed(self.figure.canvas.buffer_rgba())
 
 
 def figure_of(name: str, settings: Settings, context: Context | None = None) -> "Figure":
     """A section's figure by itself: a cell's last line shows it."""
     return Drawing().draw(name, settings, context or Context())
-
-
-def _axes(figure: "Figure", columns: int = 1, **place: Any) -> Any:
-    """One or more axes below the title, placed by numbers."""
-    place = {"left": 0.085, "right": 0.975, "bottom": 0.155, "wspace": 0.26} | place
-    ratios = place.pop("width_ratios", None)
-    axes = figure.subplots(1, columns, width_ratios=ratios)
-    figure.subplots_adjust(**place)
-    for ax in figure.axes:
-        ax.tick_params(labelsize=10, color=SOFT, labelcolor=INK)
-        ax.xaxis.label.set_size(10.5)
-        ax.yaxis.label.set_size(10.5)
-        ax.locator_params(axis="y", nbins=5)
-    return axes
-
-
-def wrapped(figure: "Figure", text: str) -> str:
-    """A title in lines that fit the figure: 9 to 10 letters an inch at this size."""
-    return "\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 9.5)))
-
-
-def _title(figure: "Figure", finding: str) -> None:
-    """The finding on top, and the axes moved up to it: one line of title or two."""
-    text = wrapped(figure, finding)
-    figure.suptitle(text, x=0.012, y=0.985, ha="left", va="top", size=TITLE_SIZE, weight="bold")
-    figure.subplots_adjust(top=0.95 - 0.068 * len(text.splitlines()))
-    for (
-        ax
-    ) in figure.axes:  # labels at fixed places: finding room for them takes a third of the time
-        box = ax.get_position()
-        middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
-        ax.xaxis.set_label_coords(middle[0], 0.062, transform=figure.transFigure)
-        away = 0.062 if len(ax.get_yticks()) else 0.02
-        ax.yaxis.set_label_coords(box.x0 - away, middle[1], transform=figure.transFigure)
-
-
-def _drawer(name: str) -> Callable[[Callable], Callable]:
-    def enter(draw: Callable[..., str]) -> Callable[..., str]:
-        @functools.wraps(draw)
-        def titled(figure: "Figure", settings: Settings, context: Context) -> None:
-            _title(figure, draw(figure, settings, context))
-
-        DRAW[name] = titled
-        return titled
-
-    return enter
-
-
-DRAW: dict[str, Callable[["Figure", Settings, Context], None]] = {}
-
-
-# ---------------------------------------------------------------- shared pieces
 
 
 def _steps(settings: Settings, context: Context, **changes: Any) -> Any:
@@ -216,27 +147,6 @@ def _rate(value: float) -> str:
     return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-") if value else "0"
 
 
-def _stop_bars(
-    ax: "Axes", stops: Sequence[Any], values: Sequence[float], chosen: Any, labels: Sequence[str]
-) -> None:
-    """A bar for each slider stop; the chosen one is dark and hatched."""
-    bars = ax.bar(range(len(stops)), values, color=PALE, width=0.72)
-    if chosen in stops:
-        bars[list(stops).index(chosen)].set(facecolor=BLUE, hatch="///", edgecolor="white")
-    ax.bar_label(bars, labels, size=9.5, padding=2)
-    ax.set_xticks(range(len(stops)), [text_of(stop) for stop in stops])
-    ax.set_ylim(0, max(values, default=1) * 1.2 or 1)
-    ax.set_yticks([])  # the bars carry their numbers
-    ax.spines["left"].set_visible(False)
-
-
-def _line_at(ax: "Axes", value: float, text: str, loc: str = "upper left") -> None:
-    """A level to compare with, named in the legend; outside the axis it would only squeeze."""
-    if value < ax.get_ylim()[1]:
-        ax.axhline(value, color=RED, ls="--", lw=1.6, label=text)
-        add_legend(ax, loc=loc, fontsize=9.5)
-
-
 def _with(stops: Sequence[Any], value: Any) -> list[Any]:
     """The stops, with the chosen value among them when a command loaded another one."""
     return sorted({*stops, value})
@@ -250,13 +160,9 @@ def _plural(count: float, what: str) -> str:
     return f"{count:,g} {what}" if count == 1 else f"{count:,g} {what}s"
 
 
-# ---------------------------------------------------------------- learning rate, warm-up, schedule
-
-
-@_drawer("learning_rate")
 def draw_learning_rate(figure: "Figure", settings: Settings, context: Context) -> str:
     """The rate at each step beside that of the start value."""
-    ax = _axes(figure)
+    ax = axes_on(figure)
     total = _steps(settings, context).total
     start = PARAMETERS["learning_rate"].start
     rates, usual = _curve(settings, total), _curve(settings, total, learning_rate=start)
@@ -273,10 +179,9 @@ def draw_learning_rate(figure: "Figure", settings: Settings, context: Context) -
     return f"The learning rate peaks at {_rate(peak)} in step {step} of {total}: {than}"
 
 
-@_drawer("warmup_ratio")
 def draw_warmup(figure: "Figure", settings: Settings, context: Context) -> str:
     """The first steps: chosen warm-up beside the other stops of the slider."""
-    ax = _axes(figure, right=0.74)
+    ax = axes_on(figure, right=0.74)
     total, ratio = _steps(settings, context).total, settings["warmup_ratio"]
     for other in PARAMETERS["warmup_ratio"].values:
         if other != ratio:
@@ -316,10 +221,9 @@ SCHEDULE_STYLES = {
 }
 
 
-@_drawer("lr_scheduler_type")
 def draw_schedule(figure: "Figure", settings: Settings, context: Context) -> str:
     """All five schedules over the same steps; the chosen one is thick."""
-    ax = _axes(figure, right=0.74)
+    ax = axes_on(figure, right=0.74)
     total, chosen = _steps(settings, context).total, settings["lr_scheduler_type"]
     highest = 0.0
     for name, (color, line) in SCHEDULE_STYLES.items():
@@ -339,18 +243,14 @@ def draw_schedule(figure: "Figure", settings: Settings, context: Context) -> str
     )
 
 
-# ---------------------------------------------------------------- steps and batches
-
-
-@_drawer("num_train_epochs")
 def draw_epochs(figure: "Figure", settings: Settings, context: Context) -> str:
     """Optimiser steps for each stop of the slider."""
-    ax = _axes(figure)
+    ax = axes_on(figure)
     epochs = settings["num_train_epochs"]
     stops = _with(PARAMETERS["num_train_epochs"].values, epochs)
     totals = [_steps(settings, context, num_train_epochs=stop).total for stop in stops]
-    _stop_bars(ax, stops, totals, epochs, [f"{total:,}" for total in totals])
-    _line_at(ax, ENOUGH_STEPS, f"{ENOUGH_STEPS} steps: what tinker's guide aims at")
+    stop_bars(ax, stops, totals, epochs)
+    line_at(ax, ENOUGH_STEPS, f"{ENOUGH_STEPS} steps: what tinker's guide aims at")
     ax.set_xlabel("epochs (passes over the data)")
     ax.set_ylabel("optimiser steps")
     plan = _steps(settings, context)
@@ -360,20 +260,19 @@ def draw_epochs(figure: "Figure", settings: Settings, context: Context) -> str:
     )
 
 
-@_drawer("gradient_accumulation_steps")
 def draw_accumulation(figure: "Figure", settings: Settings, context: Context) -> str:
     """Records behind one step, and how many steps that leaves."""
-    left, right = _axes(figure, 2)
+    left, right = axes_on(figure, 2)
     name = "gradient_accumulation_steps"
     chosen, batch = settings[name], settings["per_device_train_batch_size"]
     stops = _with(PARAMETERS[name].values, chosen)
     sizes = [stop * batch for stop in stops]
-    _stop_bars(left, stops, sizes, chosen, [str(size) for size in sizes])
-    _line_at(left, LARGE_BATCH, f"{LARGE_BATCH}: LoRA tolerates less above")
+    stop_bars(left, stops, sizes, chosen)
+    line_at(left, LARGE_BATCH, f"{LARGE_BATCH}: LoRA tolerates less above")
     left.set(xlabel="batches per optimiser step", ylabel="effective batch (records)")
     totals = [_steps(settings, context, **{name: stop}).total for stop in stops]
-    _stop_bars(right, stops, totals, chosen, [f"{total:,}" for total in totals])
-    _line_at(right, ENOUGH_STEPS, f"{ENOUGH_STEPS} steps to aim at", "upper right")
+    stop_bars(right, stops, totals, chosen)
+    line_at(right, ENOUGH_STEPS, f"{ENOUGH_STEPS} steps to aim at", "upper right")
     right.set(xlabel="batches per optimiser step", ylabel="optimiser steps")
     plan = _steps(settings, context)
     return (
@@ -382,32 +281,22 @@ def draw_accumulation(figure: "Figure", settings: Settings, context: Context) ->
     )
 
 
-@_drawer("per_device_train_batch_size")
 def draw_memory(figure: "Figure", settings: Settings, context: Context) -> str:
     """The memory estimate, stacked, for each way of storing the base model's weights."""
-    ax = _axes(figure, left=0.105, right=0.8)
+    ax = axes_on(figure, left=0.105, right=0.8)
     estimates = {
         name: memory.memory_estimate(
             _architecture(context.model), name, settings, settings["max_length"], device="cuda"
         )
         for name in QUANTIZATIONS
     }
-    for row, estimate in enumerate(estimates.values()):
-        end = 0.0
-        for part, style in MEMORY_PARTS.items():
-            size = estimate.parts.get(part, 0.0)
-            style = {"edgecolor": "white", "linewidth": 0.6} | style
-            ax.barh(row, size, left=end, height=0.62, label=part if row == 0 else None, **style)
-            end += size
-        ax.text(end, row, f"  {end:.1f} GiB", va="center", size=11, weight="bold")
-    ax.set_yticks(range(len(estimates)), QUANTIZATIONS.values())
-    ax.invert_yaxis()
+    rows = {QUANTIZATIONS[name]: estimate.parts for name, estimate in estimates.items()}
+    texts = [f"{sum(parts.values()):.1f} GiB" for parts in rows.values()]
+    stacked_bars(ax, rows, MEMORY_PARTS, texts, size=11, weight="bold")
     longest = max(estimate.total for estimate in estimates.values())
     limit = _draw_cards(ax, longest)
     ax.set_xlim(0, limit)
     ax.set_xlabel("GPU memory (GiB): an estimate, not measured; lines: what a card can give")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=10)
-    add_grid(ax, "x")
     return _memory_finding(settings, context, estimates)
 
 
@@ -444,17 +333,13 @@ def _architecture(name: str) -> Any:
     return architectures.get(name)
 
 
-# ---------------------------------------------------------------- lengths
-
-
-@_drawer("max_length")
 def draw_truncation(figure: "Figure", settings: Settings, context: Context) -> str:
     """How long the records are, and what the two limits cut."""
     import numpy as np
 
     limit, new_tokens = settings["max_length"], settings["max_new_tokens"]
     lengths, prompts = list(context.lengths), list(context.prompt_lengths)
-    left, right = _axes(figure, 2, width_ratios=(1.25, 1), wspace=0.5)
+    left, right = axes_on(figure, 2, width_ratios=(1.25, 1), wspace=0.5)
     if not lengths:
         left.text(0.5, 0.5, "no lengths were given", transform=left.transAxes, ha="center")
         return "The lengths of your records are not known here"
@@ -498,73 +383,57 @@ def draw_truncation(figure: "Figure", settings: Settings, context: Context) -> s
     )
 
 
-# ---------------------------------------------------------------- the adapter
-
-
-@_drawer("lora_r")
 def draw_adapter(figure: "Figure", settings: Settings, context: Context) -> str:
     """Adapter size by module for four real architectures."""
-    ax = _axes(figure, left=0.2, right=0.83)
+    r = settings["lora_r"]
     sizes = {
-        name: arithmetic.adapter_size(
-            _architecture(name), settings["lora_r"], settings["include_mlp"]
-        )
+        name: arithmetic.adapter_size(_architecture(name), r, settings["include_mlp"])
         for name in MODELS
     }
-    for row, size in enumerate(sizes.values()):
-        _module_bar(ax, row, size, labelled=row == 0)
-    ax.set_yticks(range(len(sizes)), list(sizes))
-    ax.invert_yaxis()
-    ax.set_xlim(0, max(size.megabytes for size in sizes.values()) * 1.42)
+    ax = axes_on(figure, left=0.2, right=0.83)
+    _adapter_bars(ax, sizes)
     ax.set_xlabel("adapter file in fp32 (MB, 4 bytes a parameter)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=10)
-    add_grid(ax, "x")
     mine = sizes[context.model]
     return (
-        f"r = {settings['lora_r']} trains {compact_number(mine.parameters)} parameters of "
+        f"r = {r} trains {compact_number(mine.parameters)} parameters of "
         f"{context.model}, {percent_text(mine.share_of_model, 1)} of the model"
     )
 
 
-def _module_bar(ax: "Axes", row: float, size: Any, labelled: bool, note: str = "") -> None:
-    """One adapter as a bar of its modules, in MB, with its parameters at the end."""
-    end = 0.0
-    for module, style in MODULES.items():
-        wide = size.by_module.get(module, 0) * 4e-6
-        label = module if labelled else None
-        ax.barh(row, wide, left=end, height=0.66, label=label, edgecolor="white", lw=0.6, **style)
-        end += wide
-    share = percent_text(size.share_of_model, 1)
-    ax.text(end, row, f"  {compact_number(size.parameters)}, {share}{note}", va="center", size=10)
+def _adapter_bars(ax: "Axes", sizes: Mapping[str, Any], chosen: str = "") -> None:
+    """Adapters as bars of their modules, in MB, with parameters and share at the end."""
+    modules = {
+        name: {module: 4e-6 * count for module, count in size.by_module.items()}
+        for name, size in sizes.items()
+    }
+    texts = [
+        f"{compact_number(size.parameters)}, {percent_text(size.share_of_model, 1)}"
+        + ("  (chosen)" if name == chosen else "")
+        for name, size in sizes.items()
+    ]
+    stacked_bars(ax, modules, MODULES, texts, size=10)
+    ax.set_xlim(0, max(size.megabytes for size in sizes.values()) * 1.42)
 
 
-@_drawer("include_mlp")
 def draw_targets(figure: "Figure", settings: Settings, context: Context) -> str:
     """Attention only beside all linear layers, for one architecture."""
-    ax = _axes(figure, left=0.17, right=0.83)
+    ax = axes_on(figure, left=0.17, right=0.83)
     architecture, r = _architecture(context.model), settings["lora_r"]
-    both = {flag: arithmetic.adapter_size(architecture, r, flag) for flag in (False, True)}
-    for row, (flag, size) in enumerate(both.items()):
-        note = "  (chosen)" if flag == settings["include_mlp"] else ""
-        _module_bar(ax, row, size, labelled=flag, note=note)
-    ax.set_yticks([0, 1], ["attention only", "attention + MLP"])
-    ax.invert_yaxis()
-    ax.set_xlim(0, both[True].megabytes * 1.35)
+    small, large = (arithmetic.adapter_size(architecture, r, flag) for flag in (False, True))
+    names = ("attention only", "attention + MLP")
+    chosen = names[bool(settings["include_mlp"])]
+    _adapter_bars(ax, dict(zip(names, (small, large), strict=True)), chosen)
     ax.set_xlabel(f"adapter of {context.model}, r = {r}, in fp32 (MB)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=10)
-    add_grid(ax, "x")
-    share = 1 - both[False].parameters / both[True].parameters
-    factor = both[True].parameters / both[False].parameters
+    share = 1 - small.parameters / large.parameters
     return (
-        f"With the MLP layers the adapter is {factor:.1f} times as large: "
-        f"{percent_text(share)} of it sits there"
+        f"With the MLP layers the adapter is {large.parameters / small.parameters:.1f} times as "
+        f"large: {percent_text(share)} of it sits there"
     )
 
 
-@_drawer("lora_alpha")
 def draw_scale(figure: "Figure", settings: Settings, context: Context) -> str:
     """The factor on the adapter's output, alpha / r, beside rsLoRA's alpha / sqrt(r)."""
-    ax = _axes(figure)
+    ax = axes_on(figure)
     r, alpha = settings["lora_r"], settings["lora_alpha"]
     stops = _with(PARAMETERS["lora_alpha"].values, alpha)
     plain = [arithmetic.scale(stop, r) for stop in stops]
@@ -587,13 +456,12 @@ def draw_scale(figure: "Figure", settings: Settings, context: Context) -> str:
     return f"alpha {text_of(alpha)} / r {r} = {now:g}: what the adapter adds is multiplied by that"
 
 
-@_drawer("lora_dropout")
 def draw_dropout(figure: "Figure", settings: Settings, context: Context) -> str:
     """A row of adapter inputs with their dropped ones, and the noise that this makes."""
     import numpy as np
 
     rate = settings["lora_dropout"]
-    left, right = _axes(figure, 2, width_ratios=(1.2, 1))
+    left, right = axes_on(figure, 2, width_ratios=(1.2, 1))
     rng = np.random.default_rng(0)  # the same 200 inputs at each redraw
     kept = (rng.random((8, 25)) >= rate).astype(float)
     left.imshow(kept, cmap="Greys", vmin=-0.1, vmax=1.35, aspect="auto")
@@ -605,7 +473,7 @@ def draw_dropout(figure: "Figure", settings: Settings, context: Context) -> str:
     left.set_xlabel(f"200 inputs of an adapter in one step: {dropped} are zero (white)")
     stops = _with(PARAMETERS["lora_dropout"].values, rate)
     noise = [100 * dropout_noise(stop) for stop in stops]
-    _stop_bars(right, stops, noise, rate, [f"{value:.0f} %" for value in noise])
+    stop_bars(right, stops, noise, rate, "{:.0f} %")
     right.set(xlabel="lora_dropout", ylabel="noise on an input (% of it)")
     if not rate:
         return "No dropout: the adapter sees every input, and a step has no noise from it"
@@ -620,12 +488,13 @@ def dropout_noise(rate: float) -> float:
     return (rate / (1 - rate)) ** 0.5
 
 
-# ---------------------------------------------------------------- number formats, logging
-
 FORMATS = ("fp32", "bf16", "fp16")
+
 # Smallest normal and largest number, as exponents of 10 (IEEE 754; bfloat16 has fp32's exponent).
 FORMAT_RANGES = {"fp32": (-37.93, 38.53), "bf16": (-37.93, 38.53), "fp16": (-4.21, 4.816)}
+
 FORMAT_DIGITS = {"fp32": "7 digits", "bf16": "2 digits", "fp16": "3 digits"}
+
 STATE_STYLES = {
     "ok": ("white", ""),
     "rounded": ("#fdf1d6", ""),
@@ -634,12 +503,11 @@ STATE_STYLES = {
 }
 
 
-@_drawer("precision")
 def draw_formats(figure: "Figure", settings: Settings, context: Context) -> str:
     """The range of each format, and what some numbers become in it."""
     import math
 
-    left, right = _axes(figure, 2, width_ratios=(1, 1.35), left=0.085, right=0.99, wspace=0.16)
+    left, right = axes_on(figure, 2, width_ratios=(1, 1.35), left=0.085, right=0.99, wspace=0.16)
     chosen = settings["precision"]
     for row, name in enumerate(FORMATS):
         low, high = FORMAT_RANGES[name]
@@ -701,10 +569,9 @@ def _number_finding(chosen: str, number: float) -> str:
     return said[kept.state]
 
 
-@_drawer("logging_steps")
 def draw_logging(figure: "Figure", settings: Settings, context: Context) -> str:
     """A recorded curve, at every step and as it looks when only each N-th line is written."""
-    ax = _axes(figure)
+    ax = axes_on(figure)
     every = settings["logging_steps"]
     full = [(p["step"], p["loss"]) for p in context.log if p.get("loss") is not None]
     if not full:
@@ -722,3 +589,21 @@ def draw_logging(figure: "Figure", settings: Settings, context: Context) -> str:
     add_legend(ax, loc="upper right")
     last = full[-1][0]
     return f"logging_steps {every} leaves {_plural(len(seen), 'point')} of a run of {last} steps"
+
+
+# Section -> the function that draws it and returns the finding for the title.
+DRAW: dict[str, Callable[["Figure", Settings, Context], str]] = {
+    "learning_rate": draw_learning_rate,
+    "warmup_ratio": draw_warmup,
+    "lr_scheduler_type": draw_schedule,
+    "num_train_epochs": draw_epochs,
+    "gradient_accumulation_steps": draw_accumulation,
+    "per_device_train_batch_size": draw_memory,
+    "max_length": draw_truncation,
+    "lora_r": draw_adapter,
+    "include_mlp": draw_targets,
+    "lora_alpha": draw_scale,
+    "lora_dropout": draw_dropout,
+    "precision": draw_formats,
+    "logging_steps": draw_logging,
+}

@@ -14,11 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from course_utils.errors import CourseError
-from course_utils.lab import parameters, sweeps
-from course_utils.lab import plots as lab_plots
-from course_utils.lab.parameters import PARAMETERS, Value, text_of
-from course_utils.plots import (
+from course_utils.drawing import (
     BLUE,
     INK,
     ORANGE,
@@ -31,6 +27,10 @@ from course_utils.plots import (
     label_text,
     styled,
 )
+from course_utils.errors import CourseError
+from course_utils.lab import parameters, sweeps
+from course_utils.lab.canvas import new_figure, packed, put_title
+from course_utils.lab.parameters import PARAMETERS, Value, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,7 +198,7 @@ def short(value: Value) -> str:
 @styled
 def plot_recorded(sweep: "Sweep") -> "Figure":
     """Loss, perplexity, score, time and memory against the value, with the spread over seeds."""
-    figure = lab_plots.Drawing(lab_plots.WIDTH, 4.9).figure
+    figure = new_figure(height=4.9)
     axes = figure.subplots(2, 3).flat
     groups = by_value(sweep)
     places = dict(zip(groups, positions(sweep.parameter, list(groups)), strict=True))
@@ -218,10 +218,7 @@ def plot_recorded(sweep: "Sweep") -> "Figure":
     for ax in figure.axes:
         ax.tick_params(labelsize=9, color=SOFT, labelcolor=INK)
         add_grid(ax)
-    title = figure.suptitle(
-        lab_plots.wrapped(figure, headline(sweep)), x=0.012, y=0.99, ha="left", va="top"
-    )
-    title.set(size=lab_plots.TITLE_SIZE, weight="bold")
+    put_title(figure, headline(sweep))
     figure.subplots_adjust(left=0.06, right=0.985, bottom=0.085, top=0.83, wspace=0.24, hspace=0.55)
     return figure
 
@@ -344,7 +341,7 @@ class Marked:
             x = transform.transform((place, 0))[0]
             if left <= x <= right:
                 pixels[int(top) : int(bottom) : 2, int(x) - 1 : int(x) + 1] = (213, 94, 0)
-        return lab_plots.packed(pixels)
+        return packed(pixels)
 
     def _place(self, value: Value) -> float | None:
         if PARAMETERS[self.parameter].kind in ("bool", "choice"):
@@ -475,7 +472,7 @@ def failures() -> list[Failure]:
 @styled
 def plot_failure(failure: Failure) -> "Figure":
     """The recorded curves of a failure beside healthy ones, and the score of both."""
-    figure = lab_plots.Drawing(lab_plots.WIDTH, 3.1).figure
+    figure = new_figure(height=3.1)
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     _draw_curves(left, failure.healthy, BLUE, "-", "healthy")
     _draw_curves(left, failure.runs, RED, "--", "this failure")
@@ -488,7 +485,7 @@ def plot_failure(failure: Failure) -> "Figure":
         ax.xaxis.label.set_size(10)
         ax.yaxis.label.set_size(10)
         add_grid(ax)
-    figure.suptitle(failure.title, x=0.012, ha="left", size=lab_plots.TITLE_SIZE, weight="bold")
+    put_title(figure, failure.title)
     figure.subplots_adjust(left=0.07, right=0.985, bottom=0.17, top=0.87, wspace=0.22)
     return figure
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.errors import CourseError
 from course_utils.lab import parameters
 from course_utils.report import duration
@@ -394,29 +394,29 @@ def curve_groups(curves: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, 
 def plot_curves(curves: Sequence[Mapping[str, Any]]) -> "Figure":
     """Training and validation loss of up to six runs, side by side on the same scale."""
 
-    @plots.styled
+    @drawing.styled
     def draw() -> "Figure":
-        figure, axes = plots.new_figure(11, 4.7, ncols=2, sharey=True)
+        figure, axes = drawing.new_figure(11, 4.7, ncols=2, sharey=True)
         for ax, key, name in zip(axes, ("train", "eval"), ("Training", "Validation"), strict=True):
             for index, curve in enumerate(curves):
                 if curve[key]:
-                    style = dict(plots.GROUP_STYLES[index % len(plots.GROUP_STYLES)])
+                    style = dict(drawing.GROUP_STYLES[index % len(drawing.GROUP_STYLES)])
                     marker = style.pop("marker") if len(curve[key]) < 25 else ""
-                    if index >= len(plots.GROUP_STYLES):
-                        style["color"] = (plots.INK, plots.PALE)[index % 2]
-                    label = plots.label_text(curve["name"])
+                    if index >= len(drawing.GROUP_STYLES):
+                        style["color"] = (drawing.INK, drawing.PALE)[index % 2]
+                    label = drawing.label_text(curve["name"])
                     points = zip(*curve[key], strict=True)
                     ax.plot(*points, lw=2, marker=marker, label=label, **style)
             ax.set_xlabel("optimiser step")
             ax.set_title(f"{name} loss", loc="left")
-            plots.add_grid(ax)
+            drawing.add_grid(ax)
             if not any(curve[key] for curve in curves):
                 ax.text(0.5, 0.5, "not logged", transform=ax.transAxes, ha="center")
         axes[0].set_ylabel("loss (nats per token)")
         legends = [ax.get_legend_handles_labels() for ax in axes]
         handles = max(legends, key=lambda pair: len(pair[0]))
         figure.legend(*handles, loc="outside lower left", ncols=min(3, len(curves)))
-        plots.state_finding(figure, curves_finding(curves).replace("$", r"\$"))
+        drawing.state_finding(figure, curves_finding(curves).replace("$", r"\$"))
         return figure
 
     return draw()

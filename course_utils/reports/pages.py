@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.files import atomic_path, write_text_atomic
 from course_utils.reports import content as lab_report
 
@@ -76,8 +76,8 @@ def _view(report: Mapping[str, Any], place: Callable[[str, bytes], str]) -> dict
     curves = []
     for number, group in enumerate(lab_report.curve_groups(report["curves"]), 1):
         figure = lab_report.plot_curves(group)
-        alt = plots.figure_title(figure)
-        curves.append({"src": place(f"curves_{number}.png", plots.to_png(figure, 130)), "alt": alt})
+        picture = place(f"curves_{number}.png", drawing.to_png(figure, 130))
+        curves.append({"src": picture, "alt": drawing.figure_title(figure)})
     return {**report, "parameters": sections, "curves": curves}
 
 

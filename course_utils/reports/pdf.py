@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 from course_utils.reports import content as lab_report
@@ -56,8 +56,8 @@ def prepare(report: Mapping[str, Any], folder: Path) -> Path:
     view["curves"] = []
     for number, group in enumerate(lab_report.curve_groups(report["curves"])):
         figure = lab_report.plot_curves(group)
-        (folder / f"curves{number}.png").write_bytes(plots.to_png(figure, 200))
-        text = plots.figure_title(figure)
+        (folder / f"curves{number}.png").write_bytes(drawing.to_png(figure, 200))
+        text = drawing.figure_title(figure)
         view["curves"].append({"file": f"curves{number}.png", "text": text})
     rows = report["questions"]["rows"]
     view["questions"] = report["questions"] | {

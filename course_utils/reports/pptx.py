@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 from course_utils.reports import content as lab_report
@@ -32,7 +32,7 @@ MARGIN_X, MARGIN_Y = 0.1, 0.06  # inside a table's cell, each side
 TITLE_LETTERS = 84
 SIZES = (17, 15, 13, 12)  # points, of a table that holds prose
 DASHES = ("SOLID", "DASH", "DASH_DOT", "ROUND_DOT")
-COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.RED, plots.INK, plots.SOFT)
+COLORS = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.RED, drawing.INK, drawing.SOFT)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def add_text(
     return shape
 
 
-def _font(font: Any, size: int, bold: bool = False, color: str = plots.INK) -> None:
+def _font(font: Any, size: int, bold: bool = False, color: str = drawing.INK) -> None:
     from pptx.dml.color import RGBColor
     from pptx.util import Pt
 
@@ -310,12 +310,12 @@ def _add_table(
     if header:
         for cell, text, column in zip(table.rows[0].cells, header, columns, strict=True):
             style = replace(column, size=12, bold=True, soft=False, mono=False, lead=False)
-            _set_cell(cell, text, style, fill=plots.BLUE, color="#ffffff")
+            _set_cell(cell, text, style, fill=drawing.BLUE, color="#ffffff")
     for place, (texts, _) in enumerate(rows):
         fill = "#ffffff" if place % 2 else "#eef4f9"
         cells = table.rows[place + bool(header)].cells
         for cell, text, column in zip(cells, texts, columns, strict=True):
-            _set_cell(cell, text, column, fill, plots.SOFT if column.soft else plots.INK)
+            _set_cell(cell, text, column, fill, drawing.SOFT if column.soft else drawing.INK)
 
 
 def _set_cell(cell: Any, text: str, column: Column, fill: str, color: str) -> None:
@@ -357,7 +357,7 @@ def _title_slide(deck: "Presentation", report: Mapping[str, Any]) -> None:
         for paragraph in shape.text_frame.paragraphs:
             paragraph.alignment = PP_ALIGN.LEFT
             for run in paragraph.runs:
-                _font(run.font, size, index == 0, plots.INK if index == 0 else plots.SOFT)
+                _font(run.font, size, index == 0, drawing.INK if index == 0 else drawing.SOFT)
     group = report["group"] or "(your names)"
     facts = [("Group", clip(group, 160)), ("Date", report["date"]), *map(tuple, report["facts"])]
     columns = (replace(LABEL, width=2.2, size=15), Column(FULL - 2.2, size=15))
@@ -504,7 +504,7 @@ def _add_chart(
         axis.axis_title.text_frame.text = text
         axis.axis_title.text_frame.paragraphs[0].runs[0].font.size = Pt(12)
     grid = chart.value_axis.major_gridlines.format.line
-    grid.color.rgb, grid.width = RGBColor.from_string(plots.PALE[1:]), Pt(0.5)
+    grid.color.rgb, grid.width = RGBColor.from_string(drawing.PALE[1:]), Pt(0.5)
     chart.category_axis.minimum_scale = 0
     for (place, _, _), line in zip(series, chart.plots[0].series, strict=True):
         color = RGBColor.from_string(COLORS[place % len(COLORS)][1:])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from course_utils.plots import interval_text
+from course_utils.drawing import interval_text
 from course_utils.report import METRIC_ROWS
 from course_utils.reports.input import clean, clip, number_of, read_object, read_rows, sensible
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from course_utils import kit, plots
+from course_utils import drawing, kit
 from course_utils.assignments.review.answers import answers_document, answers_name, read_answers
 from course_utils.assignments.review.folder import (
     read_key,
@@ -575,7 +575,7 @@ def test_the_written_summary_is_whole_and_its_markdown_holds_no_markup_of_people
 
 def test_the_figure_states_the_finding_and_shows_each_row():
     figure = plot_review(full_summary())
-    assert plots.figure_title(figure) == finding(full_summary())
+    assert drawing.figure_title(figure) == finding(full_summary())
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "all judgements\n24 judged"
     assert labels[1:3] == ["Mia [b]\n12 judged", "Jo\n12 judged"]
@@ -585,7 +585,7 @@ def test_the_figure_states_the_finding_and_shows_each_row():
 def test_the_figure_of_ties_alone_can_be_drawn():
     key = small_key("ab")
     summary = summarise(key, [judged("Mia", ["equal", "unusable"], key)])
-    assert "no answer better" in plots.figure_title(plot_review(summary))
+    assert "no answer better" in drawing.figure_title(plot_review(summary))
 
 
 # ---------------------------------------------------------------- from a run folder and back

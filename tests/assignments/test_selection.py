@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from course_utils import chat, metrics, models, plots
+from course_utils import chat, drawing, metrics, models
 from course_utils.assignments.selection import comparison
 from course_utils.assignments.selection.candidates import Candidate, candidates, describe
 from course_utils.assignments.selection.choosing import choose_examples, choose_records, load_data
@@ -633,7 +633,7 @@ def test_markup_and_pipes_in_names_stay_text():
 
 def test_the_figures_title_states_the_finding_and_skipped_candidates_are_named():
     figure = plot_model_comparison(result_of(row_of("a", "fp32", [0.5] * 40), SKIPPED))
-    assert plots.figure_title(figure) == "On these 40 records a in fp32 scores 0.50 few-shot"
+    assert drawing.figure_title(figure) == "On these 40 records a in fp32 scores 0.50 few-shot"
     assert "model-70B in nf4: too big" in figure.get_supxlabel()
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert all("is better" in title for title in titles)

@@ -12,7 +12,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from course_utils import plots
+from course_utils import drawing, plots
 from course_utils.errors import CourseError
 
 SCORES = {"field_f1": 0.2, "exact_match": 0.0, "rougeL": 0.4, "bleu": 12.0, "perplexity": 5.0}
@@ -78,7 +78,7 @@ def image(figure):
     """The figure's pixels, as they are embedded in the report."""
     from PIL import Image
 
-    uri = plots.figure_to_data_uri(figure, dpi=40)
+    uri = drawing.figure_to_data_uri(figure, dpi=40)
     head, body = uri.split(",")
     assert head == "data:image/png;base64"
     return Image.open(io.BytesIO(base64.b64decode(body)))
@@ -94,7 +94,7 @@ def texts(figure) -> str:
 
 @pytest.mark.parametrize("name", sorted(DRAWN))
 def test_the_title_states_what_the_data_say(name):
-    assert FINDINGS[name] in plots.figure_title(drawn(name))
+    assert FINDINGS[name] in drawing.figure_title(drawn(name))
 
 
 @pytest.mark.parametrize("name", sorted(DRAWN))
@@ -154,7 +154,7 @@ def test_a_pyplot_figure_is_closed_when_it_is_embedded():
     import matplotlib.pyplot as plt
 
     figure = plt.figure()
-    plots.figure_to_data_uri(figure)
+    drawing.figure_to_data_uri(figure)
     assert not plt.fignum_exists(figure.number)
 
 
@@ -173,7 +173,7 @@ def test_importing_plots_loads_no_heavy_library():
 
 
 def test_a_length_equal_to_max_length_is_not_cut():
-    title = plots.figure_title(plots.plot_length_histogram([128, 128], 128))
+    title = drawing.figure_title(plots.plot_length_histogram([128, 128], 128))
     assert "cuts no record" in title
 
 
@@ -201,7 +201,7 @@ def test_text_from_data_is_never_mathematics():
 def test_training_marks_the_resume_and_names_the_best_step():
     log = [*LOG, {"step": 30, "eval_loss": 0.6}]
     figure = plots.plot_training(log, stopped_at=25, resumed_from=20)
-    assert "its best, 0.40, was at step 20" in plots.figure_title(figure)
+    assert "its best, 0.40, was at step 20" in drawing.figure_title(figure)
     for ax in figure.axes:
         assert {20, 25} <= {line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2}
     assert "resumed from 20" in texts(figure)
@@ -210,7 +210,7 @@ def test_training_marks_the_resume_and_names_the_best_step():
 def test_training_draws_a_log_without_evaluation_or_gradient_norm():
     log = [{"step": 1, "loss": 11.0}, {"step": 2, "loss": float("nan")}, {"step": 3, "loss": None}]
     figure = plots.plot_training(log)
-    assert plots.figure_title(figure) == "Training loss is 11.00 at step 1"
+    assert drawing.figure_title(figure) == "Training loss is 11.00 at step 1"
     assert "no gradient norm was logged" in texts(figure)
 
 
@@ -230,7 +230,7 @@ def test_lora_rectangles_are_to_scale():
 
 
 def test_a_rank_that_saves_nothing_is_called_so():
-    assert "saves nothing" in plots.figure_title(plots.plot_lora_shapes(64, 64, 64))
+    assert "saves nothing" in drawing.figure_title(plots.plot_lora_shapes(64, 64, 64))
 
 
 def test_comparison_prints_the_interval_and_scales_bleu():
@@ -249,20 +249,22 @@ def test_comparison_leaves_out_a_metric_that_does_not_apply():
 
 
 def test_comparison_of_the_base_model_alone_claims_no_gain():
-    title = plots.figure_title(plots.plot_comparison({**RESULTS, "tuned": None, "difference": {}}))
+    title = drawing.figure_title(
+        plots.plot_comparison({**RESULTS, "tuned": None, "difference": {}})
+    )
     assert title == "Without fine-tuning field F1 reaches 0.20 (base, few-shot)"
 
 
 def test_an_interval_that_includes_zero_is_not_called_a_gain():
     results = {**RESULTS, "difference": {"field_f1": AROUND_ZERO}}
-    assert "about where it was" in plots.figure_title(plots.plot_comparison(results))
+    assert "about where it was" in drawing.figure_title(plots.plot_comparison(results))
 
 
 def test_lower_perplexity_counts_as_better():
     lower = {"mean": -4.0, "low": -5.0, "high": -3.0}
-    assert "improves 1 of 1" in plots.figure_title(plots.plot_differences({"perplexity": lower}))
+    assert "improves 1 of 1" in drawing.figure_title(plots.plot_differences({"perplexity": lower}))
     higher = {"mean": 4.0, "low": 3.0, "high": 5.0}
-    title = plots.figure_title(plots.plot_differences({"perplexity": higher}))
+    title = drawing.figure_title(plots.plot_differences({"perplexity": higher}))
     assert "improves 0 of 1 metrics, worsens 1" in title
 
 
@@ -271,14 +273,14 @@ def test_lower_perplexity_counts_as_better():
     [(GAIN, True), (AROUND_ZERO, False), ({"low": 0.0, "high": 1.0}, False), (None, False)],
 )
 def test_excludes_zero(interval, expected):
-    assert plots.excludes_zero(interval) is expected
+    assert drawing.excludes_zero(interval) is expected
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.5, "+0.50"), (-0.5, "−0.50"), (-0.001, "+0.00"), (0.0, "+0.00")]
 )
 def test_signed(value, text):
-    assert plots.signed(value) == text
+    assert drawing.signed(value) == text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import hardware, plots, tasks
+from course_utils import drawing, hardware, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.report import duration
@@ -141,7 +141,7 @@ def write_bonus(
         "hardware": hardware.detect().to_dict(),
     }
     write_json_atomic(out / f"{name}.json", content)
-    plots.save_figure(task_plots.plot_adapters(rows), out / f"{name}.png")
+    drawing.save_figure(task_plots.plot_adapters(rows), out / f"{name}.png")
     return write_text_atomic(out / f"{name}.md", _page(content, name))
 
 
@@ -158,7 +158,7 @@ def _page(content: Mapping[str, Any], name: str) -> str:
         lines.append(f"| {' | '.join(cells)} | {one['perplexity']:.3f} |")
     lines += ["", "Differences of the main scores, 95 % paired bootstrap over the records:", ""]
     for label, interval in content["differences"].items():
-        told = plots.interval_text(interval, digits=3) if interval else "not measured"
+        told = drawing.interval_text(interval, digits=3) if interval else "not measured"
         lines.append(f"- {label}: {told}")
     machine = content["hardware"]["gpu_name"] or content["hardware"]["cpu_model"]
     lines += [

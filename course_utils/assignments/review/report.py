@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.assignments.review.summary import (
     CATEGORIES,
     finding,
@@ -65,7 +65,7 @@ def _agreement_text(pair: Mapping[str, Any]) -> str:
     same = f"same choice in {percent(pair['raw'])} % of {pair['n']} common items"
     if pair["kappa"] is None:
         return f"{same}, kappa not defined ({pair['reason']})"
-    return f"{same}, kappa {plots.signed(pair['kappa'])}"
+    return f"{same}, kappa {drawing.signed(pair['kappa'])}"
 
 
 def write_summary(summary: Mapping[str, Any], folder: Path | str) -> Path:
@@ -124,18 +124,18 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#!~])", r"\\\1", text)
 
 
-@plots.styled
+@drawing.styled
 def plot_review(summary: Mapping[str, Any]) -> "Figure":
     """Left: shares of the four outcomes; right: win rates with their intervals; a row each for all
     judgements, each reviewer and each task."""
     rows = [row for row in summary_rows(summary) if row[2]["judged"]]
-    figure, (bars, rates) = plots.new_figure(
+    figure, (bars, rates) = drawing.new_figure(
         12, 2.6 + 0.62 * len(rows), ncols=2, sharey=True, gridspec_kw={"width_ratios": [1.35, 1]}
     )
     _draw_outcomes(bars, [row for _, _, row in rows])
     _draw_win_rates(rates, [row for _, _, row in rows])
     names = [
-        plots.label_text(f"task {name}" if kind == "task" else name, 26) for kind, name, _ in rows
+        drawing.label_text(f"task {name}" if kind == "task" else name, 26) for kind, name, _ in rows
     ]
     counts = [
         f"{name}\n{row['judged']} judged" for name, (_, _, row) in zip(names, rows, strict=True)
@@ -144,21 +144,21 @@ def plot_review(summary: Mapping[str, Any]) -> "Figure":
     bars.set_ylim(len(rows) - 0.4, -0.6)
     for ax in (bars, rates):
         ax.tick_params(axis="y", length=0)
-        ax.axhline(0.5, color=plots.GRID, lw=1.4)
+        ax.axhline(0.5, color=drawing.GRID, lw=1.4)
     for handles, ax in ((4, bars), (2, rates)):
         ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=handles, fontsize=10.5,
                   handlelength=1.3, columnspacing=1.1)  # fmt: skip
-    plots.state_finding(figure, finding(summary))
+    drawing.state_finding(figure, finding(summary))
     return figure
 
 
 def _draw_outcomes(ax: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     """Stacked shares in percent, the count inside where it fits; told apart in grey by hatches."""
     styles = {
-        "tuned": {"color": plots.BLUE},
-        "equal": {"color": plots.GRID},
-        "unusable": {"facecolor": "white", "hatch": "...", "edgecolor": plots.SOFT},
-        "base": {"facecolor": plots.ORANGE, "hatch": "///", "edgecolor": "white"},
+        "tuned": {"color": drawing.BLUE},
+        "equal": {"color": drawing.GRID},
+        "unusable": {"facecolor": "white", "hatch": "...", "edgecolor": drawing.SOFT},
+        "base": {"facecolor": drawing.ORANGE, "hatch": "///", "edgecolor": "white"},
     }
     left = [0.0] * len(rows)
     for category, style in styles.items():
@@ -166,7 +166,7 @@ def _draw_outcomes(ax: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
         ax.barh(range(len(rows)), widths, 0.62, left=left, label=CATEGORIES[category], **style)
         for at, (row, start, width) in enumerate(zip(rows, left, widths, strict=True)):
             if width >= 4:
-                color = "white" if category == "tuned" else plots.INK
+                color = "white" if category == "tuned" else drawing.INK
                 fill = styles[category].get("facecolor", "none")
                 box = {"facecolor": fill, "edgecolor": "none", "pad": 1.5}  # no hatch behind it
                 middle = {"ha": "center", "va": "center"}
@@ -182,18 +182,18 @@ def _draw_win_rates(ax: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     """Two marks a row: of the decided judgements, with the Wilson interval, and with ties as half,
     with the bootstrap interval; the line at 50 % is no preference."""
     marks = {
-        "win_rate": ("decided only", -0.15, plots.BLUE, "s"),
+        "win_rate": ("decided only", -0.15, drawing.BLUE, "s"),
         "win_rate_half_ties": ("ties as half", 0.15, "white", "o"),
     }
     for name, (label, shift, fill, marker) in marks.items():
         known = [(at, row[name]) for at, row in enumerate(rows) if row[name]]
         for at, rate in known:
             ends = [100 * rate["low"], 100 * rate["high"]]
-            ax.plot(ends, [at + shift] * 2, "|-", color=plots.INK, lw=2, ms=9, mew=2)
+            ax.plot(ends, [at + shift] * 2, "|-", color=drawing.INK, lw=2, ms=9, mew=2)
         places = [at + shift for at, _ in known]
         means = [100 * rate["mean"] for _, rate in known]
-        ax.plot(means, places, marker, ms=9, mfc=fill, mec=plots.BLUE, mew=2, label=label)
-    ax.axvline(50, color=plots.INK, lw=1.4, ls="--")
+        ax.plot(means, places, marker, ms=9, mfc=fill, mec=drawing.BLUE, mew=2, label=label)
+    ax.axvline(50, color=drawing.INK, lw=1.4, ls="--")
     ax.set_xlim(-3, 103)
     ax.set_xlabel("tuned model wins (%), 95 % interval")
-    plots.add_grid(ax, "x")
+    drawing.add_grid(ax, "x")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.assignments.selection.candidates import short_name
 
 FEW_RECORDS = 20  # below that, an interval from resampled records promises more than it knows
@@ -99,7 +99,7 @@ def _advice(
             "compare it with."
         ]
     elif chosen is not best and gap:
-        interval = plots.interval_text(gap, digits=3).replace("−", "-")
+        interval = drawing.interval_text(gap, digits=3).replace("−", "-")
         words.append(
             f"{row_label(chosen)} scores {_main(chosen):.3f}, which is not clearly less "
             f"(the best minus it: {interval}), and has the smallest weights of those within that "

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.assignments.selection.candidates import short_name
 from course_utils.assignments.selection.measuring import BATCH_SIZES, PROMPTS
 from course_utils.assignments.selection.recommendation import row_label
@@ -55,7 +55,7 @@ def _main_table(result: Mapping[str, Any]) -> "Table":
     for row in result["rows"]:
         about = f"{row['precision']}, {escape(row['licence'] or '?')}"
         name = f"{escape(short_name(row['model']))}\n{about}"
-        size = "-" if row["parameters"] is None else plots.compact_number(row["parameters"])
+        size = "-" if row["parameters"] is None else drawing.compact_number(row["parameters"])
         if row["status"] != "done":
             style = "red" if row["status"] == "failed" else "dim"
             name += f"\n{row['status']}: {escape(row['reason'])}"
@@ -63,7 +63,7 @@ def _main_table(result: Mapping[str, Any]) -> "Table":
             continue
         memory, speed = row["memory_gb"], row["tokens_per_second"]
         cells = [f"{memory['weights']:.2f}\n{memory['peak']:.2f}"]
-        cells.append("\n".join(f"{plots.plain_number(speed[str(size)])}" for size in BATCH_SIZES))
+        cells.append("\n".join(f"{drawing.plain_number(speed[str(size)])}" for size in BATCH_SIZES))
         cells += [_two(row, "main", ".3f"), _two(row, "perplexity")]
         cells.append(_two(row, "bits_per_byte", ".3f"))
         table.add_row(name, size, *cells)
@@ -89,19 +89,19 @@ def _two(row: Mapping[str, Any], key: str, shape: str = "") -> str:
     """Zero-shot over few-shot."""
     values = [row[prompt][key] for prompt in PROMPTS]
     return "\n".join(
-        format(value, shape) if shape else plots.plain_number(value) for value in values
+        format(value, shape) if shape else drawing.plain_number(value) for value in values
     )
 
 
-@plots.styled
+@drawing.styled
 def plot_model_comparison(result: Mapping[str, Any]) -> "Figure":
     """Score, bits per byte, memory and speed of each candidate, side by side."""
     rows = [row for row in result["rows"] if row["status"] == "done"]
-    plots.require(rows, "no candidate was measured", "see the reasons in the table")
-    figure, axes = plots.new_figure(13, 2.9 + 0.8 * len(rows), ncols=4, sharey=True)
-    prompts = [(plots.SYSTEMS[name][0].removeprefix("base, "), plots.SYSTEMS[name][1])
+    drawing.require(rows, "no candidate was measured", "see the reasons in the table")
+    figure, axes = drawing.new_figure(13, 2.9 + 0.8 * len(rows), ncols=4, sharey=True)
+    prompts = [(drawing.SYSTEMS[name][0].removeprefix("base, "), drawing.SYSTEMS[name][1])
                for name in PROMPTS]  # fmt: skip
-    dark, light = {"color": plots.BLUE}, {"color": plots.PALE}
+    dark, light = {"color": drawing.BLUE}, {"color": drawing.PALE}
     where = rows[0]["memory_gb"]["where"]
     panels = [
         ("Score (higher is better)", prompts, [[row[p]["main"] for row in rows] for p in PROMPTS]),
@@ -116,7 +116,7 @@ def plot_model_comparison(result: Mapping[str, Any]) -> "Figure":
     for ax, (title, styles, columns) in zip(axes, panels, strict=True):
         _draw_pairs(ax, title, styles, columns)
     names = [
-        f"{plots.label_text(short_name(row['model']), 24)}\n{row['precision']}" for row in rows
+        f"{drawing.label_text(short_name(row['model']), 24)}\n{row['precision']}" for row in rows
     ]
     axes[0].set_yticks(range(len(rows)), names)
     axes[0].set_ylim(len(rows) - 0.45, -0.55)
@@ -124,11 +124,11 @@ def plot_model_comparison(result: Mapping[str, Any]) -> "Figure":
     left_out = [row for row in result["rows"] if row["status"] != "done"]
     if left_out:
         notes = [
-            plots.label_text(f"{row_label(row)}: {row['reason']}", 130) for row in left_out[:8]
+            drawing.label_text(f"{row_label(row)}: {row['reason']}", 130) for row in left_out[:8]
         ]
         text = "\n".join(["Not measured:", *notes])
-        figure.supxlabel(text, x=0.012, ha="left", size=11, color=plots.SOFT)
-    plots.state_finding(figure, result["recommendation"]["finding"])
+        figure.supxlabel(text, x=0.012, ha="left", size=11, color=drawing.SOFT)
+    drawing.state_finding(figure, result["recommendation"]["finding"])
     return figure
 
 
@@ -148,7 +148,7 @@ def _draw_pairs(
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(0, max(max(values) for values in columns) * 1.28 or 1)
     ax.locator_params(axis="x", nbins=4)
-    plots.add_grid(ax, "x")
+    drawing.add_grid(ax, "x")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2, columnspacing=1.0)
 
 
@@ -203,7 +203,7 @@ def _markdown_row(row: Mapping[str, Any]) -> list[str]:
         return [*cells, row["status"], *["-"] * (len(BATCH_SIZES) + 9)]
     memory, speed = row["memory_gb"], row["tokens_per_second"]
     cells += [f"{memory['weights']:.2f}", f"{memory['peak']:.2f}"]
-    cells += [f"{plots.plain_number(speed[str(size)])}" for size in BATCH_SIZES]
+    cells += [f"{drawing.plain_number(speed[str(size)])}" for size in BATCH_SIZES]
     cells.append(f"{row['load_seconds']:.1f}")
     for key, shape in (("main", ".3f"), ("perplexity", ""), ("bits_per_byte", ".3f")):
         cells += _two(row, key, shape).split("\n")
@@ -270,8 +270,8 @@ def write_comparison(result: Mapping[str, Any], folder: Path) -> Path:
     text, picture = comparison_markdown(result), folder / "model_comparison.png"
     if any(row["status"] == "done" for row in result["rows"]):
         figure = plot_model_comparison(result)
-        plots.save_figure(figure, picture)
-        text += f"\n![{plots.figure_title(figure)}]({picture.name})\n"
+        drawing.save_figure(figure, picture)
+        text += f"\n![{drawing.figure_title(figure)}]({picture.name})\n"
     else:
         picture.unlink(missing_ok=True)
     return write_text_atomic(folder / "model_comparison.md", text)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from course_utils.plots import BLUE, INK, ORANGE, PALE, new_figure, require, state_finding, styled
+from course_utils.drawing import BLUE, INK, ORANGE, PALE, new_figure, require, state_finding, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course_utils import tasks
-from course_utils.plots import (
+from course_utils.drawing import (
     INK,
     SOFT,
-    _say,
     add_grid,
     excludes_zero,
     finite,
@@ -15,6 +14,7 @@ from course_utils.plots import (
     label_text,
     plain_number,
     require,
+    say,
     signed,
     state_finding,
     styled,
@@ -91,7 +91,7 @@ def _draw_adapter_scores(
     ax.set_title("Main score of each task (higher is better)", loc="left")
     if not found:
         ax.set_axis_off()
-        _say(ax, "no score was measured")
+        say(ax, "no score was measured")
         return
     width = 0.86 / len(rows)
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
@@ -153,7 +153,7 @@ def _draw_cost(
     known = [value for value in values if value is not None]
     if not known:
         ax.set_axis_off()
-        _say(ax, "not measured")
+        say(ax, "not measured")
         return
     for row, value in enumerate(values):
         bars_across(ax, [value], [row], 0.74, form=plain_number, **LOOKS[row % len(LOOKS)])

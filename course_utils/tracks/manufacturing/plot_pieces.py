@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots, tasks
-from course_utils.plots import (
+from course_utils import drawing, tasks
+from course_utils.drawing import (
     BLUE,
     GREEN,
     INK,
@@ -36,7 +36,7 @@ def mosaic(
     width: float, height: float, layout: list[list[str]], **options: Any
 ) -> tuple["Figure", dict[str, "Axes"]]:
     """A figure (inches) with named panels of unequal size, set like those of course_utils.plots."""
-    figure = plots.figure_class()(figsize=(width, height), layout="constrained")
+    figure = drawing.figure_class()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, wspace=0.04, hspace=0.06)
     axes = figure.subplot_mosaic(layout, **options)
     for ax in axes.values():

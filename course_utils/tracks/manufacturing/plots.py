@@ -10,15 +10,15 @@ grey), and a value that was not measured is written as n/a, never drawn as 0.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from course_utils.plots import (
+from course_utils.drawing import (
     INK,
     RED,
     SOFT,
-    _say,
     add_grid,
     finite,
     label_text,
     require,
+    say,
     state_finding,
     styled,
 )
@@ -103,7 +103,7 @@ def _draw_counts(ax: "Axes", counts: Mapping[str, float], kind: str) -> None:
     ax.set_title(f"Records by {kind}", loc="left")
     if not names:
         ax.set_axis_off()
-        _say(ax, "not counted")
+        say(ax, "not counted")
         return
     values = [counts[name] for name in names]
     bars_across(ax, values, range(len(names)), 0.7, form="{:,.0f}".format, color=SOFT)
@@ -126,7 +126,7 @@ def _draw_diversity(axes: Mapping[str, "Axes"], diversity: Mapping[str, Any]) ->
         ax.set_title(title, loc="left")
         if not names:
             ax.set_axis_off()
-            _say(ax, "not measured")
+            say(ax, "not measured")
             continue
         for index, side in enumerate(("prompt", "answer")):
             found = [numbers(mapping(diversity[task]).get(side)).get(key) for task in names]

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course_utils import tasks
-from course_utils.plots import (
+from course_utils.drawing import (
     SYSTEMS,
-    _plain_log,
-    _say,
     add_grid,
     excludes_zero,
     finite,
     interval_text,
     label_text,
+    plain_log,
     plain_number,
     require,
+    say,
     signed,
     state_finding,
     styled,
@@ -122,7 +122,7 @@ def _draw_scores(ax: "Axes", task: str, entry: Mapping[str, Any], keys: Sequence
     )
     ax.text(0, 1.03, _change(task, entry), transform=ax.transAxes, size=12, va="bottom")
     if not keys:
-        _say(ax, "no score applies")
+        say(ax, "no score applies")
 
 
 def _change(task: str, entry: Mapping[str, Any]) -> str:
@@ -165,7 +165,7 @@ def _draw_task_perplexity(ax: "Axes", entry: Mapping[str, Any], worst: float, na
     ax.set_title("Perplexity, lower is better (log)", loc="left", size=11)
     if not known:
         ax.set_axis_off()
-        _say(ax, "not measured")
+        say(ax, "not measured")
         return
     for row, name in enumerate(systems):
         value = known.get(name)
@@ -174,7 +174,7 @@ def _draw_task_perplexity(ax: "Axes", entry: Mapping[str, Any], worst: float, na
         ax.annotate(
             text, (value or 1, row), (4, 0), textcoords="offset points", va="center", size=11
         )
-    _plain_log(ax, "x", [1, max(worst, 1.1)])
+    plain_log(ax, "x", [1, max(worst, 1.1)])
     ax.set_xlim(1, max(worst, 1.1) ** 1.35)
     ax.set_ylim(len(systems) - 0.4, -0.6)
     names = [SYSTEMS[name][0].replace("base, ", "") for name in systems]

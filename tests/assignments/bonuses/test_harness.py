@@ -289,7 +289,7 @@ def test_the_report_says_what_cannot_be_told_from_chance(tmp_path):
 
 
 def test_the_figure_states_the_finding_and_needs_rows():
-    from course_utils.plots import figure_title
+    from course_utils.drawing import figure_title
 
     rows = compare(BASE, TUNED)
     assert figure_title(plot_benchmark(rows)) == finding(rows)

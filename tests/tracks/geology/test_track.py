@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from course_utils import chat, records
 from course_utils.commands.main import command_line
+from course_utils.drawing import figure_title
 from course_utils.errors import CourseError
-from course_utils.plots import figure_title
 from course_utils.tracks.geology import plots
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.geology.materials import materials

@@ -11,7 +11,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.errors import CourseError
 from course_utils.tracks.manufacturing import plots as task_plots
 from course_utils.tracks.manufacturing.plot_pieces import words
@@ -111,7 +111,7 @@ def drawn(name: str):
 
 
 def title(figure) -> str:
-    return plots.figure_title(figure).replace("\u00a0", " ")
+    return drawing.figure_title(figure).replace("\u00a0", " ")
 
 
 def texts(figure) -> list[str]:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.errors import CourseError
 from course_utils.metrics import wilson_interval
 
@@ -147,7 +147,7 @@ def finding(rows: Sequence[Mapping[str, Any]]) -> str:
     lost = [row for row in general if row["verdict"].startswith("lost")]
     pooled = next((row for row in rows if row["pooled"]), None)
     if lost:
-        names = ", ".join(f"{row['title']} ({plots.signed(row['difference'])})" for row in lost)
+        names = ", ".join(f"{row['title']} ({drawing.signed(row['difference'])})" for row in lost)
         parts.append(f"forgetting shown on {names}")
     elif pooled and pooled["verdict"].startswith("lost"):
         parts.append(f"forgetting shown over all general questions ({_change(pooled)})")
@@ -159,5 +159,5 @@ def finding(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _change(row: Mapping[str, Any]) -> str:
-    change = plots.signed(row["difference"])
+    change = drawing.signed(row["difference"])
     return f"together {change} \u00b1 {row['stderr']:.2f}, n = {row['n']}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import models, plots
+from course_utils import drawing, models
 from course_utils.assignments.bonuses.harness.comparing import compare, finding
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import wilson_interval
@@ -67,20 +67,20 @@ def _table(rows: Sequence[Mapping[str, Any]], digits: int = 3) -> tuple[list[str
             score(row[side], row[f"{side}_stderr"], row[f"{side}_near_chance"])
             for side in ("base", "tuned")
         ]
-        change = f"{plots.signed(row['difference'], digits)} \u00b1 {row['stderr']:.{digits}f}"
+        change = f"{drawing.signed(row['difference'], digits)} \u00b1 {row['stderr']:.{digits}f}"
         chance = f"{row['chance']:.2f}"
         lines.append([row["title"], str(row["n"]), chance, *both, change, row["verdict"]])
     return head, lines
 
 
-@plots.styled
+@drawing.styled
 def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Score of base and tuned with 95 % bars (Wilson) and chance, task by task."""
-    plots.require(rows, "no task was compared", "run the benchmark with an adapter")
-    figure, ax = plots.new_figure(10.5, 2.2 + 0.62 * len(rows))
+    drawing.require(rows, "no task was compared", "run the benchmark with an adapter")
+    figure, ax = drawing.new_figure(10.5, 2.2 + 0.62 * len(rows))
     styles = {
-        "base": {"color": plots.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 8},
-        "tuned": {"color": plots.BLUE, "marker": "o", "ls": "none", "ms": 8},
+        "base": {"color": drawing.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 8},
+        "tuned": {"color": drawing.BLUE, "marker": "o", "ls": "none", "ms": 8},
     }
     for shift, (side, style) in zip((-0.14, 0.14), styles.items(), strict=True):
         places = [index + shift for index in range(len(rows))]
@@ -94,16 +94,16 @@ def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     for index, row in enumerate(rows):
         label = "chance" if index == 0 else None
         span = [index - 0.36, index + 0.36]
-        ax.plot([row["chance"]] * 2, span, color=plots.RED, ls=":", lw=2.4, label=label)
-        ax.text(1.02, index, row["verdict"], va="center", size=10, color=plots.INK)
-    names = [f"{plots.label_text(row['title'])} (n = {row['n']})" for row in rows]
+        ax.plot([row["chance"]] * 2, span, color=drawing.RED, ls=":", lw=2.4, label=label)
+        ax.text(1.02, index, row["verdict"], va="center", size=10, color=drawing.INK)
+    names = [f"{drawing.label_text(row['title'])} (n = {row['n']})" for row in rows]
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of questions answered right (bar: 95 %)")
-    plots.add_grid(ax, "x")
+    drawing.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=3)
-    plots.state_finding(figure, finding(rows))
+    drawing.state_finding(figure, finding(rows))
     return figure
 
 
@@ -142,7 +142,7 @@ def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
     """benchmark.json, benchmark.png and benchmark.md into a folder; returns the Markdown file."""
     folder = Path(folder)
     write_json_atomic(folder / "benchmark.json", comparison)
-    plots.save_figure(plot_benchmark(comparison["rows"]), folder / "benchmark.png")
+    drawing.save_figure(plot_benchmark(comparison["rows"]), folder / "benchmark.png")
     return write_text_atomic(folder / "benchmark.md", report_text(comparison))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import plots
+from course_utils import drawing
 from course_utils.assignments.bonuses.instructions.answering import Answers
 from course_utils.assignments.bonuses.instructions.exercises import Exercise
 from course_utils.assignments.bonuses.instructions.kinds import KINDS
@@ -24,7 +24,7 @@ LEVELS = {
 def finding(difference: Mapping[str, Any], before: Mapping, after: Mapping) -> str:
     """One sentence: what happened to the share of prompts with every instruction followed."""
     gain = difference["prompt_level"]
-    change = plots.interval_text(gain, 100, 0)
+    change = drawing.interval_text(gain, 100, 0)
     verdict = "follows instructions more often" if gain["low"] > 0 else (
         "follows instructions less often" if gain["high"] < 0 else "shows no clear difference"
     )  # fmt: skip
@@ -49,17 +49,17 @@ def _with_interval(interval: Mapping[str, float] | None) -> str:
     return f"{_share(interval)} [{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]"
 
 
-@plots.styled
+@drawing.styled
 def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
     """Each kind of instruction before and after, with its 95 % interval, by gain."""
-    plots.require(before["kinds"], "no instruction was checked", "ask for at least one prompt")
+    drawing.require(before["kinds"], "no instruction was checked", "ask for at least one prompt")
     kinds = sorted(
         before["kinds"], key=lambda k: after["kinds"][k]["mean"] - before["kinds"][k]["mean"]
     )
-    figure, ax = plots.new_figure(10.5, 2.4 + 0.42 * len(kinds))
+    figure, ax = drawing.new_figure(10.5, 2.4 + 0.42 * len(kinds))
     styles = {
-        "before": {"color": plots.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 7},
-        "after": {"color": plots.BLUE, "marker": "o", "ls": "none", "ms": 8},
+        "before": {"color": drawing.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 7},
+        "after": {"color": drawing.BLUE, "marker": "o", "ls": "none", "ms": 8},
     }
     for shift, (name, check) in zip(
         (-0.14, 0.14), (("before", before), ("after", after)), strict=True
@@ -76,9 +76,9 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
     ax.set_yticks(range(len(kinds)), names)
     ax.set_xlim(-3, 103)
     ax.set_xlabel("answers that follow the instruction, % (bars: 95 % intervals)")
-    plots.add_grid(ax, "x")
+    drawing.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=2)
-    plots.state_finding(figure, title)
+    drawing.state_finding(figure, title)
     return figure
 
 
@@ -87,7 +87,7 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     folder = Path(folder)
     write_json_atomic(folder / "instruction_tuning.json", result)
     figure = plot_checks(result["before"], result["after"], result["finding"])
-    plots.save_figure(figure, folder / "instruction_tuning.png")
+    drawing.save_figure(figure, folder / "instruction_tuning.png")
     return write_text_atomic(folder / "instruction_tuning.md", report_text(result))
 
 
@@ -129,13 +129,13 @@ def _level_table(result: Mapping[str, Any]) -> list[str]:
     before, after, rows = result["before"], result["after"], []
     for name, text in LEVELS.items():
         gain = result["difference"][name]
-        change = plots.interval_text(gain, 100, 0) if gain else "-"
+        change = drawing.interval_text(gain, 100, 0) if gain else "-"
         cells = [_with_interval(before[name]), _with_interval(after[name]), change]
         rows.append([text, *cells])
     cut = result["cut"]
     for name in ("prompt_level", "instruction_level"):
         cells = [_with_interval(cut[side][name]) for side in ("before", "after")]
-        change = plots.interval_text(cut["difference"][name], 100, 0)
+        change = drawing.interval_text(cut["difference"][name], 100, 0)
         rows.append([f"{LEVELS[name]}, cut at the next role", *cells, change])
     for name, text in (("trained_kinds", "prompts, trained kinds only"),
                        ("new_kinds", "prompts, kinds never trained")):  # fmt: skip

@@ -1,0 +1,88 @@
+"""The figure of inference: seconds and tokens per second, by mode and batch size."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from course_utils.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PALE,
+    add_grid,
+    finite,
+    label_text,
+    new_figure,
+    require,
+    state_finding,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@styled
+def plot_latency(latency: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Wall-clock seconds and generated tokens per second, by mode and batch size."""
+    require(latency, "the latency table is empty", "run notebook 05")
+    modes = list(dict.fromkeys(str(row["mode"]) for row in latency))
+    sizes = sorted({row["batch_size"] for row in latency})
+    figure, axes = new_figure(11, 4.6, ncols=2)
+    panels = (("seconds", "wall-clock time (s)"), ("tokens_per_second", "generated tokens/s"))
+    for ax, (key, label) in zip(axes, panels, strict=True):
+        _draw_latency(ax, latency, modes, sizes, key)
+        ax.set_ylabel(label)
+        ax.set_xlabel("batch size (prompts generated together)")
+        add_grid(ax)
+    axes[0].set_title("Time (lower is better)", loc="left")
+    axes[1].set_title("Throughput (higher is better)", loc="left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(modes))
+    state_finding(figure, _latency_finding(latency))
+    return figure
+
+
+def _draw_latency(
+    ax: "Axes",
+    latency: Sequence[Mapping[str, Any]],
+    modes: Sequence[str],
+    sizes: Sequence[int],
+    key: str,
+) -> None:
+    width = 0.8 / len(modes)
+    colors = [ORANGE, BLUE, PALE, GREEN]
+    top = max((finite(row.get(key)) or 0 for row in latency), default=0)
+    for index, mode in enumerate(modes):
+        rows = {row["batch_size"]: finite(row.get(key)) for row in latency if row["mode"] == mode}
+        places = [at + (index - (len(modes) - 1) / 2) * width for at in range(len(sizes))]
+        values = [rows.get(size) for size in sizes]
+        bars = ax.bar(
+            places,
+            [value or 0 for value in values],
+            width * 0.94,
+            color=colors[index % 4],
+            hatch="///" if index % 2 == 0 else "",
+            edgecolor="white",
+            label=label_text(mode),
+        )
+        ax.bar_label(bars, ["" if v is None else f"{v:.3g}" for v in values], padding=2, size=11)
+    ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylim(0, top * 1.14 or 1)
+
+
+def _latency_finding(latency: Sequence[Mapping[str, Any]]) -> str:
+    rows = [row for row in latency if finite(row.get("tokens_per_second"))]
+    if not rows:
+        return "Latency by mode and batch size"
+    fast = max(rows, key=lambda row: row["tokens_per_second"])
+    slow = min(rows, key=lambda row: row["tokens_per_second"])
+    rate = f"{fast['tokens_per_second']:.3g} tokens/s"
+    finding = (
+        f"{label_text(fast['mode']).capitalize()} at batch size {fast['batch_size']} is fastest"
+    )
+    if fast is slow:
+        return f"{finding}: {rate}"
+    ratio = fast["tokens_per_second"] / slow["tokens_per_second"]
+    slowest = f"{label_text(slow['mode'])} at {slow['batch_size']}"
+    return f"{finding}: {rate}, {ratio:.1f} times as many as {slowest}"
