@@ -344,6 +344,41 @@ def test_points_on_the_instructors_page_are_those_of_the_rubrics(kind, label):
     assert row[1:] == [str(points) for points in sums]
 
 
+def preset_problem(row: list[str], preset: dict) -> str:
+    """What a row of the presets page says otherwise than presets.yaml; empty if nothing."""
+    _, _, base_model, method, *measured = row
+    if preset["base_model"].rpartition("/")[2].lower() not in base_model.lower():
+        nano = preset["base_model"] == "nano" and base_model == "two random layers"
+        if not nano:
+            return f"base model {base_model}"
+    if method.startswith("QLoRA") != (preset["quantization"] == "nf4"):
+        return f"method {method}"
+    known = " ".join(preset["measured"].split())
+    missing = [figure for figure in measured if figure.partition(" (")[0] not in known]
+    return f"not in presets.yaml: {missing}" if missing else ""
+
+
+def test_the_presets_page_says_what_the_presets_say():
+    presets = yaml.safe_load((ROOT / "course_utils" / "presets.yaml").read_text(encoding="utf-8"))
+    rows = [row for row in load(ROOT / "docs" / "presets.md").rows() if len(row) == 6]
+    rows = {row[0].strip("`"): row for row in rows if row[0] != "preset"}
+    assert set(rows) == set(presets)
+    assert {n: p for n, row in rows.items() if (p := preset_problem(row, presets[n]))} == {}
+
+
+def test_a_preset_row_that_says_more_than_was_measured_is_seen():
+    row = ["`t4`", "T4", "Qwen2.5-1.5B-Instruct", "QLoRA, fp16", "12 min", "not measured"]
+    preset = {"base_model": "Qwen/Qwen2.5-1.5B-Instruct", "quantization": "nf4"}
+    assert "12 min" in preset_problem(row, preset | {"measured": "not measured"})
+
+
+def test_the_speeds_on_the_results_page_are_those_of_the_benchmark():
+    table = load(ROOT / "docs" / "results.md").text.partition("## Speed")[2]
+    rows = re.findall(r"^\| .*\d+.*\|$", table, re.M)
+    assert len(rows) == 5  # the heading too
+    assert [row for row in rows if row not in load(ROOT / "benchmarks" / "README.md").text] == []
+
+
 # --- Licence, citation, hooks ---------------------------------------------------------------------
 
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
