@@ -1,7 +1,7 @@
 """What the recorded sweeps show, as sentences; what they do not show is said too.
 
 Every number in a sentence is computed from data/sweeps/ when it is printed, and a difference is
-only called one when it is larger than the spread over seeds. tests/test_findings.py works the
+only called one when it is larger than the spread over seeds. tests/lab/test_findings.py works the
 sentences out again from the files.
 """
 
