@@ -10,7 +10,9 @@ from course_utils.tracks import wording
 from course_utils.tracks.wording import (
     Draft,
     Realiser,
+    capital,
     distinct_ngrams,
+    listing,
     self_bleu,
     template_shares,
 )
@@ -57,6 +59,13 @@ def test_the_order_of_parts_is_part_of_the_template():
 def test_a_slot_without_wording_is_refused_by_name():
     with pytest.raises(CourseError, match="qa/limit: the slot end has no wording"):
         Realiser(random.Random(0), "qa/limit")("end", [])
+
+
+def test_a_wording_that_asks_for_an_unknown_value_is_named_with_what_is_known():
+    with pytest.raises(
+        CourseError, match="qa/limit, end: 'up to {limt}' .*known here: limit, unit"
+    ):
+        Realiser(random.Random(0), "qa/limit")("end", ["up to {limt}"], limit="4", unit="mm")
 
 
 def test_template_shares_are_counted_by_task():
@@ -124,3 +133,17 @@ def test_diversity_looks_at_prompts_and_answers_of_each_task():
     assert figures["qa"]["prompt"]["distinct_3"] == 2 / 6  # two trigrams, in three prompts
     assert figures["qa"]["answer"]["distinct_3"] == 1 / 3
     assert wording.diversity(records, sample=2)["qa"]["records"] == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_a_list_is_told_with_commas_and_a_word(items, text):
+    assert listing(items) == text
+    assert listing(items, "or") == text.replace("and", "or")
+
+
+def test_a_capital_leaves_the_rest_as_it_is():
+    assert capital("oil of pump B") == "Oil of pump B"
+    assert capital("") == ""
