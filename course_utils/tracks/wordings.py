@@ -115,7 +115,7 @@ class Wordings:
         if len(found) != 1 or isinstance(found, dict):
             place = f"{name}.{case}" if case else name
             raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
-        return fill(f"{self.path}: {name}", found[0], values)
+        return fill(found[0], values, f"{self.path}: {name} {case}".strip())
 
     @cached_property
     def entries(self) -> dict[str, Entry]:

@@ -134,7 +134,7 @@ def test_a_sentence_is_mended_without_python(mended):
         ("reach_question:", "reach_questions:", "sensors.yaml: reach_question is missing"),
         ("How wide is {band}?", "How wide is {bnd}?", r"width_question: .* uses \['bnd'\]"),
         ("How wide is {band}?", "How wide is {band:.1f}?", "How wide is .* cannot be filled in"),
-        ("{value} bands.", "{value:.1f} bands.", "figure_answer: .* cannot be filled in"),
+        ("{value} bands.", "{value:.1f} bands.", "figure_answer bands: .* cannot be filled in"),
         ('"yes": "Yes', 'yes: "Yes', "reach_answer"),
     ],
 )
