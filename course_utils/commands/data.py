@@ -15,7 +15,7 @@ from course_utils.assignments import writeup
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
 from course_utils.tracks.geology import minerals, spectra
-from course_utils.tracks.geology import plots as spectra_plots
+from course_utils.tracks.geology import plots as geology_plots
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.manufacturing import plots as task_plots
 from course_utils.tracks.manufacturing import track as tracks
@@ -82,7 +82,7 @@ def _build_geology(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[s
     summary = geology.write_track(geology.build_geology(seed), folder, seed)
     typer.echo(geology.summary_table(summary))
     typer.echo(writeup.diversity_table(summary))
-    return summary, spectra_plots.plot_track(summary), geology.shortfalls(summary)
+    return summary, geology_plots.plot_track(summary), geology.shortfalls(summary)
 
 
 @data_app.command(
