@@ -43,7 +43,7 @@ class Realiser:
             raise CourseError(f"{self.name}: the slot {slot} has no wording", "write at least one")
         index = self.rng.randrange(len(wordings))
         self._chosen.append(f"{slot}{index}")
-        return wordings[index].format(**values)
+        return fill(wordings[index], values, f"{self.name}, {slot}")
 
     def order(self, slot: str, parts: Sequence[str]) -> list[str]:
         """The parts in a drawn order, which counts as a choice of wording too."""
@@ -56,6 +56,16 @@ class Realiser:
     def template(self) -> str:
         """Which wordings were taken so far."""
         return f"{self.name}:{'.'.join(self._chosen)}"
+
+
+def fill(wording: str, values: Mapping[str, Any], place: str) -> str:
+    """The wording with its values; CourseError that names `place` where one is not known there."""
+    try:
+        return wording.format(**values)
+    except (KeyError, IndexError, AttributeError, ValueError):
+        known = ", ".join(values) or "none"
+        problem = f"{place}: {wording!r} cannot be filled in; values known here: {known}"
+        raise CourseError(problem, "mend the wording in data/wordings") from None
 
 
 def capital(text: str) -> str:

@@ -35,6 +35,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.tracks.knowledge import Strict
+from course_utils.tracks.wording import fill
 
 FOLDER = kit.DATA / "wordings"
 
@@ -102,7 +103,7 @@ class Wordings:
         if len(found) != 1 or isinstance(found, dict):
             place = f"{name}.{case}" if case else name
             raise self._wrong(f"{place} needs exactly one wording, it is not drawn")
-        return found[0].format(**values)
+        return fill(found[0], values, f"{self.path}: {name} {case}".strip())
 
     @cached_property
     def entries(self) -> dict[str, Entry]:

@@ -61,6 +61,13 @@ def test_a_slot_without_wording_is_refused_by_name():
         Realiser(random.Random(0), "qa/limit")("end", [])
 
 
+def test_a_wording_that_asks_for_an_unknown_value_is_named_with_what_is_known():
+    with pytest.raises(
+        CourseError, match="qa/limit, end: 'up to {limt}' .*known here: limit, unit"
+    ):
+        Realiser(random.Random(0), "qa/limit")("end", ["up to {limt}"], limit="4", unit="mm")
+
+
 def test_template_shares_are_counted_by_task():
     drafts = [draft("qa", name) for name in "aab"] + [draft("report", "a")]
     assert template_shares(drafts) == {"qa": ("a", 2 / 3, 2), "report": ("a", 1.0, 1)}

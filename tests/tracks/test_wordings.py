@@ -68,6 +68,11 @@ def test_a_phrase_with_one_wording_is_filled_in_and_not_drawn(read):
     assert say["effect"] == ["If nothing is done: {effect}"]
 
 
+def test_a_phrase_without_its_value_is_named(read):
+    with pytest.raises(CourseError, match="lots.yaml: effect: 'If nothing is done: {effect}'"):
+        read(GOOD).phrase("effect", cause="wear")
+
+
 @pytest.mark.parametrize("place", [("means",), ("endings",), ("pause",)])
 def test_a_phrase_with_a_choice_is_refused(read, place):
     with pytest.raises(CourseError, match=f"lots.yaml: {place[0]} needs exactly one wording"):
