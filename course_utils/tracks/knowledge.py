@@ -9,10 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from course_utils import kit
 from course_utils.errors import CourseError
+from course_utils.tracks.handwritten import read_yaml
 
 FOLDER = kit.DATA / "knowledge" / "manufacturing"
 Limit = Literal["at most", "at least", "between", "equal to"]
@@ -95,10 +97,8 @@ def load(folder: Path = FOLDER) -> tuple[Equipment, ...]:
 
 
 def _load_file(path: Path) -> Equipment:
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
         equipment = Equipment.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML") from None

@@ -34,6 +34,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
+from course_utils.tracks.handwritten import read_yaml
 from course_utils.tracks.knowledge import Strict
 from course_utils.tracks.wording import fill
 
@@ -77,8 +78,12 @@ class Entry(Strict):
 
 
 def placeholders(wording: str) -> set[str]:
-    """The names in braces; ValueError where a brace is left open."""
-    names = (name for _, name, _, _ in string.Formatter().parse(wording) if name is not None)
+    """The names in braces; ValueError that names the wording where a brace is left open."""
+    try:
+        parts = list(string.Formatter().parse(wording))
+    except ValueError as error:
+        raise ValueError(f"{wording!r}: {error}") from None
+    names = (name for _, name, _, _ in parts if name is not None)
     return {name.split(".")[0].split("[")[0] for name in names}
 
 
@@ -121,7 +126,7 @@ class Wordings:
     def entries(self) -> dict[str, Entry]:
         """All entries by name; CourseError that names the file and the entry that is wrong."""
         try:
-            found = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+            found = read_yaml(self.path)
             return {name: self._entry(name, content) for name, content in found.items()}
         except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
             raise self._wrong(str(error)) from None

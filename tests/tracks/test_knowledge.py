@@ -172,6 +172,12 @@ def test_a_failure_of_an_unknown_component_is_refused(tmp_path):
     assert "failure mode leak_1: component 'sela' is not listed" in message
 
 
+def test_a_key_that_stands_twice_is_refused_and_not_dropped(tmp_path):
+    message = problem(write(tmp_path, yaml.safe_dump(PUMP) + "name: another pump\n"))
+    assert "pump.yaml: name stands twice" in message
+    assert "line" in message
+
+
 def test_an_id_that_is_there_twice_is_refused(tmp_path):
     message = problem(write(tmp_path, changed("failure_modes", 1, "id", value="leak_0")))
     assert "id is there twice" in message

@@ -45,7 +45,9 @@ def test_an_entry_is_a_list_or_a_dict_of_lists(read):
     ("old", "new", "said"),
     [
         ("is {mean}.", "is {mena}.", "means: Value error, 'The mean is {mena}.' uses ['mena']"),
-        ("is {mean}.", "is {mean.", "means"),
+        ("is {mean}.", "is {mean.", "means: Value error, 'The mean is {mean.': "),
+        ("endings:", "means:", "means stands twice"),
+        ("release:", "hold:", "hold stands twice"),
         ("The mean is {mean}.", "It averages {mean}.", "the same wording stands twice"),
         ("values: [mean]", "valeus: [mean]", "means.valeus"),
         ("about: the last sentence", "about: ''", "endings.about"),

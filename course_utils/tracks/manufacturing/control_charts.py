@@ -496,9 +496,6 @@ def figures(lot: Lot) -> Figures:
     )  # fmt: skip
 
 
-DECISIONS = ("release", "adjust", "hold", "not capable")
-
-
 def decide(cp: float | None, cpk: float, required: float, found: Sequence[Signal]) -> str:
     """What to do with the lot and its process.
 

@@ -183,7 +183,8 @@ def test_every_part_state_and_decision_comes_up():
     lots = [quality.simulate_lot(random.Random(seed)) for seed in range(800)]
     assert {lot.part for lot in lots} == set(quality.PARTS)
     assert {lot.state for lot in lots} == set(quality.STATES)
-    assert {quality.figures(lot).decision for lot in lots} == set(quality.DECISIONS)
+    decisions = {quality.figures(lot).decision for lot in lots}
+    assert decisions == {"release", "adjust", "hold", "not capable"}
 
 
 def test_figures_can_be_recomputed_from_the_rounded_sheet():
