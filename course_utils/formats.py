@@ -35,6 +35,8 @@ COLUMNS = {field for rules in SCHEMAS.values() for field in rules.fields} | {
 }
 # Lists of objects that are one conversation, not a list of records.
 CONVERSATIONS = ("messages", "conversations", "conversation", "turns", "dialog", "dialogue")
+# Fields that `course data convert` starts from.
+FOREIGN_NAMES = {*CONVERSATIONS, "prompt", "question", "query", "response", "completion"}
 _WIDE = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright strokes"}
 
@@ -62,8 +64,17 @@ class Source:
 
 def check_command(path: Path, out: Path | None = None) -> str:
     """The `course data check` line for a file, its names quoted for this system's shell."""
-    words = ["course", "data", "check", str(path)] + (["--write", str(out)] if out else [])
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return _command("check", path, *(["--write", out] if out else []))
+
+
+def convert_command(path: Path, to: str) -> str:
+    """The `course data convert` line for a file of another form."""
+    return _command("convert", path, "--to", to, "--out", _lines_name(path))
+
+
+def _command(verb: str, *words: str | Path) -> str:
+    command = ["course", "data", verb, *map(str, words)]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def _lines_name(path: Path) -> Path:
@@ -365,12 +376,15 @@ def _expect_end(text: str, at: int) -> None:
         raise json.JSONDecodeError("Extra data", text, end)
 
 
+_OBJECTS = re.compile(r"\[\s*\{")  # how a list of objects begins
+
+
 def _inner_lists(text: str, found: list[tuple[str, int, int]]) -> list[tuple[str, int]]:
     """Members such as "data": [{...}, ...], unless the object is a record itself."""
     names = {plain_name(name) for name, _, _ in found}
     if names & COLUMNS or names.intersection(CONVERSATIONS):
         return []
-    return [(name, at) for name, at, _ in found if re.compile(r"\[\s*\{").match(text, at)]
+    return [(name, at) for name, at, _ in found if _OBJECTS.match(text, at)]
 
 
 def _inner(path: Path, text: str, lists: list[tuple[str, int]]) -> tuple[str, list[str]]:
@@ -388,10 +402,11 @@ def _inner(path: Path, text: str, lists: list[tuple[str, int]]) -> tuple[str, li
 def _is_columns(text: str, found: list[tuple[str, int, int]]) -> bool:
     """Whether each field holds all its values, as a list or by row number (pandas' to_json)."""
     names = {plain_name(name) for name, _, _ in found}
-    kinds = {text[at] for _, at, _ in found}
-    return bool(names & COLUMNS) and not names.intersection(CONVERSATIONS) and (
-        kinds in ({"["}, {"{"})
-    )  # fmt: skip
+    if not names & COLUMNS or names.intersection(CONVERSATIONS):
+        return False
+    if any(_OBJECTS.match(text, at) for _, at, _ in found):  # turns of a conversation
+        return False
+    return {text[at] for _, at, _ in found} in ({"["}, {"{"})
 
 
 def _turned(text: str, found: list[tuple[str, int, int]]) -> list[str]:

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
-from course_utils.formats import Source, check_command, open_source
+from course_utils.formats import (
+    FOREIGN_NAMES,
+    Source,
+    check_command,
+    convert_command,
+    open_source,
+)
 from course_utils.jsonlines import LINE_LIMIT, Row, parse, read_line
 from course_utils.schemas import (
     FIX_WORDS,
@@ -24,6 +30,7 @@ from course_utils.schemas import (
     detect_schema,
     field_names,
     only_fields,
+    plain_name,
     renaming,
     repair,
     show,
@@ -215,10 +222,13 @@ def _choose_schema(source: Source, schema: str) -> str:
 
 
 def _neither(source: Source, number: int, record: Mapping) -> CourseError:
+    cure = f"The fields are {field_names()}.{renaming(record)}"
+    if {plain_name(name) for name in record} & FOREIGN_NAMES:
+        cure += f" Or let it be converted: {convert_command(source.path, 'geology')}"
     return CourseError(
         f"{source.path}:{number}: the fields {', '.join(map(show, record)) or '(none)'} "
         "are of neither schema",
-        f"The fields are {field_names()}.{renaming(record)}",
+        cure,
     )
 
 

@@ -282,17 +282,21 @@ class _Seen:
     def like(self, text: int) -> Iterator[tuple[int, float]]:
         """(prompt, similarity of the texts), earliest text first."""
         mine = self.grams[text]
-        for other in self.index.query(text):
+        low, high = len(mine) * self.threshold, len(mine) / self.threshold
+        for other in self.index.query(text) if self.members else ():
+            if not low <= len(self.grams[other]) <= high:
+                continue  # too much longer to be near
             similarity = _overlap(mine, self.grams[other])
             if similarity >= self.threshold:
                 yield from ((prompt, similarity) for prompt in self.members[other])
 
 
 SHARED_RUN = 4  # words
-SHARED_BY = 0.1  # of the texts
+SHARED_BY = 0.01  # of the texts
 SHARED_LEAST = 20  # texts
-# A run of four words that a tenth of all prompts hold is the wording of the task, not what a
-# record is about: "Turn the work order into JSON: <order>". It would make all prompts look alike.
+# A run of four words that twenty prompts (or one in a hundred) hold is the wording of the task,
+# not what a record is about: "Turn the work order into JSON: <order>". It would make all prompts
+# look alike.
 
 
 def without_shared_words(texts: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import chat, drawing, models, records, sources
+from course_utils import chat, conversion, drawing, formats, models, records, sources
 from course_utils.assignments import writeup
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
@@ -147,6 +147,31 @@ def data_check(
             err=as_json,
         )
     sys.exit(0 if report.ok else 1)
+
+
+@data_app.command(
+    "convert", epilog="Example:  course data convert chats.jsonl --to geology --out records.jsonl"
+)
+def data_convert(
+    file: Annotated[Path, typer.Argument(help="JSON lines, a JSON array, a CSV, an Excel sheet.")],
+    to: Annotated[str, typer.Option(help="Whose schema: manufacturing or geology.")],
+    out: Annotated[Path, typer.Option(help="The file of records to write.")],
+    system: Annotated[
+        str, typer.Option(help="Geology: the model's role, where a record names none.")
+    ] = "",
+) -> None:
+    """Turn a chat or instruction file into records of a track, and say what could not be mapped.
+
+    Read are messages (OpenAI chat), conversations (ShareGPT), Alpaca, Dolly, prompt/completion and
+    question/answer. A record is one question with one answer: talks of several turns are left out.
+    """
+    if to not in records.SCHEMAS:
+        raise UsageError(f"--to {to}: unknown", f"choose {' or '.join(records.SCHEMAS)}")
+    result = conversion.convert_file(file, to, system)
+    conversion.write_conversion(result, out)
+    typer.echo("\n".join(result.summary_lines()))
+    typer.echo(f"Next: {formats.check_command(out)}")
+    typer.echo(f"Records: {out} ({len(result.records)} of {result.read})")
 
 
 @contextlib.contextmanager

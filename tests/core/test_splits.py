@@ -1,6 +1,8 @@
 """Near-duplicates are found, and none crosses a split."""
 
+import random
 from collections import Counter
+from unittest import mock
 
 import pytest
 
@@ -206,3 +208,76 @@ def test_close_to_compares_the_question_where_there_is_no_input():
 def test_close_to_takes_more_rows_than_one_block():
     own = [order(f"note {n} about {n * 7919} things on line {n % 13}") for n in range(1100)]
     assert S.close_to(own, [own[3], own[600], own[1099]], threshold=1.0) == {3, 600, 1099}
+
+
+# --- prompts that share a task sentence ----------------------------------------------------------
+
+TASK = "turn the work order into json with the fields system, part and action. work order:"
+
+
+def prompts_with(texts, task=TASK):
+    return [(f"{task} {text}", "") for text in texts]
+
+
+def near_pairs(prompts, number_others=0):
+    return {(i, j) for (i, _), (j, _) in S.near_prompts(prompts, number_others, S.NEAR).items()}
+
+
+def distinct_orders(count):
+    """Texts of which none is near another: five words of three letters each, drawn."""
+    draw = random.Random(1)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return [
+        " ".join("".join(draw.sample(letters, 3)) for _ in range(5)) for _ in range(count)
+    ]  # fmt: skip
+
+
+def test_a_task_sentence_makes_no_near_duplicate_and_hides_none():
+    texts = distinct_orders(200)
+    texts[150] = texts[40][:-1] + "-"  # one letter differs
+    first, second, *_ = [prompt for prompt, _ in prompts_with(texts)]
+    assert S.jaccard(first, second) > 0.5
+    assert near_pairs(prompts_with(texts)) == {(150, 40)}
+    assert near_pairs([(body, task) for task, body in prompts_with(texts)]) == {(150, 40)}
+
+
+def test_a_task_sentence_around_the_text_makes_no_near_duplicate():
+    texts = distinct_orders(60)
+    prompts = [(f"please read the note «{t}» of the last shift and fill in", "") for t in texts]
+    assert near_pairs(prompts) == set()
+
+
+def test_a_task_sentence_hides_no_leak():
+    texts = distinct_orders(200)
+    found = S.near_prompts(prompts_with([*texts, texts[7] + "s"]), 200, S.NEAR)
+    assert list(found) == [(200, True)]
+    assert found[200, True][0] == 7
+
+
+def test_the_work_for_a_shared_sentence_grows_with_the_records_not_with_their_pairs():
+    """Comparisons are counted, not seconds: twice the records, about twice the comparisons."""
+    compared = []
+    for count in (400, 800):
+        with mock.patch.object(S, "_overlap", wraps=S._overlap) as overlap:
+            S.near_prompts(prompts_with(distinct_orders(count)), 0, S.NEAR)
+        compared.append(overlap.call_count)
+    assert compared[1] < 800 * 20 < 800 * 799 / 2 / 10
+
+
+def test_texts_with_nothing_but_shared_words_stay_whole():
+    texts = [*distinct_orders(30), *["the pump leaks oil again"] * 30, f"{TASK} pump"]
+    assert S.without_shared_words(texts) == texts
+    few = [f"{TASK} {text}" for text in distinct_orders(S.SHARED_LEAST - 1)]
+    assert S.without_shared_words(few) == few
+
+
+def test_progress_ends_with_all_of_them():
+    told = []
+    S.near_prompts(prompts_with(distinct_orders(250)), 0, S.NEAR, lambda *now: told.append(now))
+    assert told == [(0, 250), (100, 250), (200, 250), (250, 250)]
+
+
+def test_a_crowd_of_near_copies_is_named_one_by_one():
+    prompts = [(f"what is the value of the sample number {i}?", "") for i in range(300)]
+    found = S.near_prompts(prompts, 0, 0.6)
+    assert {i for i, _ in found} == set(range(1, 300))
