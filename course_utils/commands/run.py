@@ -23,9 +23,9 @@ from course_utils.execution.notebooks import (
     declared_parameters,
     find_notebooks,
     parse_parameter,
-    read_notebook,
     validate_parameters,
 )
+from course_utils.execution.reading import read_notebook
 from course_utils.execution.runner import execute_notebooks
 from course_utils.runs import Run, find_root, save_settings, saved_settings
 from course_utils.settings import Settings, preset_settings, resolve_precision
