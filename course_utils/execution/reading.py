@@ -10,7 +10,7 @@ from course_utils.execution.structure import AGAIN, as_run, check_structure
 
 TO_UTF_8 = (
     "import pathlib, sys; old, new = map(pathlib.Path, sys.argv[1:]); "
-    "new.write_text(old.read_text('{codec}'), 'utf-8')"
+    'new.write_text(old.read_text("{codec}"), "utf-8")'
 )
 
 
