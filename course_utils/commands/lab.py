@@ -24,6 +24,7 @@ import typer
 from course_utils import kit
 from course_utils.errors import CourseError, UsageError
 from course_utils.execution.display import failure_lines
+from course_utils.execution.kernels import environment_first
 from course_utils.execution.runner import execute_notebooks
 from course_utils.files import atomic_path, write_text_atomic
 from course_utils.runs import find_root
@@ -150,7 +151,7 @@ def server(program: str, notebook: Path, port: int) -> Iterator[tuple[str, subpr
     log_path = notebook.parent / f"{program}.log"
     # The kernel must find the kit, also when it runs from a plain clone.
     paths = [str(kit.ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"JUPYTER_TOKEN": token}
+    environment = environment_first(sys.executable, os.environ) | {"JUPYTER_TOKEN": token}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -228,7 +229,8 @@ def write_static(out: Path) -> Path:
 def execute(source: Path, folder: Path) -> Path:
     """The executed copy of the notebook in `folder`; CourseError when a cell fails."""
     values = {"static": True}
-    result = execute_notebooks([source], folder, values, {}, None, False, True)[0]
+    options = {"resume": False, "stop_on_failure": True, "cwd": Path.cwd()}
+    result = execute_notebooks([source], folder, values, {}, None, **options)[0]
     if result.status != "done":
         raise CourseError("; ".join(failure_lines(result)), f"read {result.log}")
     return result.executed

@@ -1,7 +1,7 @@
 """`course run`: execute notebooks, those of the course or any others, into one folder.
 
 course run --preset cpu
-course run my_notebooks/ --out runs/check
+course run my_notebooks/ --out runs/check --jobs 2
 """
 
 import contextlib
@@ -17,15 +17,14 @@ from typing import Annotated, Any
 import typer
 
 from course_utils import hardware, kit, models, report, sources
+from course_utils.commands.batch import BatchOptions, chosen_by, run_batch
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution.display import failure_lines, summary_table
+from course_utils.execution.display import failure_lines, new_console, summary_table
 from course_utils.execution.notebooks import (
     declared_parameters,
-    find_notebooks,
     parse_parameter,
-    read_notebook,
-    validate_parameters,
 )
+from course_utils.execution.reading import read_notebook
 from course_utils.execution.runner import execute_notebooks
 from course_utils.runs import Run, find_root, save_settings, saved_settings
 from course_utils.settings import Settings, preset_settings, resolve_precision
@@ -40,7 +39,7 @@ def mount(app: typer.Typer) -> None:
     app.command(
         "run",
         epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run -p lora_r 8 --out runs/r8"
-        "\n\ncourse run my_notebooks/ --out runs/check",
+        "\n\ncourse run my_notebooks/ --out runs/check --jobs 2",
     )(run)
 
 
@@ -50,13 +49,18 @@ def run(
         typer.Argument(help="Notebooks or folders; default: the five of the course."),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.", show_default="auto"
+        ),
+    ] = None,
     track: Annotated[
-        str, typer.Option(help="Which data: manufacturing or geology.")
-    ] = "manufacturing",
+        str | None,
+        typer.Option(help="Which data: manufacturing or geology.", show_default="manufacturing"),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder. Default: runs/TRACK-PRESET.")
+        Path | None,
+        typer.Option(help="Run folder. Default: runs/TRACK-PRESET; of other notebooks runs/batch."),
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -71,7 +75,8 @@ def run(
         int | None, typer.Option(help="Seed of every random step. Default: 42.")
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Only notebooks whose name begins so: 03, or 02,04.")
+        str | None,
+        typer.Option(help="Only notebooks whose name in the table begins so: 03, or 02,04."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what finished with the same settings.")
@@ -82,13 +87,31 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes that one notebook may take.", min=0.01)
     ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="So many of your notebooks at a time.", metavar="N", min=1)
+    ] = 1,
+    cwd: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where your notebooks run. Default: each in its own."),
+    ] = None,
 ) -> None:
     """Execute the course's notebooks (or any others) with papermill into one run folder."""
     values = _parameters(parameter or [])
+    if resume and fresh:
+        raise UsageError("--resume and --fresh were both given", "give one of them")
     if notebooks:
+        values = _with_options(values, {"preset": preset, "track": track, "seed": seed})
         folder = _absolute(out or Path("runs/batch"))
-        _run_batch([Path(path) for path in notebooks], folder, values, resume, time_limit, only)
+        options = BatchOptions(folder, resume, fresh, time_limit, only, jobs, _existing(cwd))
+        run_batch([Path(path) for path in notebooks], values, options)
         return
+    if jobs > 1 or cwd:
+        option = "--cwd" if cwd else "--jobs"
+        raise UsageError(
+            f"{option} is for your own notebooks",
+            "leave it out, or name notebooks: those of the course run one after the other, each "
+            "reads what the one before wrote",
+        )
     found = sorted(kit.NOTEBOOKS.glob("0*.ipynb"))
     if not found:
         raise CourseError(
@@ -97,7 +120,23 @@ def run(
         )
     chosen = _chosen(found, only)
     keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
+    preset, track = preset or "auto", track or "manufacturing"
     _run_course(chosen, preset, track, out, values, seed, resume, keep, fresh, time_limit)
+
+
+def _with_options(values: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of somebody's notebooks, with --preset, --track and --seed among them."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name in values:
+            raise UsageError(f"--{name} and -p {name} were both given", "give one of them")
+    return {**values, **given}
+
+
+def _existing(folder: Path | None) -> Path | None:
+    if folder and not folder.is_dir():
+        raise UsageError(f"--cwd {folder}: there is no such folder", "check the path")
+    return folder
 
 
 @contextlib.contextmanager
@@ -125,53 +164,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _chosen(notebooks: list[Path], only: str | None) -> list[Path]:
-    if not only:
-        return notebooks
-    starts = tuple(part.strip() for part in only.split(",") if part.strip())
-    chosen = [path for path in notebooks if path.name.startswith(starts)]
-    if not chosen:
-        names = ", ".join(path.stem for path in notebooks)
-        raise UsageError(f"--only {only}: no notebook begins so", f"there are: {names}")
-    return chosen
-
-
-def _run_batch(
-    paths: list[Path],
-    folder: Path,
-    values: dict[str, Any],
-    resume: bool,
-    time_limit: float | None,
-    only: str | None,
-) -> None:
-    """Any notebooks: a row for each; one that fails does not stop the others."""
-    from rich.console import Console
-
-    console = Console()
-    machine = hardware.detect()
-    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
-    notebooks = _chosen(find_notebooks(paths), only)
-    with _wrong_usage():
-        validate_parameters(notebooks, values)
-    results = execute_notebooks(
-        notebooks,
-        folder,
-        values,
-        hardware.kernel_environment(machine, threads),
-        time_limit_minutes=time_limit or 60,
-        resume=resume,
-        stop_on_failure=False,
-        console=console,
-    )
-    console.print(summary_table(results))
-    failed = [result for result in results if not result.ok]
-    for result in failed:
-        console.print("\n".join(failure_lines(result)), markup=False, soft_wrap=True)
-    console.print(
-        f"{len(results) - len(failed)} of {len(results)} notebooks ran. Copies: {folder}",
-        soft_wrap=True,
-    )
-    if failed:
-        sys.exit(1)
+    return [notebooks[index] for index in chosen_by([path.stem for path in notebooks], only)]
 
 
 def _run_course(
@@ -186,9 +179,7 @@ def _run_course(
     fresh: bool,
     time_limit: float | None,
 ) -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = new_console()
     settable = set(Settings.model_fields) - set(OWN_OPTION)
     known = {name: value for name, value in values.items() if name in settable}
     with _wrong_usage():

@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from course_utils.execution.jobs import Job, NotebookResult
+from course_utils.execution.state import plain
 
 PLAIN_LINE_SECONDS = 60
+
+
+def new_console() -> Any:
+    """The console of a run: the one place where the runner makes one."""
+    from rich.console import Console
+
+    return Console()
 
 
 def format_seconds(seconds: float) -> str:
@@ -21,8 +29,8 @@ def format_seconds(seconds: float) -> str:
 class Progress:
     """Where the whole run stands; `pace` is how much slower than expected this machine is."""
 
-    def __init__(self, jobs: Sequence[Job]):
-        self.jobs = list(jobs)
+    def __init__(self, jobs: Sequence[Job], workers: int = 1):
+        self.jobs, self.workers = list(jobs), workers
         self.took = self.should_take = 0.0
 
     def finished(self, job: Job, seconds: float) -> None:
@@ -38,6 +46,8 @@ class Progress:
 
         `share` (0..1) is how much of its cells the job has done; it serves where no time is known.
         """
+        if self.workers > 1:  # several at a time: which ones end when, nobody knows
+            return None
         expected = [job.expected for job in self.jobs[index:]]
         if expected[0] is None and share > 0:
             expected[0] = elapsed / share / self.pace
@@ -50,8 +60,9 @@ class Progress:
 class PlainDisplay:
     """For logs: one line at the start and end of a notebook, one a minute between."""
 
-    def __init__(self, console: Any, jobs: Sequence[Job]):
-        self.console, self.progress, self.next_line = console, Progress(jobs), 0.0
+    def __init__(self, console: Any, jobs: Sequence[Job], workers: int = 1):
+        self.console, self.progress = console, Progress(jobs, workers)
+        self.next_line: dict[int, float] = {}
 
     def __enter__(self) -> "PlainDisplay":
         return self
@@ -60,21 +71,21 @@ class PlainDisplay:
         pass
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
     def heading(self, index: int) -> str:
         return f"[{index + 1}/{len(self.progress.jobs)}] {self.progress.jobs[index].name}"
 
     def start(self, index: int) -> None:
-        self.next_line = PLAIN_LINE_SECONDS
+        self.next_line[index] = PLAIN_LINE_SECONDS
         expected = self.progress.jobs[index].expected
         about = f" (about {format_seconds(expected * self.progress.pace)})" if expected else ""
         self.say(f"{self.heading(index)}: started{about}")
 
     def tick(self, index: int, elapsed: float, cell: int, cells: int, fine: dict) -> None:
-        if elapsed < self.next_line:
+        if elapsed < self.next_line[index]:
             return
-        self.next_line = elapsed + PLAIN_LINE_SECONDS
+        self.next_line[index] = elapsed + PLAIN_LINE_SECONDS
         self.say(f"{self.heading(index)}: {self.describe(index, elapsed, cell, cells, fine)}")
 
     def describe(self, index: int, elapsed: float, cell: int, cells: int, fine: dict) -> str:
@@ -97,16 +108,16 @@ class PlainDisplay:
 
 
 class TerminalDisplay(PlainDisplay):
-    """A bar for the running notebook, redrawn in place; a line stays for each that ended."""
+    """A bar for each running notebook, redrawn in place; a line stays for each that ended."""
 
-    def __init__(self, console: Any, jobs: Sequence[Job]):
+    def __init__(self, console: Any, jobs: Sequence[Job], workers: int = 1):
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        super().__init__(console, jobs)
+        super().__init__(console, jobs, workers)
         columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}")]
         self.bars = Bars(*columns, console=console, transient=True)
-        self.task: Any = None
+        self.tasks: dict[int, Any] = {}
 
     def __enter__(self) -> "TerminalDisplay":
         self.bars.start()
@@ -119,19 +130,18 @@ class TerminalDisplay(PlainDisplay):
         from rich.markup import escape
 
         title = escape(self.heading(index))
-        self.task = self.bars.add_task(title, total=None, text="starting")
+        self.tasks[index] = self.bars.add_task(title, total=None, text="starting")
 
     def tick(self, index: int, elapsed: float, cell: int, cells: int, fine: dict) -> None:
         from rich.markup import escape
 
         text = escape(self.describe(index, elapsed, cell, cells, fine))
         done = _share(cell, cells, fine)
-        self.bars.update(self.task, total=1.0 if cells else None, completed=done, text=text)
+        self.bars.update(self.tasks[index], total=1.0 if cells else None, completed=done, text=text)
 
     def end(self, index: int, result: NotebookResult) -> None:
-        if self.task is not None:
-            self.bars.remove_task(self.task)
-            self.task = None
+        if index in self.tasks:
+            self.bars.remove_task(self.tasks.pop(index))
         super().end(index, result)
 
 
@@ -148,7 +158,8 @@ def failure_lines(result: NotebookResult) -> list[str]:
         place = f"cell {result.cell} of {result.cells}"
     error = "; ".join(filter(None, [result.error, result.cure]))
     where = f"Log: {result.log}" if result.log else f"Notebook: {result.source}"
-    return [f"{result.name}, {place}", error or result.status, where]
+    lines = [f"{result.name}, {place}", error or result.status, where]
+    return [plain(line) for line in lines]
 
 
 def summary_table(results: Sequence[NotebookResult]) -> Any:
@@ -159,12 +170,12 @@ def summary_table(results: Sequence[NotebookResult]) -> Any:
     colours = {"done": "green", "skipped": "cyan", "interrupted": "yellow"}
     table = Table("Notebook", "Status", "Time", "Cell", "Error")
     for result in results:
-        ran = result.status not in ("skipped", "invalid")
+        ran = result.status not in ("skipped", "invalid", "not_run")
         table.add_row(
             Text(result.name),
             Text(result.status.replace("_", " "), style=colours.get(result.status, "red")),
             format_seconds(result.seconds) if ran else "",
-            f"{result.cell}/{result.cells}" if result.cell else "",
-            Text(result.error),
+            f"{result.cell}/{result.cells}" if result.cell and result.status != "skipped" else "",
+            Text(plain(result.error)),
         )
     return table

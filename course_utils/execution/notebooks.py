@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import difflib
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
+from course_utils.execution.reading import read_notebook
 from course_utils.execution.state import read_state
 
 SKIPPED_FOLDERS = {".ipynb_checkpoints", "node_modules", "__pycache__", "site-packages"}
@@ -35,7 +35,7 @@ def find_notebooks(paths: Iterable[Path | str]) -> list[Path]:
         else:
             raise CourseError(f"{path}: no such file or folder", "check the path")
         for notebook in inside:
-            found.setdefault(notebook.resolve(), notebook)
+            found.setdefault(Path(os.path.realpath(notebook)), notebook)
     return list(found.values())
 
 
@@ -54,61 +54,49 @@ def _is_executed_copy(path: Path) -> bool:
     )
 
 
-def read_notebook(path: Path) -> dict[str, Any]:
-    """A notebook in format 4. Raises CourseError when the file can't be one."""
-    cure = "save it again from Jupyter, or take it out of the list"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise CourseError(f"{path}: no such file", "check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"{path}: can't be read as UTF-8 text ({error})", cure) from None
-    if not text.strip():
-        raise CourseError(f"{path}: the file is empty", cure)
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise CourseError(f"{path}: not a notebook, broken JSON ({error})", cure) from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
-        raise CourseError(f"{path}: not a notebook, JSON without 'nbformat' and 'cells'", cure)
-    try:
-        return _as_format_4(text, raw)
-    except Exception as error:  # nbformat raises whatever it trips over
-        reason = f"{type(error).__name__}: {error}"
-        raise CourseError(f"{path}: not a valid notebook ({reason})", cure) from None
-
-
-def _as_format_4(text: str, raw: dict[str, Any]) -> dict[str, Any]:
-    """Cells with whole texts as source. nbformat costs a second to import: only for old formats."""
-    if raw["nbformat"] < 4:
-        import nbformat
-
-        return nbformat.reads(text, as_version=4)
-    for cell in raw["cells"]:
-        cell["source"] = "".join(cell["source"])
-        if not isinstance(cell["cell_type"], str) or not isinstance(cell["metadata"], dict):
-            raise TypeError("a cell has no type or no metadata")
-    return raw
-
-
 def declared_parameters(notebook: Mapping[str, Any]) -> set[str] | None:
     """Names assigned in the cell tagged `parameters`; None when there is no such cell.
 
     Read with `ast`: papermill's own inspection skips a line with a second `=`, even in a comment.
     """
-    cells = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
-    if not cells:
+    source = _parameters_cell(notebook)
+    if source is None:
         return None
-    source = cells[0]["source"]
     try:
-        lines = ast.parse(source).body
-    except SyntaxError:  # another language, or a line with a magic
+        return {name for name, _ in _assigned(source)}
+    except (SyntaxError, ValueError, RecursionError):  # another language, a line with a magic
         return set(re.findall(r"^([^\W\d]\w*)\s*(?::[^=\n]*)?(?:=|<-)(?!=)", source, re.MULTILINE))
-    targets: list[ast.expr] = []
-    for line in lines:
-        targets += line.targets if isinstance(line, ast.Assign) else []
-        targets += [line.target] if isinstance(line, ast.AnnAssign) else []
-    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def declared_values(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values (texts, numbers, lists ...) of the cell tagged `parameters`."""
+    values: dict[str, Any] = {}
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        for name, value in _assigned(_parameters_cell(notebook) or ""):
+            values.pop(name, None)
+            with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError):
+                values[name] = ast.literal_eval(value)
+    return values
+
+
+def _parameters_cell(notebook: Mapping[str, Any]) -> str | None:
+    cells = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    return cells[0]["source"] if cells else None
+
+
+def _assigned(source: str) -> list[tuple[str, ast.expr | None]]:
+    """(name, value) of each assignment of the outermost level."""
+    found: list[tuple[str, ast.expr | None]] = []
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.Assign | ast.AnnAssign):
+            targets = line.targets if isinstance(line, ast.Assign) else [line.target]
+            found += [(target.id, line.value) for target in targets if isinstance(target, ast.Name)]
+    return found
+
+
+def is_absolute(path: str) -> bool:
+    """A path from the root, of this system or another."""
+    return bool(re.match(r"^(/|~|\\\\|[A-Za-z]:[\\/])", path))
 
 
 def parse_parameter(text: str) -> Any:
@@ -134,11 +122,14 @@ def parse_parameter(text: str) -> Any:
         raise CourseError(f"parameter value {text}: not valid YAML ({reason})", "") from None
 
 
-def validate_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> list[str]:
+def validate_parameters(
+    notebooks: Sequence[Path], parameters: Mapping[str, Any], each: bool = False
+) -> list[str]:
     """Check that each parameter is declared by some notebook; return warnings.
 
     Raises CourseError with the names that no notebook declares. Notebooks without a `parameters`
-    cell (other people's) take no parameters: that is a warning. Unreadable ones aren't judged here.
+    cell (other people's) take no parameters: that is a warning, and with `each` so is a notebook
+    that declares others. Unreadable ones aren't judged here.
     """
     if not parameters:
         return []
@@ -154,9 +145,22 @@ def validate_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]
             f"no notebook declares the parameter {', '.join(hints)}",
             f"use one of: {', '.join(sorted(known)) or 'none are declared'}",
         )
-    without = ", ".join(path.name for path, names in declared.items() if names is None)
-    warning = f"no cell is tagged 'parameters', so these run with their own values: {without}"
-    return [warning] if without else []
+    without = [path for path, names in declared.items() if names is None]
+    warnings = []
+    if without:
+        reason = "no cell is tagged 'parameters', so these run with their own values"
+        warnings.append(f"{reason}: {_few(without)}")
+    for name in parameters if each else ():
+        others = [p for p, names in declared.items() if names is not None and name not in names]
+        if others and name in known:
+            warnings.append(f"these have no parameter {name} and run without it: {_few(others)}")
+    return warnings
+
+
+def _few(paths: Sequence[Path]) -> str:
+    """The first names of many."""
+    names = [path.name for path in paths[:10]]
+    return ", ".join(names) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Executing notebooks: one after another, each in a child process, with limits and a memory.
+"""Executing notebooks, each in a child process, with limits and a memory.
 
 Into the output folder go, for the notebook `03_lora_sft.ipynb`:
 
@@ -6,30 +6,23 @@ Into the output folder go, for the notebook `03_lora_sft.ipynb`:
 03_lora_sft.ipynb          when it finished
 03_lora_sft.failed.ipynb   when a cell failed or the time was up
 03_lora_sft.log            papermill's lines, the cells' outputs, the traceback
-state.json                 what finished, with which settings: `resume` skips it
+state.json                 what ran and what finished, with which settings: `resume` skips it
 
-Ctrl-C reaches this process alone; it ends the child, its kernel and all they started.
+Ctrl-C reaches this process alone; it ends the children, their kernels and all they started.
 """
 
 import contextlib
-import json
-import os
+import errno
 import queue
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.execution.display import PlainDisplay, TerminalDisplay
+from course_utils.execution.display import PlainDisplay, TerminalDisplay, new_console
 from course_utils.execution.jobs import (
+    BatchEnded,
     Interrupted,
     Job,
     Limits,
@@ -38,192 +31,40 @@ from course_utils.execution.jobs import (
     plan_jobs,
 )
 from course_utils.execution.notebooks import validate_parameters
-from course_utils.execution.state import locked, remember
-from course_utils.execution.worker import descendants, end_processes
-from course_utils.progress import PROGRESS_FILE, read_progress
+from course_utils.execution.running import Running, end_all, now
+from course_utils.execution.state import (
+    ENDINGS,
+    check_state,
+    choose_names,
+    claim,
+    locked,
+    plain,
+    read_state,
+    source_key,
+)
+from course_utils.progress import read_progress
 
 TICK_SECONDS = 0.25
-
-INTERRUPT_GRACE = 8  # seconds for a cell to take KeyboardInterrupt, so that the copy shows where
-TERMINATE_GRACE = 3
-WORKER_EXIT_SECONDS = 30
-
-
-def _start_worker(
-    job: Job, log: IO[bytes], environment: Mapping[str, str], cwd: Path, keep: list[int]
-) -> subprocess.Popen:
-    """The child process, in a session of its own so that Ctrl-C does not reach it."""
-    env = {**os.environ, **environment}
-    env[PROGRESS_FILE] = str(job.progress_path)
-    root = kit.ROOT
-    if (root / "pyproject.toml").exists():  # a plain clone: the kernel must find course_utils too
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
-    # -P: a file named like a library in the working folder must not be imported in its place.
-    command = [sys.executable, "-P", "-c"]
-    return subprocess.Popen(
-        [*command, "from course_utils.execution.worker import main; main()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
-        pass_fds=keep if os.name == "posix" else (),
-    )
-
-
-def _send_job(process: subprocess.Popen, job: Job, sockets: str) -> None:
-    text = json.dumps(
-        {
-            "source": str(job.source),
-            "output": str(job.path(".partial.ipynb")),
-            "parameters": job.passed,
-            "sockets": sockets,
-        },
-        default=str,
-    )
-    with contextlib.suppress(OSError):  # a worker that is dead already says so by its exit status
-        process.stdin.write(text.encode("utf-8") + b"\n")
-        process.stdin.flush()  # and stays open: the worker ends when it closes
-
-
-def _events(process: subprocess.Popen) -> "queue.Queue[dict | None]":
-    """The worker's JSON lines as a queue; None when it has closed its end."""
-    events: queue.Queue[dict | None] = queue.Queue()
-
-    def pump() -> None:
-        for line in process.stdout:
-            with contextlib.suppress(ValueError):
-                events.put(json.loads(line))
-        events.put(None)
-
-    threading.Thread(target=pump, daemon=True).start()
-    return events
-
-
-def _follow(
-    process: subprocess.Popen, job: Job, index: int, display: PlainDisplay, seen: dict[str, Any]
-) -> dict[str, Any]:
-    """Watch a worker until it ends; return its verdict, or {"status": "timed_out", ...}.
-
-    `seen` (cell, cells, kernel) is kept up to date meanwhile.
-    """
-    started, events = time.monotonic(), _events(process)
-    verdict: dict[str, Any] = {}
-    try:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                event = events.get(timeout=TICK_SECONDS)
-                if event is None:
-                    break
-                (verdict if event.pop("event") == "end" else seen).update(event)
-            elapsed = time.monotonic() - started
-            if job.limit and elapsed > job.limit and not verdict:
-                return {**seen, **_time_is_up(job)}
-            fine = read_progress(job.progress_path)
-            display.tick(index, elapsed, seen["cell"], seen["cells"], fine)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(WORKER_EXIT_SECONDS)
-    finally:
-        _end_worker(process, seen["kernel"])
-    return verdict or {**seen, "status": "failed", "error": _worker_death(process.returncode)}
-
-
-def _time_is_up(job: Job) -> dict[str, Any]:
-    minutes = f"{job.limit / 60:g} min"
-    return {
-        "status": "timed_out",
-        "error": f"TimeLimit: not finished within {minutes}, the limit for this notebook",
-        "cure": "raise the limit (--time-limit MINUTES) or give the notebook less to do",
-    }
-
-
-def _worker_death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"the notebook's process was ended by {name}: the machine may have run out of memory"
-    return f"the notebook's process ended early with exit code {code}: the log says why"
-
-
-def _end_worker(process: subprocess.Popen, kernel: int | None) -> None:
-    """End a worker and all below it; a second Ctrl-C meanwhile cuts the grace short."""
-    import psutil
-
-    if process.poll() is None:
-        tree = [*descendants(process.pid), psutil.Process(process.pid)]
-        try:
-            _interrupt(process, kernel)
-            end_processes({*tree, *descendants(process.pid)}, TERMINATE_GRACE)
-        except KeyboardInterrupt:
-            end_processes({*tree, *descendants(process.pid)}, 0)
-    elif kernel and process.returncode:  # the worker died: its kernel's family may still run
-        with contextlib.suppress(psutil.NoSuchProcess):
-            end_processes([*descendants(kernel), psutil.Process(kernel)], TERMINATE_GRACE)
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TERMINATE_GRACE)
-
-
-def _interrupt(process: subprocess.Popen, kernel: int | None) -> None:
-    """KeyboardInterrupt in the running cell: the copy then shows where, and finally-blocks run."""
-    if kernel is None or os.name != "posix":
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(kernel, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(INTERRUPT_GRACE)
-
-
-def _run_job(
-    job: Job,
-    index: int,
-    environment: Mapping[str, str],
-    cwd: Path,
-    display: PlainDisplay,
-    keep: list[int],
-) -> NotebookResult:
-    """Run one notebook in a child process and give its copy the name that its end deserves."""
-    endings = [".ipynb", ".partial.ipynb", ".failed.ipynb", ".log"]
-    for path in [*map(job.path, endings), *job.scraps()]:
-        path.unlink(missing_ok=True)
-    display.start(index)
-    clock, started = time.monotonic(), datetime.now(UTC).isoformat()
-    partial, log_path = job.path(".partial.ipynb"), job.path(".log")
-    seen: dict[str, Any] = {"cell": 0, "cells": 0, "kernel": None}
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
-        with log_path.open("wb") as log, temporary as sockets:
-            process = _start_worker(job, log, environment, cwd, keep)
-            _send_job(process, job, sockets)
-            verdict = _follow(process, job, index, display, seen)
-    except KeyboardInterrupt:
-        result = job.result("interrupted", seconds=time.monotonic() - clock, log=log_path)
-        result.cell, result.cells = seen["cell"] or None, seen["cells"]
-        result.executed = partial if partial.exists() else None
-        result.error = "KeyboardInterrupt: stopped by Ctrl-C"
-        raise Interrupted([result]) from None
-    finally:
-        for path in job.scraps("progress*"):
-            path.unlink(missing_ok=True)
-    seconds, status = time.monotonic() - clock, verdict["status"]
-    executed = job.path(".ipynb" if status == "done" else ".failed.ipynb")
-    if partial.exists():
-        partial.replace(executed)
-    if status == "done":
-        finished = datetime.now(UTC).isoformat()
-        entry = {"fingerprint": job.fingerprint, "seconds": round(seconds, 1)}
-        remember(job.folder, job.name, {**entry, "started": started, "finished": finished})
-    return job.result(
-        status,
-        seconds=seconds,
-        cell=verdict.get("cell") or None,
-        cells=verdict.get("cells", 0),
-        error=verdict.get("error", ""),
-        cure=verdict.get("cure", ""),
-        executed=executed if executed.exists() else None,
-        log=log_path,
-    )
+SPACE = "free some disk space, then go on with --resume"
+WRITABLE = "choose an output folder that you may write to"
+# What stops every further notebook as well; any other error of the system is one notebook's own.
+FOR_ALL = {
+    errno.ENOSPC: SPACE,
+    getattr(errno, "EDQUOT", errno.ENOSPC): SPACE,
+    errno.EROFS: WRITABLE,
+    errno.EACCES: WRITABLE,
+    errno.EPERM: WRITABLE,
+    errno.EIO: "the disk or network drive fails: choose another output folder",
+    errno.EMFILE: "too many files are open: end other programs, then go on with --resume",
+    errno.ENFILE: "too many files are open: end other programs, then go on with --resume",
+    errno.ENOMEM: "memory is used up: end other programs, then go on with --resume",
+    errno.EAGAIN: "no further process can start: end other programs, then go on with --resume",
+}
+FOR_ONE = {
+    errno.ENAMETOOLONG: "rename the notebook: its name or its path is too long",
+    errno.ENOENT: "its folder is gone: check the path",
+    errno.EFBIG: "its files are larger than this system allows",
+}
 
 
 def execute_notebooks(
@@ -239,61 +80,204 @@ def execute_notebooks(
     console: Any = None,
     chain: bool = False,
     cwd: Path | None = None,
+    names: Sequence[str] | None = None,
+    workers: int = 1,
 ) -> list[NotebookResult]:
-    """Execute notebooks in order; one result each, up to the first failure if that stops the run.
+    """Execute notebooks; one result each, in their order, up to a failure if that stops the run.
 
     A notebook gets the parameters that it declares, `environment` on top of this process's, and
-    `cwd` (default: the caller's) as working folder. `resume` skips what finished with the same
-    cells, parameters and `fingerprint`; in a `chain` also only if the one before didn't run since.
-    Raises CourseError for unknown parameters or an unusable folder, Interrupted after Ctrl-C.
-    """
-    from rich.console import Console
+    `cwd` (default: its own folder) as working folder. `names` are their names in the output folder
+    (default: `state.choose_names`). `resume` skips what finished with the same cells, parameters
+    and `fingerprint`. In a `chain` each notebook reads what the one before wrote: names are the
+    notebooks' own, and one is skipped only if the one before didn't run since. `workers` notebooks
+    run at a time.
 
+    Raises CourseError for unknown parameters or an unusable folder, Interrupted after Ctrl-C,
+    BatchEnded where no further notebook can run; the last two hold the results so far.
+    """
     notebooks, folder = [Path(path) for path in notebooks], Path(out_folder).resolve()
-    console, cwd = console or Console(), Path(cwd or Path.cwd()).resolve()
-    warnings = validate_parameters(notebooks, parameters)
+    console, cwd = console or new_console(), Path(cwd).resolve() if cwd else None
+    notes = [f"Warning: {w}" for w in validate_parameters(notebooks, parameters, each=not chain)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        check_state(folder)
+        if chain:
+            names = [plain(path.stem) for path in notebooks]
+        elif names is None:
+            names, taken = choose_names(notebooks, folder)
+            notes += [f"Note: {note}" for note in taken]
         limits = (time_limit_minutes, fingerprint, expected_minutes)
-        jobs = plan_jobs(notebooks, folder, parameters, *limits)
-        display_class = TerminalDisplay if console.is_terminal else PlainDisplay
-        with locked(folder) as keep, display_class(console, jobs) as display:
-            for warning in warnings:
-                display.say(f"Warning: {warning}")
-            settings = (environment, cwd, display, keep)
-            return _run_all(jobs, resume, stop_on_failure, chain, settings)
+        jobs = plan_jobs(notebooks, names, folder, cwd, parameters, *limits)
+        lock = contextlib.ExitStack()
+        keep = lock.enter_context(locked(folder))
     except OSError as error:
+        cure = {errno.EEXIST: "a file has this name", errno.ENOTDIR: "a file has this name"}
         raise CourseError(
             f"{error.filename or folder}: {error.strerror or error}",
-            "free some disk space, or choose an output folder that you may write to",
+            FOR_ALL.get(error.errno) or cure.get(error.errno) or "choose another output folder",
         ) from None
+    display_class = TerminalDisplay if console.is_terminal else PlainDisplay
+    with lock, display_class(console, jobs, workers) as display:
+        for note in notes:
+            display.say(note)
+        batch = Batch(jobs, environment, display, keep)
+        return batch.run(workers, resume, stop_on_failure, chain)
 
 
-def _run_all(
-    jobs: Sequence[Job], resume: bool, stop_on_failure: bool, chain: bool, settings: tuple
-) -> list[NotebookResult]:
-    """Run, skip or refuse each job. `settings` are the last arguments of _run_job."""
-    results: list[NotebookResult] = []
-    display, previous, all_again = settings[2], None, False
-    for index, job in enumerate(jobs):
+class Batch:
+    """Jobs on their way: waiting, running, ended (`results`, by their place)."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        environment: Mapping[str, str],
+        display: PlainDisplay,
+        keep: list[int],
+    ):
+        self.waiting = deque(enumerate(jobs))
+        self.folder = jobs[0].folder if jobs else Path()
+        self.running: list[Running] = []
+        self.results: dict[int, NotebookResult] = {}
+        self.events: queue.Queue = queue.Queue()
+        self.environment, self.display, self.keep = environment, display, keep
+        self.all_again, self.previous = False, None  # of a chain
+
+    def run(
+        self, workers: int, resume: bool, stop_on_failure: bool, chain: bool
+    ) -> list[NotebookResult]:
+        try:
+            while self.waiting or self.running:
+                while self.waiting and len(self.running) < workers:
+                    self._begin(*self.waiting.popleft(), resume, chain)
+                    if stop_on_failure and not self._all_well():
+                        self.waiting.clear()
+                self._listen()
+                if stop_on_failure and not self._all_well():
+                    self.waiting.clear()
+        except KeyboardInterrupt:
+            self._end_running("KeyboardInterrupt: stopped by Ctrl-C")
+            raise Interrupted(self.in_order()) from None
+        except BatchEnded as ended:
+            self._end_running(f"ended with the batch: {ended.message}")
+            raise BatchEnded(ended.message, ended.cure, self.in_order()) from None
+        except BaseException:
+            end_all(self.running)
+            raise
+        return self.in_order()
+
+    def in_order(self) -> list[NotebookResult]:
+        return [self.results[index] for index in sorted(self.results)]
+
+    def _all_well(self) -> bool:
+        return all(result.ok for result in self.results.values())
+
+    def _begin(self, index: int, job: Job, resume: bool, chain: bool) -> None:
+        """Refuse, skip or start a job."""
+        previous, self.previous = self.previous, job.name
         if job.problem:
-            result = job.result("invalid", error=job.problem.message, cure=job.problem.cure)
-        elif resume and not all_again and is_fresh(job, previous, chain):
-            paths = {"executed": job.path(".ipynb"), "log": job.path(".log")}
-            result = job.result("skipped", **paths)
-        else:
-            all_again = chain  # what follows reads what this one writes
-            remember(
-                job.folder, job.name, None
-            )  # from now on, until it finishes, it has not finished
-            try:
-                result = _run_job(job, index, *settings)
-            except Interrupted as interrupted:
-                display.end(index, interrupted.results[0])
-                raise Interrupted(results + interrupted.results) from None
-        previous = job.name
-        display.end(index, result)
-        results.append(result)
-        if stop_on_failure and not result.ok:
-            break
-    return results
+            self._ended(index, _invalid(job, job.problem))
+            return
+        try:
+            if resume and not self.all_again and is_fresh(job, previous, chain):
+                self._ended(index, _skipped(job))
+                return
+            self.all_again = chain  # what follows reads what this one writes
+            self._make_way(job, chain)
+            running = Running(job, index, self.environment, self.keep, self.events)
+        except (OSError, CourseError) as error:
+            self._ended(index, _system_error(job, error), error)
+            return
+        self.running.append(running)
+        self.display.start(index)
+
+    def _make_way(self, job: Job, chain: bool) -> None:
+        """From now on, until it finishes, the notebook has not finished; its old files go."""
+        entry = {"source": source_key(job.source, job.folder), "started": now()}
+        claim(job.folder, job.name, entry, any_source=chain)
+        for path in [*map(job.path, ENDINGS), *job.scraps()]:
+            path.unlink(missing_ok=True)
+
+    def _listen(self) -> None:
+        """Take what the workers tell, at most a moment's; finish what is over."""
+        if not self.running:
+            return
+        with contextlib.suppress(queue.Empty):
+            running, event = self.events.get(timeout=TICK_SECONDS)
+            running.take(event)
+        for one in [one for one in self.running if one.is_over()]:
+            self._finish(one)
+        for one in self.running:
+            fine = read_progress(one.job.progress_path)
+            place = (one.seen["cell"], one.seen["cells"])
+            self.display.tick(one.index, one.elapsed, *place, fine)
+
+    def _finish(self, one: Running) -> None:
+        error = None
+        try:
+            result = one.finish()
+        except (OSError, CourseError) as caught:  # the copy can't be named, the state not written
+            error, result = caught, _system_error(one.job, caught)
+            result.status, result.seconds, result.log = "failed", one.elapsed, one.job.path(".log")
+        self.running.remove(one)
+        self._ended(one.index, result, error)
+        if result.disk_full:
+            raise BatchEnded(result.error, SPACE, [])
+
+    def _ended(
+        self, index: int, result: NotebookResult, error: OSError | CourseError | None = None
+    ) -> None:
+        """Note a result; raise BatchEnded where its error is every notebook's."""
+        self.results[index] = result
+        self.display.end(index, result)
+        if error and _is_for_all(error, self.folder):
+            raise BatchEnded(result.error, result.cure, [])
+
+    def _end_running(self, reason: str) -> None:
+        end_all(self.running)
+        for one in self.running:
+            self.results[one.index] = one.interrupted(reason)
+            self.display.end(one.index, self.results[one.index])
+
+
+def _invalid(job: Job, problem: CourseError) -> NotebookResult:
+    return job.result("invalid", error=problem.message, cure=problem.cure)
+
+
+def _skipped(job: Job) -> NotebookResult:
+    entry = read_state(job.folder)[job.name]
+    cells = entry.get("cells") or 0
+    return job.result(
+        "skipped",
+        seconds=entry.get("seconds") or 0.0,
+        cell=cells or None,
+        cells=cells,
+        executed=job.path(".ipynb"),
+        log=job.path(".log"),
+    )
+
+
+def _cause(error: BaseException) -> OSError | None:
+    """The system's error behind an error that was told in our own words."""
+    causes = (error, error.__cause__, error.__context__)
+    return next((c for c in causes if isinstance(c, OSError) and c.errno), None)
+
+
+def _is_for_all(error: BaseException, folder: Path) -> bool:
+    """Whether an error would meet every further notebook too: in what all of them share."""
+    cause = _cause(error)
+    if cause is None or cause.errno not in FOR_ALL:
+        return False
+    place = str(cause.filename or folder)  # one student's folder may be closed to us
+    return cause.errno not in (errno.EACCES, errno.EPERM) or place.startswith(str(folder))
+
+
+def _system_error(job: Job, error: OSError | CourseError) -> NotebookResult:
+    """The row of a notebook that the system refuses, or somebody else's file stands in the way."""
+    number = getattr(_cause(error), "errno", None)
+    if isinstance(error, CourseError):
+        text, cure = error.message, error.cure
+    else:
+        text, cure = f"{error.filename or job.source}: {error.strerror or error}", ""
+    return job.result(
+        "invalid", error=text, cure=FOR_ALL.get(number) or FOR_ONE.get(number) or cure
+    )

@@ -12,94 +12,44 @@ dead kernel it marks cells that never ran "completed". `judge` looks at the exec
 """
 
 import contextlib
-import ctypes
+import errno
 import json
 import logging
 import os
 import re
-import select
 import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from course_utils.errors import CourseError
+from course_utils.execution.client import engine_class
+from course_utils.execution.kernels import (
+    UnusableNotebook,
+    choose_kernel,
+    environment_first,
+    program_of,
+)
+from course_utils.execution.processes import (
+    adopt_orphans,
+    descendants,
+    end_processes,
+    hold_leash,
+)
+from course_utils.execution.reading import read_notebook
 from course_utils.files import write_text_atomic
 
 KERNEL_START_SECONDS = 180  # a busy machine has needed more than papermill's 60
 LONGEST_SOCKET_PATH = 90  # a unix socket's path must stay under 104 bytes on macOS
 PROGRESS_LINE_SECONDS = 10
 ERROR_WIDTH = 400
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DEAD_KERNEL_EXIT = "if no cell calls os._exit, the machine may have run out of memory"
-
-
-class UnusableNotebook(Exception):
-    """The notebook can't be started at all; the arguments are the problem and its cure."""
-
-
-# --- Ending processes -------------------------------------------------------------------------
-
-
-def is_gone(process: psutil.Process) -> bool:
-    """Ended; a zombie counts, because a container's first process may never collect it."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_gone(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait at most `seconds`; return the processes that still run."""
-    deadline = time.monotonic() + seconds
-    while (alive := [p for p in processes if not is_gone(p)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return alive
-
-
-def descendants(pid: int | None) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def end_processes(processes: Iterable[psutil.Process], grace: float) -> None:
-    """Ask the processes to end, wait at most `grace` seconds, then kill what is left."""
-    processes = list(processes)
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    for process in wait_gone(processes, grace):
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    wait_gone(processes, 5)
-
-
-def adopt_orphans() -> None:
-    """On Linux, a daemon that a cell starts becomes our child, so it can be found and ended."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-
-
-def hold_leash(parent: int, cleanup: Callable[[], None]) -> None:
-    """Block until the parent is gone, then end everything that this worker started."""
-    # The pipe closes with the parent. Its process number is asked for as well, every second, since
-    # another process that inherited the pipe would hold it open.
-    if os.name == "posix":
-        while os.getppid() == parent and not select.select([0], [], [], 1.0)[0]:
-            pass
-    else:
-        os.read(0, 1)
-    end_processes(descendants(os.getpid()), grace=1)
-    cleanup()
-    os._exit(1)
 
 
 # --- The log ----------------------------------------------------------------------------------
@@ -126,6 +76,12 @@ class ReadableLog(logging.Filter):
         self.last = time.monotonic()
         record.msg = record.msg.rsplit("\r", 1)[-1]
         return bool(record.msg.strip())
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk was the cause: no further notebook could write its copy either."""
+    causes = (error, error.__cause__, error.__context__)
+    return any(getattr(cause, "errno", None) in DISK_FULL for cause in causes)
 
 
 def set_up_log() -> logging.Logger:
@@ -185,38 +141,17 @@ def judge(notebook: dict) -> dict[str, Any]:
     return {**verdict, "status": "done", "cell": len(numbers), "error": ""}
 
 
-def choose_kernel(notebook: dict, logger: logging.Logger) -> tuple[str, str]:
-    """(kernel name, language) for a notebook.
-
-    A Python notebook made in another environment names a kernel that isn't here; the course's own
-    Python runs it. Raises UnusableNotebook when no kernel fits.
-    """
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
-    spec = notebook["metadata"].get("kernelspec", {})
-    language = notebook["metadata"].get("language_info", {}).get("name") or spec.get("language")
-    wanted, language = spec.get("name") or "python3", language or "python"
-    candidates = [wanted, "python3"] if language.lower() == "python" else [wanted]
-    for name in candidates:
-        with contextlib.suppress(NoSuchKernel):
-            KernelSpecManager().get_kernel_spec(name)
-            if name != wanted:
-                logger.warning(f"No kernel named {wanted} here: running with {name} instead.")
-            return name, language
-    cure = "install ipykernel: python -m pip install ipykernel"
-    if language.lower() != "python":
-        cure = "install that kernel, or leave the notebook out: the course runs Python notebooks"
-    raise UnusableNotebook(f"no Jupyter kernel named {wanted} ({language})", cure)
-
-
 # --- Running ----------------------------------------------------------------------------------
 
 
 class WholeFiles:
-    """papermill's way of reading and writing files, with copies written whole or not at all."""
+    """papermill's way of reading and writing files.
+
+    It reads what a run starts from, and copies are written whole or not at all.
+    """
 
     def read(self, path: str) -> str:
-        return Path(path).read_text(encoding="utf-8")
+        return json.dumps(read_notebook(Path(path)))
 
     def write(self, text: str, path: str) -> None:
         write_text_atomic(Path(path), text)
@@ -232,6 +167,7 @@ class Runner:
         self.job, self.emit, self.logger = job, emit, logger
         self.folder = Path(job["sockets"])  # made and removed by the parent
         self.kernel: Any = None  # the kernel's Popen object
+        self.spec: Any = None  # what starts it
         self.numbers: dict[int, int] = {}
         self.cell: int | None = None
 
@@ -250,6 +186,9 @@ class Runner:
                 if unix:
                     kwargs |= {"transport": "ipc", "ip": socket}
                 super().__init__(connection_file=str(runner.folder / "kernel.json"), **kwargs)
+                self._kernel_spec = runner.spec
+                # A queue without end: from a full one, messages are dropped without a word.
+                self.context.rcvhwm = 0
                 runner.manager = self
 
         return LocalKernelManager
@@ -280,37 +219,45 @@ class Runner:
     def run_papermill(self) -> None:
         # An optional check of addresses in notebooks' schemas, one second to import.
         sys.modules.setdefault("rfc3987_syntax", None)
-        kernel_name, language = choose_kernel(self.read(self.job["source"]), self.logger)
+        try:
+            source_notebook = read_notebook(Path(self.job["source"]))
+        except CourseError as problem:
+            raise UnusableNotebook(problem.message, problem.cure) from None
+        self.spec, kernel_name, language = choose_kernel(source_notebook, self.logger)
+        environment = environment_first(program_of(self.spec), os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
         import papermill
+        from papermill.engines import papermill_engines
         from papermill.iorw import papermill_io
 
         # papermill fills {placeholders} in paths; a folder's own braces must survive that.
         source, output = (
             self.job[key].replace("{", "{{").replace("}", "}}") for key in ("source", "output")
         )
-        papermill_io.register(str(Path(self.job["output"]).parent), WholeFiles())
+        for key in ("source", "output"):
+            papermill_io.register(str(Path(self.job[key]).parent), WholeFiles())
+        papermill_engines.register("course", engine_class())
         papermill.execute_notebook(
             source,
             output,
             parameters=self.job["parameters"],
+            engine_name="course",
             kernel_name=kernel_name,
             language=language,
             progress_bar=False,
             log_output=True,
             start_timeout=KERNEL_START_SECONDS,
             kernel_manager_class=self.kernel_manager_class(),
-            coalesce_streams=True,
             on_notebook_start=self.on_notebook_start,
             on_cell_start=self.on_cell_start,
         )
 
-    def read(self, path: str) -> dict:
+    def copy(self) -> dict:
+        """The executed copy, as far as it was written."""
         import nbformat
 
-        return nbformat.reads(Path(path).read_text(encoding="utf-8"), as_version=4)
-
-    def copy(self) -> dict:
-        return self.read(self.job["output"])
+        return nbformat.reads(Path(self.job["output"]).read_text(encoding="utf-8"), as_version=4)
 
     def explain(self, error: Exception) -> dict[str, Any]:
         """The verdict for an execution that ended with an exception."""
@@ -321,14 +268,20 @@ class Runner:
             self.logger.error(str(error))
             return self.forgive(judge(self.copy()))
         where = {"status": "failed", "cell": self.cell, "cells": len(self.numbers)}
+        cure = getattr(error, "cure", "")
         if isinstance(error, DeadKernelError):
             text = f"DeadKernelError: {self.kernel_death()}"
         elif self.kernel is None and isinstance(error, RuntimeError):
             text = f"the kernel didn't start: {error}"
+        elif self.kernel is None and not isinstance(error, OSError | CourseError):
+            where["status"] = "invalid"
+            text = f"not a valid notebook ({type(error).__name__}: {error})"
+            cure = "open it in Jupyter and save it, or take it out of the list; the log says more"
         else:
             text = f"{type(error).__name__}: {getattr(error, 'message', error)}"
         self.logger.error(text, exc_info=not isinstance(error, DeadKernelError))
-        return {**where, "error": one_line(text), "cure": getattr(error, "cure", "")}
+        where["disk_full"] = is_disk_full(error)
+        return {**where, "error": one_line(text), "cure": cure}
 
     def forgive(self, verdict: dict[str, Any]) -> dict[str, Any]:
         """papermill also objects to cells tagged `raises-exception`; take its marks out again."""

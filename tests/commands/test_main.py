@@ -15,8 +15,10 @@ import pytest
 import typer
 from nbformat.v4 import new_code_cell, new_notebook
 
+from course_utils import kit as kit_paths
 from course_utils import models, runs
 from course_utils.commands import main as cli
+from course_utils.commands import run as run_command
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = "run_dir = ''\npreset = ''\nseed = 0\nsize = 1  # of nothing\nlimit = 9"
@@ -84,7 +86,7 @@ def walk(group: typer.core.TyperGroup, names: tuple[str, ...] = ()):
         )
 
 
-COMMANDS = dict(walk(typer.main.get_command(cli.app)))
+COMMANDS = dict(walk(typer.main.get_command(cli.command_line())))
 
 
 def test_the_commands_of_the_design_are_there():
@@ -172,6 +174,7 @@ def kit(tmp_path, monkeypatch, prepared) -> Path:
     (root / "words.txt").write_text("words", encoding="utf-8")
     write_notebook(root / "notebooks" / "01_tiny.ipynb", TINY, parameters=PARAMETERS)
     write_records(root / "good.jsonl", *GOOD)
+    monkeypatch.setattr(kit_paths, "NOTEBOOKS", root / "notebooks")
     (root / "empty.jsonl").touch()
     (root / "table.csv").write_text("input,output\na,b\n", encoding="utf-8")
     monkeypatch.chdir(root)
@@ -220,10 +223,11 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 
 
 def test_outside_the_kit_the_missing_notebooks_are_told(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(kit_paths, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.chdir(tmp_path)
     done = course("run", "--preset", "nano")
     assert done.code == 1
-    assert f"{tmp_path}/notebooks: the course's notebooks are not here Cure: change" in done.text
+    assert f"{tmp_path}/notebooks: the course's notebooks are not here Cure: install" in done.text
 
 
 # --- Running notebooks ------------------------------------------------------------------------
@@ -231,12 +235,12 @@ def test_outside_the_kit_the_missing_notebooks_are_told(course, tmp_path, monkey
 
 def test_parameters_come_as_two_words_or_with_an_equals_sign():
     words = ["run", "-p", "lora_r", "8", "--parameter", "seed=7", "-p", "rate", "-1e-4", "--fresh"]
-    joined = cli._join_pairs(words)
+    joined = cli.join_pairs(words)
     assert joined == [
         *["run", "-p", "lora_r=8", "--parameter", "seed=7", "-p", "rate=-1e-4", "--fresh"]
     ]
     pairs = ["lora_r=8", "rate=-1e-4", "text=a=b", "none=None", "sizes=[1, 2]"]
-    assert cli._parameters(pairs) == {
+    assert run_command._parameters(pairs) == {
         **{"lora_r": 8, "rate": -1e-4, "text": "a=b", "none": None, "sizes": [1, 2]}
     }
 
@@ -403,12 +407,12 @@ def test_doctor_as_json_is_json_alone_and_its_exit_code_says_whether_there_is_a_
 def test_a_single_notebook_without_preset_keeps_the_settings_of_its_run(tmp_path):
     folder = tmp_path / "mine"
     runs.open_run(folder, "nano", seed=7, lora_r=4)
-    begun = cli._begin_with(folder, keep=True, preset="auto", track="manufacturing", seed=None)
+    begun = run_command._begin_with(folder, keep=True, preset="auto", track="manufacturing", seed=None)
     assert (begun.preset, begun.seed, begun.lora_r) == ("nano", 7, 4)
 
 
 def test_a_new_run_without_seed_uses_42(tmp_path):
-    begun = cli._begin_with(tmp_path, keep=True, preset="nano", track="manufacturing", seed=None)
+    begun = run_command._begin_with(tmp_path, keep=True, preset="nano", track="manufacturing", seed=None)
     assert begun.seed == 42
 
 
@@ -416,9 +420,9 @@ def test_an_evaluation_older_than_its_adapter_is_noticed(tmp_path):
     (tmp_path / "adapter").mkdir()
     (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
     adapter = tmp_path / "adapter" / "adapter_config.json"
-    assert not cli._evaluation_is_stale(tmp_path)
+    assert not run_command._evaluation_is_stale(tmp_path)
     adapter.write_text("{}", encoding="utf-8")
     os.utime(adapter, (2e9, 2e9))
-    assert cli._evaluation_is_stale(tmp_path)
+    assert run_command._evaluation_is_stale(tmp_path)
     os.utime(adapter, (1e9, 1e9))
-    assert not cli._evaluation_is_stale(tmp_path)
+    assert not run_command._evaluation_is_stale(tmp_path)

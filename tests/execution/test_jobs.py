@@ -5,12 +5,14 @@ from pathlib import Path
 import nbformat
 from small_notebooks import write_notebook
 
-from course_utils.execution.jobs import notebook_fingerprint, output_names
+from course_utils.execution.jobs import notebook_fingerprint
+from course_utils.execution.state import choose_names
 
 
-def test_output_names_never_collide():
+def test_output_names_never_collide(tmp_path):
     paths = ["a/x.ipynb", "b/x.ipynb", "c/b-x.ipynb", "z/b/x.ipynb", "y.ipynb"]
-    names = output_names([Path(path) for path in paths])
+    names, notes = choose_names([Path(path) for path in paths], tmp_path)
+    assert notes == []
     assert len(set(names)) == 5
     assert (names[0], names[2], names[4]) == ("a-x", "b-x", "y")
 

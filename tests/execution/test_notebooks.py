@@ -9,9 +9,9 @@ from course_utils.errors import CourseError
 from course_utils.execution.notebooks import (
     find_notebooks,
     parse_parameter,
-    read_notebook,
     validate_parameters,
 )
+from course_utils.execution.reading import read_notebook
 
 # --- Parameters -------------------------------------------------------------------------------
 

@@ -16,11 +16,12 @@ from rich.console import Console
 from small_notebooks import outputs, run, wait_until, write_notebook
 
 from course_utils.errors import CourseError
-from course_utils.execution import runner, state
+from course_utils.execution import running, state
 from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.notebooks import find_notebooks
+from course_utils.execution.processes import is_gone
 from course_utils.execution.state import locked
-from course_utils.execution.worker import is_gone, judge
+from course_utils.execution.worker import judge
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,8 +168,8 @@ def test_executed_copies_are_not_found_as_notebooks(batch):
 
 
 def test_time_limit_ends_a_stubborn_notebook_and_its_children(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "INTERRUPT_GRACE", 1)
-    monkeypatch.setattr(runner, "TERMINATE_GRACE", 1)
+    monkeypatch.setattr(running, "INTERRUPT_GRACE", 1)
+    monkeypatch.setattr(running, "TERMINATE_GRACE", 1)
     stubborn = f"""{DAEMON}
 import os, time, signal
 print(os.getpid())
