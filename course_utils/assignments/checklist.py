@@ -507,6 +507,7 @@ def _others(visit: Visit) -> str:
         cure = "unpack what belongs to the structure and remove the archive"
         raise Warn(f"{listed(archives)}: archives are neither opened nor packed", cure)
     rest = [name for name in visit.folder.files if not visit.checklist.belongs(name)]
+    rest = [name for name in rest if not name.endswith(ownership.MARK)]  # the kit put it there
     if rest:
         cure = "nothing to do, unless you meant it to be read: then put it under reports/"
         raise Warn(f"{listed(rest)}: not part of the structure, so it is not packed", cure)
