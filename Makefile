@@ -21,11 +21,20 @@ test: $(VENV)/.prepared $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
+# A folder is filled when it is new, or was filled by this Makefile before: nobody's work is replaced.
+define claim
+@test -z "$$(ls -A $(1) 2>/dev/null)" || test -e $(1)/.course-kit.json || { \
+	echo "Error: $(1): it holds files that make did not put there"; \
+	echo "Cure: rename it, or name another folder, as in make $@ $(2)=runs/other"; exit 1; }
+@mkdir -p $(1) && echo '{"made_by": "Fine-Tuning Course Kit", "of": "make $@"}' > $(1)/.course-kit.json
+endef
+
 SOLUTION := assignments/week09_10_manufacturing/solution
 WORK ?= runs/week09_10
 
 assignment: $(VENV)/.prepared
-	@mkdir -p $(WORK) && cp -r $(SOLUTION)/. $(WORK)/
+	$(call claim,$(WORK),WORK)
+	@cp -r $(SOLUTION)/. $(WORK)/
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
 	$(BIN)/python $(WORK)/scripts/train.py --resume
 	$(BIN)/python $(WORK)/scripts/evaluate.py
@@ -42,7 +51,8 @@ LAB_TRAIN ?= --learning_rate 1e-3 --num_train_epochs 1 --per_device_train_batch_
 	--gradient_accumulation_steps 2 --max_length 256 --lora_dropout 0 --logging_steps 4
 
 week05: $(VENV)/.prepared $(VENV)/.report
-	@mkdir -p $(LAB_WORK) && cp -r $(LAB)/. $(LAB_WORK)/
+	$(call claim,$(LAB_WORK),LAB_WORK)
+	@cp -r $(LAB)/. $(LAB_WORK)/
 	$(BIN)/python $(LAB_WORK)/prepare_records.py $(LAB_RECORDS)
 	$(BIN)/python $(LAB_WORK)/train_lora.py --data $(LAB_WORK)/records.jsonl \
 		--out $(LAB_WORK)/adapter/ $(LAB_TRAIN)

@@ -23,6 +23,11 @@ VERSIONED = (
     *("evaluate", "papermill", "pandas", "numpy"),
 )
 # These say what a machine is or what a preset was measured at; a changed one changes no result.
+# What the notebooks write into a run folder; settings.json is the folder's mark.
+CONTRACT = (
+    *("baseline.json", "training.json", "evaluation.json", "inference.json", "results.json"),
+    "report.html",
+)
 NOT_A_RESULT = {"purpose", "measured", "expected_minutes"}
 
 
@@ -110,9 +115,13 @@ def saved_settings(path: Path) -> Settings:
 
 
 def save_settings(run: Run, precision_reason: str = "") -> None:
-    """Write settings.json: settings, versions, seed, hardware; nothing when nothing changed."""
+    """Write settings.json: settings, versions, seed, hardware; nothing when nothing changed.
+
+    Raises CourseError where a file of that name, or of a result's, is there and not of a run.
+    """
     path = run.folder / "settings.json"
     old = read_json(path) if path.is_file() else {}
+    _refuse_foreign(run.folder, old)
     if old.get("settings") == run.settings.model_dump() and old.get("versions") == versions():
         return
     write_json_atomic(
@@ -126,6 +135,18 @@ def save_settings(run: Run, precision_reason: str = "") -> None:
             "created": old.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
+
+
+def _refuse_foreign(folder: Path, old: Any) -> None:
+    """CourseError where a run would replace files of somebody else."""
+    if isinstance(old, dict) and "settings" in old:
+        return
+    found = ["settings.json"] if old else [name for name in CONTRACT if (folder / name).exists()]
+    if found:
+        raise CourseError(
+            f"{folder / found[0]}: is there already, and is not of a run of this kit",
+            "choose another run folder, or rename that file",
+        )
 
 
 def versions() -> dict[str, str]:

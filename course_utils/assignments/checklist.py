@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from course_utils import ownership
 from course_utils.assignments import adapter as adapter_module
 from course_utils.assignments.findings import Finding, SubmissionReport, Warn, warn, wrong
 from course_utils.assignments.folder import (
@@ -241,6 +242,7 @@ def _others(visit: Visit) -> str:
     if archives := _of_kind(visit, "archive"):
         raise warn("folder.archive", names=listed(archives))
     rest = [name for name in visit.folder.files if not visit.checklist.belongs(name)]
+    rest = [name for name in rest if not name.endswith(ownership.MARK)]  # the kit put it there
     if rest:
         raise warn("folder.not_in_structure", names=listed(rest))
     if visit.folder.aside:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_utils import ownership
 from course_utils.assignments.checklist import Checklist
 from course_utils.assignments.findings import SubmissionReport
 from course_utils.assignments.folder import Folder, kind_problem, listed, scan, size_text
@@ -16,13 +17,16 @@ from course_utils.files import atomic_path
 def archive_path(root: Path, target: str | Path | None, overwrite: bool) -> Path:
     """Where the archive goes: FOLDER.zip beside the folder by default.
 
-    Raises CourseError for another ending, and for a file that exists (unless `overwrite`).
+    Raises CourseError for another ending, and for a file that exists (with `overwrite`: only for
+    one that `pack` did not make).
     """
     target = Path(target).expanduser() if target else root.with_name(f"{root.name}.zip")
     if target.is_dir() or target.suffix.lower() != ".zip":
         raise CourseError(f"{target}: not the name of a .zip file", "for example submission.zip")
     if target.exists() and not overwrite:
         raise CourseError(f"{target}: exists already", "choose another name, or overwrite it")
+    if overwrite:  # an archive of an earlier time, and nothing else
+        ownership.check_file(target, "choose another name, or remove it yourself")
     return target
 
 
@@ -55,6 +59,7 @@ def pack(report: SubmissionReport, checklist: Checklist, target: Path, force: bo
 def _write_archive(target: Path, found: Folder, names: Sequence[str]) -> None:
     """Sorted names, one date, one mode: equal files give equal bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        archive.comment = ownership.MAKER.encode()
         for name in names:
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED

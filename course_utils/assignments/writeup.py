@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, evaluation, models, tasks
+from course_utils import chat, evaluation, models, ownership, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_text_atomic
 from course_utils.metrics import record_f1
@@ -118,7 +118,7 @@ def write_training_log(workspace: "Workspace") -> str:
     """reports/training_log.txt from run/training.json; returns its last lines."""
     training = workspace.run.read("training.json")
     config = workspace.config.model_dump()
-    lines = ["Training log", "", "Configuration"]
+    lines = [f"Training log, written by the {ownership.MAKER}", "", "Configuration"]
     lines += [f"  {name:<30}{value}" for name, value in config.items()]
     lines += ["", "step     epoch   train loss   validation loss   perplexity   learning rate"]
     for row in training["log"]:
@@ -230,8 +230,8 @@ def evaluation_page(content: Mapping[str, Any]) -> str:
         "# Evaluation results",
         "",
         f"{content['test_records']} held-out records that training never saw, base model "
-        f"`{content['base_model']}`, seed {content['seed']}. Written by `scripts/evaluate.py` from "
-        "`run/evaluation.json`.",
+        f"`{content['base_model']}`, seed {content['seed']}. Written by `scripts/evaluate.py` of "
+        f"the {ownership.MAKER} from `run/evaluation.json`.",
         "",
     ]
     for task, result in content["tasks"].items():
@@ -254,7 +254,8 @@ def comparison_page(content: Mapping[str, Any]) -> str:
     lines = [
         "# Base model against tuned model",
         "",
-        f"{content['test_records']} held-out records. The base model was asked zero-shot and "
+        f"{content['test_records']} held-out records. Written by `scripts/evaluate.py` of the "
+        f"{ownership.MAKER}. The base model was asked zero-shot and "
         "few-shot (with solved examples from the training part); the tuned model has to beat the "
         "better of the two. Differences with 95 % intervals: paired bootstrap over the records, "
         "1,000 draws. They tell how much depends on the choice of the records, not what another "

@@ -99,7 +99,7 @@ def submit_pack(
         bool, typer.Option("--force", help="Pack although the check finds something.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an archive that is there.")
+        bool, typer.Option("--overwrite", help="Replace an earlier archive of this command.")
     ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""

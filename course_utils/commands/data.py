@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import chat, conversion, drawing, formats, models, records, sources
+from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
@@ -56,6 +56,7 @@ def data_build(
     if track not in builders:
         raise UsageError(f"--track {track}: unknown", f"choose {' or '.join(builders)}")
     folder = Path.cwd() / out if out else find_root() / "data" / track
+    ownership.check_folder(folder, of="a track")  # before the minutes that it takes
     summary, figure, wrong = builders[track](folder, seed)
     overlap = summary["overlap"]
     typer.echo(

@@ -31,7 +31,7 @@ def report(
     ] = None,
     group: Annotated[str, typer.Option(help="Your names, for the title page.")] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a .pptx or .md that is there.")
+        bool, typer.Option("--overwrite", help="Replace what you may have written or made.")
     ] = False,
 ) -> None:
     """Write runs up: parameters, experiments, curves, test questions, room for your thoughts."""

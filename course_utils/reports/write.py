@@ -7,6 +7,7 @@ course report runs/r8 runs/r16 runs/r32 --format pptx
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_utils import ownership
 from course_utils.errors import CourseError
 from course_utils.reports.content import collect, run_folder
 from course_utils.reports.pages import write_html, write_markdown
@@ -29,8 +30,9 @@ def write_report(
 
     Beside the report.html that `course run` wrote, an HTML report is called lab_report.html.
 
-    Raises CourseError for a run that can't be read, an unknown format, a missing library, and for
-    a .pptx or .md that is there already (it may hold what a student wrote) without `overwrite`.
+    Raises CourseError for a run that can't be read, an unknown format, a missing library, and,
+    without `overwrite`, for a .pptx or .md that is there already (it may hold what a student
+    wrote) and for a .pdf or .html that this kit did not make.
     """
     if form not in FORMATS:
         raise CourseError(f"there is no format {form!r}", f"choose one of: {', '.join(FORMATS)}")
@@ -43,6 +45,8 @@ def write_report(
             f"{out}: is there already, and you may have written into it",
             "add --overwrite to replace it, or --out for another file",
         )
+    if not overwrite:
+        ownership.check_file(out, "add --overwrite to replace it, or --out for another file")
     return WRITERS[form](collect(folders, group), out)
 
 

@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils import records
+from course_utils import ownership, records
 from course_utils.files import write_json_atomic
 
 
 def write_parts(
     parts: Mapping[str, Sequence[dict]], summary: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
-    """The files of any track: a part each as JSON lines, and summary.json; returns the summary."""
+    """The files of any track: a part each as JSON lines, and summary.json; returns the summary.
+
+    Raises CourseError for a folder that holds files of somebody else.
+    """
+    ownership.claim(folder, of="a track")
     for name, part in parts.items():
         records.write_records(folder / f"{name}.jsonl", part)
     write_json_atomic(folder / "summary.json", summary)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from course_utils import ownership
 from course_utils.assignments import handout
 from course_utils.assignments.week09_10 import check_submission
 from course_utils.errors import CourseError
@@ -78,6 +79,31 @@ def test_the_starter_fails_its_check_and_hears_what_is_missing(tmp_path):
         assert name in said
     wrong = {finding.path for finding in report.findings if finding.state == "wrong"}
     assert {f"scripts/{name}" for name in SCRIPTS} <= wrong
+
+
+def test_a_release_replaces_its_own_files_and_leaves_all_others(source, tmp_path):
+    target = tmp_path / "starter"
+    handout.make_starter(source, target)
+    (target / "notes.txt").write_text("mine", encoding="utf-8")
+    (source / "scripts" / "further.py").write_text("x = 1\n", encoding="utf-8")
+    handout.make_starter(source, target)
+    (source / "scripts" / "further.py").unlink()
+    assert (target / "scripts" / "further.py").is_file()
+    handout.make_starter(source, target)
+    assert not (target / "scripts" / "further.py").exists()
+    assert (target / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_release_into_somebody_elses_folder_is_refused(source, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CourseError, match="did not make"):
+        handout.make_starter(source, tmp_path)
+    assert files(tmp_path) == {"thesis.txt": b"mine"}
+
+
+def test_a_students_copy_is_the_students_and_carries_no_mark(tmp_path):
+    folder = handout.start("week05", tmp_path / "mine")
+    assert not (folder / ownership.MARK).exists()
 
 
 def test_start_never_writes_into_a_folder_with_files(tmp_path):

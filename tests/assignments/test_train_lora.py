@@ -21,6 +21,7 @@ from course_utils.reports.content import run_folder
 FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "solution"
 SMALL = ["--base_model", "nano", "--max_length", "64", "--lora_r", "4"]
 SMALL += ["--gradient_accumulation_steps", "1"]
+QUICK = ["--num_train_epochs", "0.5"]
 SYSTEM = "You are a geologist."
 
 
@@ -145,7 +146,7 @@ def script():
 
 def train_here(script, data, out, *words):
     """train_lora.py in this process: starting Python and torch takes longer than training."""
-    script.main(["--data", str(data), "--out", str(out), *SMALL, *map(str, words)])
+    script.main(["--data", str(data), "--out", str(out), *SMALL, *QUICK, *map(str, words)])
 
 
 def read_training(folder):
@@ -227,8 +228,13 @@ def test_validation_records_that_are_all_too_long_are_told_before_training(scrip
 
 # --- Few records ---
 
-# Few steps at a rate that is far too high: the loss rises again.
-OVERFITS = ("--learning_rate", "0.05", "--num_train_epochs", "4", "--evaluations", "8")
+
+@pytest.fixture
+def contrary(tmp_path):
+    """Options with which the validation loss rises: what is validated is never trained."""
+    part = [{**r, "answer": "Granite, perhaps gneiss; who knows?"} for r in records(3)]
+    path = write_records(tmp_path / "val.jsonl", part)
+    return ["--eval_data", path, "--learning_rate", "0.05", "--evaluations", "4"]
 
 
 def validation_losses(folder):
@@ -237,9 +243,9 @@ def validation_losses(folder):
 
 
 def test_the_checkpoint_with_the_lowest_validation_loss_is_kept(
-    script, data, tmp_path, nano_model_path, capsys
+    script, data, contrary, tmp_path, nano_model_path, capsys
 ):
-    train_here(script, data, tmp_path / "adapter", *OVERFITS)
+    train_here(script, data, tmp_path / "adapter", *contrary, "--num_train_epochs", 1)
     told, losses = read_training(tmp_path), validation_losses(tmp_path)
     best = min(losses, key=losses.get)
     assert (told["kept"], told["best_step"]) == ("best", best)
@@ -248,8 +254,11 @@ def test_the_checkpoint_with_the_lowest_validation_loss_is_kept(
     assert f"kept: the checkpoint of step {best} of" in capsys.readouterr().out
 
 
-def test_without_checkpoints_the_last_adapter_is_kept(script, data, tmp_path, nano_model_path):
-    train_here(script, data, tmp_path / "adapter", *OVERFITS, "--no_checkpoints")
+def test_without_checkpoints_the_last_adapter_is_kept(
+    script, data, contrary, tmp_path, nano_model_path
+):
+    words = [*contrary, "--num_train_epochs", 1, "--no_checkpoints"]
+    train_here(script, data, tmp_path / "adapter", *words)
     told, losses = read_training(tmp_path), validation_losses(tmp_path)
     assert told["kept"] == "last"
     assert told["eval_loss"] == pytest.approx(losses[told["steps"]], rel=0.02)
@@ -286,7 +295,7 @@ def test_folds_give_one_adapter_of_all_records_and_a_loss_with_its_spread(
 def test_folds_that_were_finished_are_not_trained_again(
     script, data, tmp_path, monkeypatch, nano_model_path
 ):
-    words = ["--folds", "2", "--num_train_epochs", "1"]
+    words = ["--folds", "2"]
     with monkeypatch.context() as broken:
         broken.setattr(script.training, "run_log", interrupted_at(3))
         with pytest.raises(KeyboardInterrupt):

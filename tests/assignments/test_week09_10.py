@@ -696,10 +696,9 @@ def test_broken_submission_is_refused_unless_forced_and_weights_stay_out(folder,
 
 def test_archive_is_never_overwritten_silently_nor_left_half_written(folder, monkeypatch):
     target = pack(folder)
-    target.write_bytes(b"mine")
+    before = target.read_bytes()
     with pytest.raises(CourseError, match="exists already"):
         pack(folder)
-    assert target.read_bytes() == b"mine"
 
     def no_space(*_):
         raise OSError(28, "No space left on device")
@@ -708,10 +707,13 @@ def test_archive_is_never_overwritten_silently_nor_left_half_written(folder, mon
         patch.setattr(packing, "_write_archive", no_space)
         with pytest.raises(CourseError, match="not written"):
             pack(folder, overwrite=True)
-    assert target.read_bytes() == b"mine"
+    assert target.read_bytes() == before
     assert sorted(p.name for p in folder.parent.iterdir()) == ["my_submission", "my_submission.zip"]
     assert pack(folder, overwrite=True) == target
-    assert zipfile.is_zipfile(target)
+    target.write_bytes(b"mine")
+    with pytest.raises(CourseError, match="this kit did not make it"):
+        pack(folder, overwrite=True)
+    assert target.read_bytes() == b"mine"
 
 
 def test_target_must_be_a_zip_file(folder, tmp_path):

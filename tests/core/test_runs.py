@@ -86,6 +86,24 @@ def test_settings_of_another_version_of_the_kit_are_one_message(tmp_path):
         runs.open_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("settings.json", '{"editor.fontSize": 12}'), ("results.json", "{}"), ("report.html", "x")],
+)
+def test_a_folder_with_results_of_somebody_else_is_no_run_folder(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(CourseError, match=f"{name}: "):
+        open_nano(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == content
+
+
+def test_data_of_ones_own_may_lie_in_a_new_run_folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.jsonl").touch()
+    assert open_nano(tmp_path).read("settings.json")["settings"]
+
+
 def test_a_wrong_change_leaves_no_run_folder(tmp_path):
     with pytest.raises(CourseError, match="lora_rank"):
         open_nano(tmp_path / "run", lora_rank=3)

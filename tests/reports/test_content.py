@@ -423,6 +423,18 @@ def test_what_a_student_may_have_written_is_not_replaced_unasked(tmp_path):
         assert write.write_report([run], form, overwrite=True).stat().st_size > 1000
 
 
+@pytest.mark.parametrize("form", ["pdf", "html"])
+def test_a_report_made_elsewhere_is_not_replaced_unasked_and_ours_is(tmp_path, form):
+    run = make_run(tmp_path / "run")
+    (run / f"report.{form}").write_text("exported from slides")
+    with pytest.raises(CourseError, match="this kit did not make it") as caught:
+        write.write_report([run], form)
+    assert "--overwrite" in caught.value.cure
+    assert (run / f"report.{form}").read_text() == "exported from slides"
+    write.write_report([run], form, overwrite=True)
+    assert write.write_report([run], form).stat().st_size > 1000
+
+
 @pytest.mark.parametrize(("form", "package"), [("pdf", "typst"), ("pptx", "pptx")])
 def test_a_missing_library_is_named_with_its_cure(tmp_path, monkeypatch, form, package):
     monkeypatch.setitem(sys.modules, package, None)

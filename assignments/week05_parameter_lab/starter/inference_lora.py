@@ -20,6 +20,7 @@ from course_utils import (
     lab_questions,
     lab_runs,
     models,
+    ownership,
     scripts,
 )
 
@@ -53,6 +54,8 @@ def ask(model, tokenizer, records, options, text):
 def main(given=None):
     options = read_arguments(given)
     questions = lab_questions.read_questions(options.questions)
+    target = options.out or options.questions.with_name("answers.json")
+    ownership.check_file(target, "rename it, or name another file with --out")
     base_model, system = lab_questions.defaults(options)
     records = [question.record(system) for question in questions]
     lab_runs.use_free_cores()
@@ -67,9 +70,9 @@ def main(given=None):
         base_columns = ask(model, tokenizer, records, options, "base model")
 
     content = lab_questions.compare(questions, base_columns, tuned_columns)
+    content = {"made_by": ownership.MAKER} | content
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
     print(lab_questions.table(content, options.show))
-    target = options.out or options.questions.with_name("answers.json")
     files.write_json_atomic(target, content)
     if lab_questions.fill(options.questions, questions, tuned_columns["answers"]):
         print(f"Filled in: {options.questions}")

@@ -24,6 +24,7 @@ from course_utils import (  # fmt: skip
     hardware,
     metrics,
     models,
+    ownership,
     runs,
     training,
 )
@@ -72,6 +73,7 @@ def main(args: argparse.Namespace) -> None:
     setting = answering.use_plain_format(tokenizer, args.base_model)
     print(setting)
     model = models.load_model(args.base_model, precision)
+    adapter = ownership.claim(args.out / "adapter", of="adapter")
     references = [prompt.record["output"] for prompt in prompts]
     room = evaluation.answer_lengths([*records, *(p.record for p in prompts)], tokenizer)
     max_new_tokens = max(room.values())
@@ -122,8 +124,9 @@ def main(args: argparse.Namespace) -> None:
     trainer.train()
     seconds = time.perf_counter() - started
     trainer.model.eval()
-    trainer.model.save_pretrained(args.out / "adapter")
-    tokenizer.save_pretrained(args.out / "adapter")
+    with ownership.saving(adapter) as folder:
+        trainer.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
     after = answering.answer_prompts(
         trainer.model, tokenizer, prompts, max_new_tokens, text="after"

@@ -9,7 +9,7 @@ reports/comparison_baseline.md.
 
 from pathlib import Path
 
-from course_utils import compat, evaluation, hardware, models, scripts, writeup
+from course_utils import compat, evaluation, hardware, models, ownership, scripts, writeup
 from course_utils.records import read_records
 
 
@@ -61,6 +61,8 @@ if __name__ == "__main__":
         parser = scripts.arguments(__doc__, Path(__file__).parents[1])
         parser.add_argument("--again", action="store_true", help="do not reuse the baseline")
         workspace = scripts.open_workspace(parser)
+        for page in ("evaluation_results.md", "comparison_baseline.md"):
+            ownership.check_file(workspace.report(page))  # what you wrote by hand is not replaced
         compat.quiet_known_noise()
         hardware.keep_heap()
         run(workspace, workspace.arguments.again)

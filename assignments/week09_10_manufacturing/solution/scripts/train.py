@@ -106,6 +106,7 @@ def train(workspace, resume):
 
     schedule = training.plan_schedule(settings, len(train_dataset))
     output_dir = run.folder / "checkpoints"
+    ownership.check_file(workspace.report("training_log.txt"))
     if rank == 0:
         print(f"{settings.base_model}, {settings.quantization}, {settings.precision}; {schedule}")
     # First of all: this joins the processes and gives each its device.

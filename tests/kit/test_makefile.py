@@ -1,0 +1,48 @@
+"""`make assignment` and `make week05` fill a folder of their own and no other."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A virtual environment that is up to date and whose programs do nothing."""
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("python", "course"):
+        (folder / "bin" / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    for name in (".installed", ".prepared", ".report"):
+        (folder / name).touch()
+    return folder
+
+
+def make(environment, target, variable, work):
+    words = ["make", target, f"VENV={environment}", f"{variable}={work}"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("target", "variable"), [("assignment", "WORK"), ("week05", "LAB_WORK")])
+def test_a_folder_with_files_of_ones_own_is_left(environment, tmp_path, target, variable):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "README.md").write_text("mine", encoding="utf-8")
+    done = make(environment, target, variable, work)
+    assert f"Error: {work}: it holds files that make did not put there" in done.stdout
+    assert f"{variable}=runs/other" in done.stdout
+    assert [path.name for path in work.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(("target", "variable"), [("assignment", "WORK"), ("week05", "LAB_WORK")])
+def test_a_folder_that_make_filled_is_filled_again(environment, tmp_path, target, variable):
+    work = tmp_path / "new" / "work"
+    for _ in range(2):
+        done = make(environment, target, variable, work)
+        assert "it holds files" not in done.stdout
+    assert (work / "README.md").is_file()
