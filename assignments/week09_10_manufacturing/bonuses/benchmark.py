@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_utils import records
 from course_utils.assignments.bonuses import harness
-from course_utils.console import console
+from course_utils.console import console, make_printable
 from course_utils.errors import CourseError
 
 parser = argparse.ArgumentParser(
@@ -75,6 +75,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    make_printable()
     try:
         main(parser.parse_args())
     except CourseError as error:
