@@ -1,16 +1,21 @@
 """`course explain`: one text for a message, a rubric item and a page."""
 
+import doctest
+import json
 import re
 import sys
 
 import pytest
 import typer
 
-from course_utils import messages
+from course_utils import kit, messages
 from course_utils.assignments import handout
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import explain
 from course_utils.commands import main as cli
+from course_utils.lab import parameters
+from course_utils.records import validate
+from course_utils.settings import Settings
 
 KNOWN = {key: message for _, key, message in messages.everything()}
 ITEMS = {
@@ -158,3 +163,54 @@ def test_every_course_command_in_a_cure_or_an_example_exists_with_its_options():
         options = {option for own in COMMANDS[known[0]].params for option in own.opts}
         used = re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", f"{words} {rest}")
         assert set(used) <= options, (name, words, rest)
+
+
+def sources_of(script):
+    """What the options of this script are read from: the script itself, and what it shares."""
+    shared = ["assignments/scripts.py", "lab/parameters.py", "lab/runs.py", "lab/questions.py"]
+    paths = [kit.ROOT / "course_utils" / name for name in shared]
+    paths += kit.ASSIGNMENTS.glob(f"*/solution/**/{script}.py")
+    return "".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def test_every_option_of_a_script_in_a_cure_or_an_example_exists():
+    typed = [
+        (script, option)
+        for _, line in LINES
+        for script, rest in re.findall(r"python (?:scripts/)?(\w+)\.py([^#`&]*)", line)
+        for option in re.findall(r"(?<= --)[a-z]\w*", rest)
+    ]
+    assert len(typed) > 10
+    for script, option in typed:
+        assert (
+            option in parameters.SETTABLE
+            or f'"--{option}"' in sources_of(script)
+            or (option in ("bf16", "fp16"))
+        ), (script, option)
+
+
+def test_every_setting_in_an_example_exists():
+    runs = [line for _, line in LINES if "course run" in line]
+    names = {name for line in runs for name in re.findall(r"-p (\w+) ", line)}
+    assert names
+    assert names <= Settings.model_fields.keys()
+
+
+def test_records_and_questions_in_examples_are_right():
+    shown = [json.loads(line) for _, line in LINES if line.startswith('{"')]
+    records = [row for row in shown if "answer" in row and "expected" not in row]
+    assert len(shown) > 5
+    assert records
+    for record in records:
+        assert validate(record, "geology") == []
+    for question in (row for row in shown if "expected" in row):
+        assert {"instruction", "context", "expected"} <= question.keys()
+
+
+def test_the_session_in_an_example_prints_what_it_says():
+    """Lines behind >>> are run; the line below is their value."""
+    sessions = [m for m in KNOWN.values() if m.example.startswith(">>>")]
+    assert len(sessions) >= 2
+    for message in sessions:
+        test = doctest.DocTestParser().get_doctest(message.example, {}, "example", None, 0)
+        assert doctest.DocTestRunner().run(test).failed == 0
