@@ -198,7 +198,7 @@ def show_progress(name: str, lines: Any, sink: Any) -> None:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, disable=name == "prepare") as progress:
+    with Progress(*columns, console=console(), disable=name == "prepare") as progress:
         task = progress.add_task(name, total=None)
         for line in lines:
             if not line.startswith(PROGRESS):

@@ -1,7 +1,7 @@
 """What earns points: an assignment's rubric.yaml, read, checked and shown.
 
 rubric = load_rubric("assignments/week09_10_manufacturing/rubric.yaml")
-Console().print(rubric_table(rubric))
+console().print(rubric_table(rubric))
 """
 
 from collections import Counter
@@ -169,7 +169,7 @@ def _wrong_sums(rubric: Rubric) -> list[str]:
 
 
 def rubric_table(rubric: Rubric) -> "Table":
-    """A rich table of all items under their parts; `Console().print` shows it."""
+    """A rich table of all items under their parts; `console().print` shows it."""
     from rich.table import Table
     from rich.text import Text
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.assignments.configuration import LoraFile, read_config
+from course_utils.console import make_printable
 from course_utils.errors import CourseError
 from course_utils.runs import Run, save_settings
 from course_utils.training import processes
@@ -59,6 +60,7 @@ class Workspace:
 @contextlib.contextmanager
 def command_line() -> Iterator[None]:
     """Problems with a cure are printed in two lines; the exit code is 1, never a traceback."""
+    make_printable()
     try:
         yield
     except CourseError as error:

@@ -22,7 +22,7 @@ from course_utils.assignments.bonuses.harness import (
     running,
     task_files,
 )
-from course_utils.console import console
+from course_utils.console import console, make_printable
 from course_utils.errors import CourseError
 
 parser = argparse.ArgumentParser(
@@ -82,6 +82,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    make_printable()
     try:
         main(parser.parse_args())
     except CourseError as error:
