@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import drawing, hardware, tasks
+from course_utils.assignments import markdown
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.report import duration
@@ -149,24 +150,25 @@ def _page(content: Mapping[str, Any], name: str) -> str:
     heads = ["variant", *(f"{t}, {tasks.NAMES[tasks.MAIN_SCORE[t]]}" for t in tasks.TASKS)]
     heads += ["peak memory, GiB", "training", "tokens/s", "train loss", "perplexity"]
     lines = [f"# {content['title']}", "", content["finding"], ""]
-    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for one in content["rows"]:
         scores = [one["scores"].get(task) for task in tasks.TASKS]
         cells = [one["name"], *("–" if s is None else f"{s:.3f}" for s in scores)]
         cells += [f"{one['memory_gb']:.2f}", duration(one["seconds"])]
         cells += [f"{one['tokens_per_second']:.0f}", f"{one['train_loss']:.3f}"]
-        lines.append(f"| {' | '.join(cells)} | {one['perplexity']:.3f} |")
+        rows.append([*cells, f"{one['perplexity']:.3f}"])
+    lines += markdown.table(heads, rows)
     lines += ["", "Differences of the main scores, 95 % paired bootstrap over the records:", ""]
     for label, interval in content["differences"].items():
         told = drawing.interval_text(interval, digits=3) if interval else "not measured"
         lines.append(f"- {label}: {told}")
-    machine = content["hardware"]["gpu_name"] or content["hardware"]["cpu_model"]
     lines += [
         "",
         f"![{content['title']}]({name}.png)",
         "",
-        f"Made by `{content['command']}`, seed {content['seed']}, {machine}. Versions and "
-        f"hardware: `{name}.json`.",
+        f"Made by `{content['command']}`, seed {content['seed']}.",
+        "",
+        *(f"- {line}" for line in markdown.made_with(content)),
         "",
     ]
     return "\n".join(lines)
