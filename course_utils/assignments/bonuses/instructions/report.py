@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
 from course_utils.assignments import markdown
-from course_utils.assignments.bonuses.instructions.answering import Answers
 from course_utils.assignments.bonuses.instructions.exercises import Exercise
 from course_utils.assignments.bonuses.instructions.kinds import KINDS
 from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.generation import Answers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
