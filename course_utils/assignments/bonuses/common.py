@@ -4,6 +4,7 @@ Each variant is a folder of its own with run/, models/ and reports/; the data an
 the submission's. A variant that is finished is not run again.
 """
 
+import argparse
 import shlex
 import subprocess
 import sys
@@ -36,6 +37,29 @@ class Variant:
     @property
     def evaluation(self) -> dict[str, Any]:
         return read_json(self.folder / "run" / "evaluation.json")
+
+
+def options(
+    description: str, out: str, train_records: int, trained: str, tested: str
+) -> argparse.Namespace:
+    """The arguments of a bonus that trains variants of a submission.
+
+    `out` names the folder in run/ for the results; `trained` and `tested` say what the two counts
+    of records stand for.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--folder", type=Path, default=Path("."), help="submission folder")
+    add("--out", type=Path, help=f"results (default: FOLDER/run/{out})")
+    add("--train-records", type=int, default=train_records, help=f"{trained}; {train_records}")
+    add("--test-records", type=int, default=90, help=f"{tested}; 90")
+    add("--seed", type=int, default=42)
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="of the configuration")
+    chosen = parser.parse_args()
+    chosen.out = chosen.out or chosen.folder / "run" / out
+    return chosen
 
 
 def run_variant(submission: Path, out: Path, name: str, changes: Sequence[str]) -> Variant:
