@@ -6,6 +6,7 @@ through the model once and its key/value cache is reused for every batch.
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, Tokens, prompt_ids
@@ -92,14 +93,29 @@ def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]
         trim_heap(collect=False)
 
 
-def generate_answers(
+@dataclass(frozen=True)
+class Answers:
+    """Greedy answers, and whether each ended by itself before the token limit."""
+
+    texts: list[str]
+    stopped: list[bool]
+
+
+def end_tokens(model: Any, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Every token that ends an answer: the model's own and the tokenizer's; none is possible."""
+    own = model.generation_config.eos_token_id
+    own = own if isinstance(own, list) else [own]
+    return sorted({token for token in (*own, tokenizer.eos_token_id) if token is not None})
+
+
+def generate(
     model: Any,
     tokenizer: "PreTrainedTokenizerBase",
     prompts: Sequence[Messages],
     max_new_tokens: int,
     batch_size: int = 32,
     text: str = "generating",
-) -> list[str]:
+) -> Answers:
     """Greedy answers to prompts, in their order; prompt tokens are cut off by count, not by text.
 
     Greedy, so the same model and machine give the same answers twice.
@@ -108,18 +124,19 @@ def generate_answers(
     from transformers import GenerationConfig
 
     if not prompts:
-        return []
+        return Answers([], [])
     sequences = [prompt_ids(messages, tokenizer) for messages in prompts]
     prefix = common_prefix(sequences)
     cache = _prefix_cache(model, sequences[0][:prefix])
+    ends = end_tokens(model, tokenizer)
     config = GenerationConfig(
         do_sample=False,
         max_new_tokens=max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
+        eos_token_id=ends or None,
         disable_compile=True,  # compiling costs minutes, again for every batch size
     )
-    answers = [""] * len(prompts)
+    texts, stopped = [""] * len(prompts), [False] * len(prompts)
     for batch in _batches([len(s) for s in sequences], batch_size, text):
         ids, mask = _padded(
             [sequences[i] for i in batch], prefix, tokenizer.pad_token_id, model.device
@@ -132,9 +149,23 @@ def generate_answers(
                 generation_config=config,
                 past_key_values=_generation_cache(model, cache, len(batch), room),
             )
-        for index, row in zip(batch, output[:, ids.shape[1] :], strict=True):  # (B, new tokens)
-            answers[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
-    return answers
+        new = output[:, ids.shape[1] :].tolist()  # (B, new tokens)
+        for index, row in zip(batch, new, strict=True):
+            stopped[index] = any(token in ends for token in row)
+            texts[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
+    return Answers(texts, stopped)
+
+
+def generate_answers(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Messages],
+    max_new_tokens: int,
+    batch_size: int = 32,
+    text: str = "generating",
+) -> list[str]:
+    """The texts of `generate`: greedy answers to prompts, in their order."""
+    return generate(model, tokenizer, prompts, max_new_tokens, batch_size, text).texts
 
 
 def completion_nll(

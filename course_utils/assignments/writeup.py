@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, evaluation, models, ownership, tasks
-from course_utils.errors import CourseError
+from course_utils.assignments import markdown
 from course_utils.files import read_json, write_text_atomic
 from course_utils.metrics import record_f1
 from course_utils.packages import sha256_of
@@ -235,15 +235,9 @@ def evaluation_page(content: Mapping[str, Any]) -> str:
         "",
     ]
     for task, result in content["tasks"].items():
-        lines += [
-            f"## {task} ({result['records']} records)",
-            "",
-            "| score | tuned model |",
-            "|---|---|",
-        ]
-        lines += [
-            f"| {tasks.NAMES[name]} | {_number(value)} |" for name, value in result["tuned"].items()
-        ]
+        rows = [[tasks.NAMES[name], _number(value)] for name, value in result["tuned"].items()]
+        lines += [f"## {task} ({result['records']} records)", ""]
+        lines += markdown.table(["score", "tuned model"], rows)
         lines += ["", *_examples(content["predictions"], task), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
@@ -275,14 +269,17 @@ def comparison_page(content: Mapping[str, Any]) -> str:
             "",
             f"Main score: {tasks.NAMES[main]}; better baseline: {better}; {verdict}.",
             "",
-            f"| score | base, zero-shot | base, few-shot | tuned | tuned − {better} |",
-            "|---|---|---|---|---|",
         ]
-        for name in result["tuned"]:
-            cells = [_number(result[side][name]) for side in SYSTEMS]
-            interval = _interval(result["difference"][name])
-            lines.append(f"| {tasks.NAMES[name]} | {' | '.join(cells)} | {interval} |")
-        lines.append("")
+        rows = [
+            [
+                tasks.NAMES[name],
+                *(_number(result[side][name]) for side in SYSTEMS),
+                _interval(result["difference"][name]),
+            ]
+            for name in result["tuned"]
+        ]
+        heads = ["score", *SYSTEMS.values(), f"tuned − {better}"]
+        lines += [*markdown.table(heads, rows), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
 
@@ -346,11 +343,3 @@ def _interval(interval: Mapping[str, float] | None) -> str:
         return "–"
     mean, low, high = (interval[name] for name in ("mean", "low", "high"))
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def require(workspace: "Workspace", name: str, made_by: str) -> Any:
-    """A file of the run folder, or a CourseError that names the script that makes it."""
-    path = workspace.run.folder / name
-    if not path.is_file():
-        raise CourseError(f"{path}: not there yet", f"run {made_by} first")
-    return read_json(path)

@@ -9,7 +9,7 @@ import pytest
 from course_utils import evaluation
 from course_utils.assignments import scripts, writeup
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic
+from course_utils.files import write_json_atomic
 from course_utils.tracks.manufacturing import track as tracks
 from course_utils.tracks.wording import Draft
 
@@ -344,20 +344,3 @@ def test_the_data_summary_counts_what_the_parts_hold(workspace, prepared):
     table = writeup.data_table(summary)
     assert f"{summary['drafts']:,} drafted" in table
     assert f"{summary['kept']:,} kept" in table
-
-
-def test_what_is_not_there_yet_names_the_script_that_makes_it(workspace):
-    with pytest.raises(CourseError, match=r"training\.json: not there yet") as caught:
-        writeup.require(workspace, "training.json", "scripts/train.py")
-    assert caught.value.cure == "run scripts/train.py first"
-    workspace.run.write("training.json", {"a": 1})
-    assert writeup.require(workspace, "training.json", "x") == {"a": 1}
-    assert read_json(workspace.run.folder / "training.json") == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "–"), (0.0, "0.000"), (0.12345, "0.123"), (10.04, "10.0"), (100.0, "100.0")],
-)
-def test_numbers_are_shown_with_three_figures(value, text):
-    assert writeup._number(value) == text

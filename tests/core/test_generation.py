@@ -11,6 +11,8 @@ from course_utils.generation import (
     _batches,
     common_prefix,
     completion_nll,
+    end_tokens,
+    generate,
     generate_answers,
 )
 
@@ -180,6 +182,25 @@ def test_an_answer_stops_at_eos_and_its_neighbours_go_on(model, tokenizer, share
     answers = generate_answers(model, tokenizer, shared, NEW, batch_size=4)
     assert answers == decoded(tokenizer, stopped)
     assert max(len(row) for row in stopped) == NEW > len(stopped[0])
+
+
+def test_an_answer_that_ended_before_the_limit_is_told_from_one_that_was_cut(
+    model, tokenizer, shared, monkeypatch
+):
+    rows = one_by_one(model, tokenizer, shared)
+    end = rows[0][3]
+    assert generate(model, tokenizer, shared, NEW).stopped == [False] * len(rows)
+    monkeypatch.setattr(model.generation_config, "eos_token_id", end)
+    found = generate(model, tokenizer, shared, NEW, batch_size=4)
+    assert found.stopped == [end in row for row in rows]
+    assert found.texts == generate_answers(model, tokenizer, shared, NEW, batch_size=4)
+
+
+def test_the_models_and_the_tokenizers_ends_both_end_an_answer(model, tokenizer, monkeypatch):
+    own = tokenizer.eos_token_id
+    for given, ends in (([own, 7], {own, 7}), (7, {own, 7}), (None, {own})):
+        monkeypatch.setattr(model.generation_config, "eos_token_id", given)
+        assert end_tokens(model, tokenizer) == sorted(ends)
 
 
 def test_no_prompts_give_no_answers(model, tokenizer):

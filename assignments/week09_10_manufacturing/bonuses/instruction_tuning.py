@@ -135,8 +135,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"after:  {report.summary(checked_after)}")
 
     # How much is left when the text after the first turn is cut off, as a stop string would do it?
-    cut_before = checking.check_answers(before.cut().texts, prompts)
-    cut_after = checking.check_answers(after.cut().texts, prompts)
+    cut_before = checking.check_answers(answering.cut(before), prompts)
+    cut_after = checking.check_answers(answering.cut(after), prompts)
     difference = checking.compare_checks(checked_before, checked_after)
     sides = {"before": (before, checked_before), "after": (after, checked_after)}
     rows = report.example_rows(prompts, sides)

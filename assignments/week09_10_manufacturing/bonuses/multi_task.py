@@ -7,27 +7,16 @@ exactly the records of their task that the one adapter sees, and are asked the s
 Writes multi_task.md, multi_task.json and multi_task.png.
 """
 
-import argparse
-from pathlib import Path
-
 from course_utils.assignments import scripts
 from course_utils.assignments.bonuses import common as bonus
 from course_utils.tasks import MAIN_SCORE, TASKS
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--folder", type=Path, default=Path("."), help="submission folder")
-parser.add_argument("--out", type=Path, help="results (default: FOLDER/run/bonus_multi_task)")
-parser.add_argument("--train-records", type=int, default=480, help="of the one adapter, in all")
-parser.add_argument("--test-records", type=int, default=90, help="of all tasks together")
-parser.add_argument("--seed", type=int, default=42)
-parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-
 if __name__ == "__main__":
     with scripts.command_line():
-        options = parser.parse_args()
-        out = options.out or options.folder / "run" / "bonus_multi_task"
+        options = bonus.options(
+            __doc__, "bonus_multi_task", 480, "of the one adapter, in all", "of all tasks together"
+        )
+        out = options.out
         share = len(TASKS)
 
         def common(parts):

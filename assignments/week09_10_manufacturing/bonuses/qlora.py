@@ -6,27 +6,14 @@ Measured for both, each in its own process: peak memory, tokens/s, loss, perplex
 with intervals. Writes qlora.md, qlora.json and qlora.png.
 """
 
-import argparse
-from pathlib import Path
-
 from course_utils.assignments import scripts
 from course_utils.assignments.bonuses import common as bonus
 from course_utils.tasks import MAIN_SCORE, TASKS
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--folder", type=Path, default=Path("."), help="submission folder")
-parser.add_argument("--out", type=Path, help="results (default: FOLDER/run/bonus_qlora)")
-parser.add_argument("--train-records", type=int, default=240, help="of each variant")
-parser.add_argument("--test-records", type=int, default=90, help="for the scores")
-parser.add_argument("--seed", type=int, default=42)
-parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-
 if __name__ == "__main__":
     with scripts.command_line():
-        options = parser.parse_args()
-        out = options.out or options.folder / "run" / "bonus_qlora"
+        options = bonus.options(__doc__, "bonus_qlora", 240, "of each variant", "for the scores")
+        out = options.out
         common = [f"train_records={options.train_records}", f"test_records={options.test_records}"]
         common += [f"seed={options.seed}", *options.set]
         lora = bonus.run_variant(options.folder, out, "lora", [*common, "quantization=none"])

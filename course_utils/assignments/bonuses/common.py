@@ -4,6 +4,7 @@ Each variant is a folder of its own with run/, models/ and reports/; the data an
 the submission's. A variant that is finished is not run again.
 """
 
+import argparse
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import drawing, hardware, tasks
+from course_utils.assignments import markdown
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.report import duration
@@ -35,6 +37,29 @@ class Variant:
     @property
     def evaluation(self) -> dict[str, Any]:
         return read_json(self.folder / "run" / "evaluation.json")
+
+
+def options(
+    description: str, out: str, train_records: int, trained: str, tested: str
+) -> argparse.Namespace:
+    """The arguments of a bonus that trains variants of a submission.
+
+    `out` names the folder in run/ for the results; `trained` and `tested` say what the two counts
+    of records stand for.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--folder", type=Path, default=Path("."), help="submission folder")
+    add("--out", type=Path, help=f"results (default: FOLDER/run/{out})")
+    add("--train-records", type=int, default=train_records, help=f"{trained}; {train_records}")
+    add("--test-records", type=int, default=90, help=f"{tested}; 90")
+    add("--seed", type=int, default=42)
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="of the configuration")
+    chosen = parser.parse_args()
+    chosen.out = chosen.out or chosen.folder / "run" / out
+    return chosen
 
 
 def run_variant(submission: Path, out: Path, name: str, changes: Sequence[str]) -> Variant:
@@ -149,24 +174,25 @@ def _page(content: Mapping[str, Any], name: str) -> str:
     heads = ["variant", *(f"{t}, {tasks.NAMES[tasks.MAIN_SCORE[t]]}" for t in tasks.TASKS)]
     heads += ["peak memory, GiB", "training", "tokens/s", "train loss", "perplexity"]
     lines = [f"# {content['title']}", "", content["finding"], ""]
-    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for one in content["rows"]:
         scores = [one["scores"].get(task) for task in tasks.TASKS]
         cells = [one["name"], *("–" if s is None else f"{s:.3f}" for s in scores)]
         cells += [f"{one['memory_gb']:.2f}", duration(one["seconds"])]
         cells += [f"{one['tokens_per_second']:.0f}", f"{one['train_loss']:.3f}"]
-        lines.append(f"| {' | '.join(cells)} | {one['perplexity']:.3f} |")
+        rows.append([*cells, f"{one['perplexity']:.3f}"])
+    lines += markdown.table(heads, rows)
     lines += ["", "Differences of the main scores, 95 % paired bootstrap over the records:", ""]
     for label, interval in content["differences"].items():
         told = drawing.interval_text(interval, digits=3) if interval else "not measured"
         lines.append(f"- {label}: {told}")
-    machine = content["hardware"]["gpu_name"] or content["hardware"]["cpu_model"]
     lines += [
         "",
         f"![{content['title']}]({name}.png)",
         "",
-        f"Made by `{content['command']}`, seed {content['seed']}, {machine}. Versions and "
-        f"hardware: `{name}.json`.",
+        f"Made by `{content['command']}`, seed {content['seed']}.",
+        "",
+        *(f"- {line}" for line in markdown.made_with(content)),
         "",
     ]
     return "\n".join(lines)

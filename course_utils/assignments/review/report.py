@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
+from course_utils.assignments import markdown
 from course_utils.assignments.review.summary import (
     CATEGORIES,
     finding,
@@ -103,13 +104,13 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
 
 def _markdown_rows(summary: Mapping[str, Any]) -> str:
     head = ["", "judged", *CATEGORIES.values(), "tuned wins [95 %]", "ties as half [95 %]"]
-    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    rows = []
     for kind, name, row in summary_rows(summary):
         name = _markdown(name if kind == "all" else f"{kind} {name}")
         counts = [str(row[column]) for column in ("judged", *CATEGORIES)]
         rates = [rate_text(row["win_rate"]), rate_text(row["win_rate_half_ties"])]
-        lines.append("| " + " | ".join([name, *counts, *rates]) + " |")
-    return "\n".join(lines)
+        rows.append([name, *counts, *rates])
+    return "\n".join(markdown.table(head, rows, numbers_from=1))
 
 
 def _comment_line(comment: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
+from course_utils.assignments import markdown
 from course_utils.assignments.selection.candidates import short_name
 from course_utils.assignments.selection.measuring import BATCH_SIZES, PROMPTS
 from course_utils.assignments.selection.recommendation import row_label
@@ -184,7 +185,7 @@ def comparison_markdown(result: Mapping[str, Any]) -> str:
     heads += [f"tok/s {size}" for size in BATCH_SIZES]
     heads += ["load", *(f"{key} {p}" for key in ("score", "perplexity", "bits/byte")
                         for p in ("zero", "few")), "total"]  # fmt: skip
-    lines += _markdown_table(heads, [_markdown_row(row) for row in result["rows"]])
+    lines += markdown.table(heads, [_markdown_row(row) for row in result["rows"]])
     left_out = [row for row in result["rows"] if row["status"] != "done"]
     if left_out:
         lines += ["", "## Not measured", ""]
@@ -225,12 +226,7 @@ def _markdown_tasks(result: Mapping[str, Any]) -> list[str]:
             rows.append(
                 [*cells, SCORE_NAMES[metric], f"{zero['score']:.3f}", f"{few['score']:.3f}"]
             )
-    return _markdown_table(heads, rows) if rows else ["No candidate was measured."]
-
-
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
+    return markdown.table(heads, rows) if rows else ["No candidate was measured."]
 
 
 def _cell(text: str) -> str:
@@ -240,27 +236,20 @@ def _cell(text: str) -> str:
 
 
 def _provenance(result: Mapping[str, Any]) -> list[str]:
-    machine = result["hardware"]
     threads = sorted({row["threads"] for row in result["rows"] if row["threads"]})
-    device = (
-        machine["gpu_name"]
-        or f"{machine['cpu_model']}, threads: {', '.join(map(str, threads)) or '-'}, no GPU"
-    )
-    libraries = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     cached = sum(row["from_cache"] for row in result["rows"])
-    lines = [f"- command: `{result['command']}`"] if result.get("command") else []
+    lines = [f"command: `{result['command']}`"] if result.get("command") else []
     lines += [
-        f"- records: {result['records']}, each after {result['few_shot_examples']} examples of its "
+        f"records: {result['records']}, each after {result['few_shot_examples']} examples of its "
         "task in the few-shot prompts",
-        f"- answers: greedy, at most {result['max_new_tokens']} tokens, in batches of "
+        f"answers: greedy, at most {result['max_new_tokens']} tokens, in batches of "
         f"{result['batch_size']}; speed: {result['speed_tokens']} tokens for each prompt",
-        f"- seed: {result['seed']} (chooses the records and the examples)",
-        f"- hardware: {device}, {machine['ram_gb']} GiB RAM",
-        f"- versions: {libraries}",
+        f"seed: {result['seed']} (chooses the records and the examples)",
+        *markdown.made_with(result, ", ".join(map(str, threads)) or "-"),
     ]
-    return lines + (
-        [f"- rows kept from an earlier run of the same job: {cached}"] if cached else []
-    )
+    if cached:
+        lines.append(f"rows kept from an earlier run of the same job: {cached}")
+    return [f"- {line}" for line in lines]
 
 
 def write_comparison(result: Mapping[str, Any], folder: Path) -> Path:

@@ -221,7 +221,8 @@ def result(right, system="base", **changes):
     about |= {"precision": "fp32", "precision_reason": "no GPU", "batch_size": 8, "limit": None}
     about |= {"adapter": "adapter" if system == "tuned" else None, "tasks_folder": "tasks"}
     about |= {"sources": {"arc": "somebody; licence: MIT"}, "seconds": 2.0, "created": "today"}
-    about |= {"versions": {"lm_eval": "0.4.13"}, "hardware": {"gpu_name": None, "cpu_model": "C"}}
+    machine = {"gpu_name": None, "cpu_model": "C", "ram_gb": 8.0}
+    about |= {"versions": {"lm_eval": "0.4.13"}, "hardware": machine}
     return {**about, "tasks": tasks, **changes}
 
 

@@ -10,8 +10,8 @@ import pytest
 from course_utils import models, records
 from course_utils.assignments.bonuses.instructions import exercises
 from course_utils.assignments.bonuses.instructions.answering import (
-    Answers,
     answer_prompts,
+    cut,
     use_plain_format,
 )
 from course_utils.assignments.bonuses.instructions.checking import check_answers, compare_checks
@@ -32,6 +32,7 @@ from course_utils.assignments.bonuses.instructions.report import (
 )
 from course_utils.assignments.bonuses.instructions.words import BEGINNINGS, ENDINGS, WORD_SENTENCES
 from course_utils.errors import CourseError
+from course_utils.generation import Answers
 
 SCRIPT = (
     Path(__file__).parents[3] / "assignments/week09_10_manufacturing/bonuses/instruction_tuning.py"
@@ -315,7 +316,7 @@ def test_counts_that_do_not_fit_are_refused(answers, prompts, stopped):
     ],
 )
 def test_an_answer_is_cut_where_the_next_role_begins(text, kept):
-    assert Answers([text], [False]).cut().texts == [kept]
+    assert cut(Answers([text], [False])) == [kept]
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 49])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing, models
+from course_utils.assignments import markdown
 from course_utils.assignments.bonuses.harness.comparing import compare, finding
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import wilson_interval
@@ -149,28 +150,33 @@ def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
 def report_text(comparison: Mapping[str, Any]) -> str:
     """The Markdown report: finding, table, how to read it, what was asked, how it was measured."""
     rows, run = comparison["rows"], comparison["tuned"]
-    head, lines = _table(rows)
-    table = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
-    seconds = comparison["base"]["seconds"] + run["seconds"]
-    machine = comparison["hardware"]["gpu_name"] or comparison["hardware"]["cpu_model"]
-    limit = run["limit"] or "all"
-    shots = f"examples shown before an MMLU question: {run['shots']}, elsewhere none"
+    scores = "\n".join(markdown.table(*_table(rows)))
     parts = [
         f"# Benchmark: base against tuned\n\n{comparison['finding']}.",
-        "![Scores of base and tuned, task by task](benchmark.png)\n\n" + "\n".join(table),
+        f"![Scores of base and tuned, task by task](benchmark.png)\n\n{scores}",
         _chance_text(rows),
         HOW_TO_READ,
         "## What was asked\n\n" + "\n".join(f"- {t}: {s}" for t, s in run["sources"].items()),
-        f"## How it was measured\n\n- base model: {run['base_model']}, adapter: {run['adapter']}"
-        f"\n- questions a task: {limit}; {shots}; chat template: {'yes' if run['chat'] else 'no'}"
-        f"\n- precision: {run['precision']} ({run['precision_reason']})"
-        f"\n- machine: {machine}; seconds for both models: {seconds:.0f}"
-        f"\n- seed of the questions' order and the distractors: {comparison['seed']}"
-        f"\n- versions: {', '.join(f'{k} {v}' for k, v in comparison['versions'].items())}"
-        f"\n- command: `{comparison['command'] or 'called from Python'}`"
-        f"\n- with lm-eval's own command: `{comparison['lm_eval_command']}`",
+        "## How it was measured\n\n" + "\n".join(f"- {line}" for line in _provenance(comparison)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _provenance(comparison: Mapping[str, Any]) -> list[str]:
+    run = comparison["tuned"]
+    seconds = comparison["base"]["seconds"] + run["seconds"]
+    shots = f"examples shown before an MMLU question: {run['shots']}, elsewhere none"
+    return [
+        f"base model: {run['base_model']}, adapter: {run['adapter']}",
+        f"questions a task: {run['limit'] or 'all'}; {shots}; "
+        f"chat template: {'yes' if run['chat'] else 'no'}",
+        f"precision: {run['precision']} ({run['precision_reason']})",
+        f"seconds for both models: {seconds:.0f}",
+        f"seed of the questions' order and the distractors: {comparison['seed']}",
+        *markdown.made_with(comparison),
+        f"command: `{comparison['command'] or 'called from Python'}`",
+        f"with lm-eval's own command: `{comparison['lm_eval_command']}`",
+    ]
 
 
 HOW_TO_READ = """\

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
-from course_utils.assignments.bonuses.instructions.answering import Answers
+from course_utils.assignments import markdown
 from course_utils.assignments.bonuses.instructions.exercises import Exercise
 from course_utils.assignments.bonuses.instructions.kinds import KINDS
 from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.generation import Answers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,11 +121,6 @@ READING = (
 )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
-
-
 def _level_table(result: Mapping[str, Any]) -> list[str]:
     before, after, rows = result["before"], result["after"], []
     for name, text in LEVELS.items():
@@ -142,7 +138,7 @@ def _level_table(result: Mapping[str, Any]) -> list[str]:
         rows.append([text, _with_interval(before[name]), _with_interval(after[name]), ""])
     rouge = result["rouge_l"]
     rows.append(["ROUGE-L of the answers", *(f"{rouge[s]:.2f}" for s in ("before", "after")), ""])
-    return _table(["", "before", "after", "after - before, points [95 %]"], rows)
+    return markdown.table(["", "before", "after", "after - before, points [95 %]"], rows)
 
 
 def _kind_table(result: Mapping[str, Any]) -> list[str]:
@@ -152,7 +148,7 @@ def _kind_table(result: Mapping[str, Any]) -> list[str]:
         after = result["after"]["kinds"][kind]
         cells = [_with_interval(before), _with_interval(after)]
         rows.append([name, KINDS[kind].description, str(before["count"]), *cells])
-    return _table(["kind", "what is verified", "n", "before", "after"], rows)
+    return markdown.table(["kind", "what is verified", "n", "before", "after"], rows)
 
 
 def _example(example: Mapping[str, Any]) -> str:
@@ -174,9 +170,7 @@ def _example(example: Mapping[str, Any]) -> str:
 
 
 def _provenance(result: Mapping[str, Any]) -> list[str]:
-    machine, training = result["hardware"], result["training"]
-    device = machine["gpu_name"] or f"{machine['cpu_model']}, threads: {result['threads']}, no GPU"
-    libraries = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    training = result["training"]
     shared = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in result["overlap"].items())
     return [
         f"command: `{result['command']}`",
@@ -189,8 +183,7 @@ def _provenance(result: Mapping[str, Any]) -> list[str]:
         f"{result['max_new_tokens']} tokens",
         f"shared by training and check: {shared}",
         f"seed: {result['seed']}",
-        f"hardware: {device}, {machine['ram_gb']} GiB RAM",
-        f"versions: {libraries}",
+        *markdown.made_with(result, f"{result['threads']}"),
     ]
 
 
