@@ -31,16 +31,16 @@ def text_of(record: Mapping[str, str]) -> str:
     return text if text.strip() else instruction
 
 
-def prompt_of(record: Mapping[str, str]) -> tuple[str, str]:
+def prompt_of(record: Mapping[str, str], schema: str) -> tuple[str, str]:
     """(instruction, what it is about), normalised."""
-    body = "context" if detect_schema(record) == "geology" else "input"
+    body = "context" if schema == "geology" else "input"
     return normalise(record["instruction"]), normalise(record.get(body, ""))
 
 
-def prompt_key(record: Mapping[str, str]) -> tuple[str, ...]:
+def prompt_key(record: Mapping[str, str], schema: str) -> tuple[str, ...]:
     """Prompts with the same key are the same prompt; the role that the model plays counts too."""
-    role = record.get("system", "") if detect_schema(record) == "geology" else ""
-    return (*prompt_of(record), normalise(role))
+    role = record.get("system", "") if schema == "geology" else ""
+    return (*prompt_of(record, schema), normalise(role))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -111,7 +111,6 @@ class _Sketches:
                 hashfunc=zlib.crc32,
             )
         )
-
         self.values = np.array([sketch.hashvalues for sketch in self.made])  # (texts, 126)
 
     def alike(self, text: int, others: list[int]) -> list[int]:
