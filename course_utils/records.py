@@ -273,14 +273,14 @@ def check_file(
 def _check_source(source: Source, schema: str) -> CheckReport:
     """The file as a whole, then line by line; nothing that takes two lines to see."""
     report = CheckReport(source.path, schema, unit=source.unit)
-    report.problems += source.problems
+    report.problems += map(source.named, source.problems)
     if source.what:
         message = f"this is {source.what}, not JSON lines"
         report.problems.append(Problem(0, "format", "error", message, f"{source.cure}."))
     for row in source.rows():
         line, problems = _check_line(row, schema, set(source.fixes))
         report.lines += 1
-        report.problems += problems
+        report.problems += map(source.named, problems)
         if line.record is not None:
             report.records.append((line.number, line.record))
         if line.corrected is not None:
@@ -502,7 +502,8 @@ def read_objects(path: str | os.PathLike, cure: str = "") -> list[tuple[int, dic
 def _raise_first(source: Source, problems: Iterable[Problem]) -> None:
     for problem in problems:
         if problem.severity == "error":
-            raise CourseError(f"{source.path}:{problem.line}: {problem.message}", problem.cure)
+            cure = source.named(problem).cure
+            raise CourseError(f"{source.path}:{problem.line}: {problem.message}", cure)
 
 
 def write_records(path: str | os.PathLike, records: Iterable[Mapping]) -> Path:
