@@ -10,6 +10,7 @@ import csv
 import difflib
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -18,13 +19,14 @@ import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from course_utils.errors import CourseError
 from course_utils.jsonlines import JSON_WORDS, LINE_LIMIT, Row, decode
-from course_utils.schemas import SCHEMAS, Problem, plain_name, show
+from course_utils.schemas import SCHEMAS, WRITE_COMMAND, Problem, plain_name, show
 
 DOCUMENT_LIMIT = 300_000_000  # bytes; arrays and tables are read whole, JSON lines are not
 USUAL_NAMES = (".jsonl", ".ndjson", ".json")
@@ -59,7 +61,18 @@ class Source:
 
     @property
     def cure(self) -> str:
-        return f"Write it as JSON lines: {check_command(self.path, _lines_name(self.path))}"
+        return f"Write it as JSON lines: {self.command}"
+
+    @cached_property
+    def command(self) -> str:
+        """The line that writes a corrected copy of this file under a name that is free."""
+        return check_command(self.path, _free_name(self.path))
+
+    def named(self, problem: Problem) -> Problem:
+        """The problem with the command on this very file in its cure."""
+        if WRITE_COMMAND not in problem.cure:
+            return problem
+        return replace(problem, cure=problem.cure.replace(WRITE_COMMAND, self.command))
 
 
 def check_command(path: Path, out: Path | None = None) -> str:
@@ -69,7 +82,7 @@ def check_command(path: Path, out: Path | None = None) -> str:
 
 def convert_command(path: Path, to: str) -> str:
     """The `course data convert` line for a file of another form."""
-    return _command("convert", path, "--to", to, "--out", _lines_name(path))
+    return _command("convert", path, "--to", to, "--out", _free_name(path))
 
 
 def _command(verb: str, *words: str | Path) -> str:
@@ -77,11 +90,13 @@ def _command(verb: str, *words: str | Path) -> str:
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
-def _lines_name(path: Path) -> Path:
+def _free_name(path: Path) -> Path:
+    """NAME.jsonl beside the file, or NAME-fixed.jsonl: never one that is there already."""
     stem = path.name.removesuffix(".gz")
     stem = stem.removesuffix(Path(stem).suffix) or stem
-    target = path.with_name(f"{stem}.jsonl")
-    return path.with_name(f"{stem}-lines.jsonl") if target.exists() else target
+    ends = itertools.chain(["", "-fixed"], (f"-fixed-{n}" for n in itertools.count(2)))
+    names = (path.with_name(f"{stem}{end}.jsonl") for end in ends)
+    return next(name for name in names if not name.exists())
 
 
 def open_source(path: str | os.PathLike) -> Source:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from contextlib import suppress
 
-from course_utils.schemas import CONTROL, Problem, control_character, show
+from course_utils.schemas import CONTROL, WRITE_COMMAND, Problem, control_character, show
 
 LINE_LIMIT = 1_000_000  # bytes; no record is this long, and reading it would fill the memory
 
@@ -90,7 +90,7 @@ def _not_utf8(number: int, start: int, raw: bytes, at: int, text: str | None) ->
         message += f"; read as Windows-1252 (cp1252) it says “{near}”"
         cure = (
             "Save the file as UTF-8 (Notepad: Save as, Encoding UTF-8), "
-            "or let course data check FILE --write FIXED convert it."
+            f"or let {WRITE_COMMAND} convert it."
         )
     return Problem(number, "not-utf-8", "error", message, cure)
 

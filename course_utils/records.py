@@ -273,14 +273,14 @@ def check_file(
 def _check_source(source: Source, schema: str) -> CheckReport:
     """The file as a whole, then line by line; nothing that takes two lines to see."""
     report = CheckReport(source.path, schema, unit=source.unit)
-    report.problems += source.problems
+    report.problems += map(source.named, source.problems)
     if source.what:
         message = f"this is {source.what}, not JSON lines"
         report.problems.append(Problem(0, "format", "error", message, f"{source.cure}."))
     for row in source.rows():
         line, problems = _check_line(row, schema, set(source.fixes))
         report.lines += 1
-        report.problems += problems
+        report.problems += map(source.named, problems)
         if line.record is not None:
             report.records.append((line.number, line.record))
         if line.corrected is not None:
@@ -337,7 +337,7 @@ def _check_duplicates(report: CheckReport) -> None:
     first_answer: dict[tuple, int] = {}
     conflicts = set()
     for line in report.fixable:
-        key = prompt_key(line.corrected)
+        key = prompt_key(line.corrected, report.schema)
         pair = (*key, normalise(line.corrected[answer]))
         if pair in first_answer:
             message = f"duplicate: same prompt and answer as {report.unit} {first_answer[pair]}"
@@ -356,7 +356,7 @@ def _check_duplicates(report: CheckReport) -> None:
         first_answer.setdefault(pair, line.number)
         report.problems.append(problem)
     for line in report.fixable:  # no program can know which answer is right: drop them all
-        if prompt_key(line.corrected) in conflicts:
+        if prompt_key(line.corrected, report.schema) in conflicts:
             report.dropped[line.number] = "conflict"
 
 
@@ -365,8 +365,13 @@ class _Place:
     """Where a record stands; `file` is "" for the checked file itself."""
 
     file: str
+    schema: str
     line: int
     record: dict
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return prompt_key(self.record, self.schema)
 
 
 def _read_against(report: CheckReport, against: Sequence[str | os.PathLike]) -> list[_Place]:
@@ -378,7 +383,10 @@ def _read_against(report: CheckReport, against: Sequence[str | os.PathLike]) -> 
                 f"{source.path}: the file is compared with itself", "Name another part of the data."
             )
         other = _check_source(source, _choose_schema(source, "auto"))
-        places += [_Place(str(source.path), line.number, line.corrected) for line in other.fixable]
+        places += [
+            _Place(str(source.path), other.schema, line.number, line.corrected)
+            for line in other.fixable
+        ]
         fixable = {line.number for line in other.fixable}
         unread = {p.line for p in other.errors if p.line} - fixable
         if unread:
@@ -391,11 +399,11 @@ def _read_against(report: CheckReport, against: Sequence[str | os.PathLike]) -> 
 
 def _check_leakage(report: CheckReport, others: Sequence[_Place]) -> None:
     """Exactly the same prompt, or the same `group`, in another file."""
-    prompts = {prompt_key(place.record): place for place in reversed(others)}
+    prompts = {place.key: place for place in reversed(others)}
     groups = {g: p for p in reversed(others) if (g := p.record.get("group"))}
     shared: dict[str, list[int]] = {}
     for line in report.fixable:
-        place = prompts.get(prompt_key(line.corrected))
+        place = prompts.get(prompt_key(line.corrected, report.schema))
         if place:
             message = f"leakage: the same prompt is in {place.file}, line {place.line}"
             _add_leak(report, line.number, "leakage", message)
@@ -424,12 +432,12 @@ def _check_near(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Nearly the same prompt: a warning within the file, leakage when in another file."""
-    own = [_Place("", line.number, line.corrected) for line in report.fixable]
+    own = [_Place("", report.schema, line.number, line.corrected) for line in report.fixable]
     first: dict[tuple, _Place] = {}
     for place in (*others, *own):
-        first.setdefault(prompt_key(place.record), place)
+        first.setdefault(place.key, place)
     places = list(first.values())
-    prompts = [prompt_of(place.record) for place in places]
+    prompts = [prompt_of(place.record, place.schema) for place in places]
     number_others = sum(bool(place.file) for place in places)
     found = near_prompts(prompts, number_others, threshold, progress)
     for (i, leaks), (j, similarity) in found.items():
@@ -494,7 +502,8 @@ def read_objects(path: str | os.PathLike, cure: str = "") -> list[tuple[int, dic
 def _raise_first(source: Source, problems: Iterable[Problem]) -> None:
     for problem in problems:
         if problem.severity == "error":
-            raise CourseError(f"{source.path}:{problem.line}: {problem.message}", problem.cure)
+            cure = source.named(problem).cure
+            raise CourseError(f"{source.path}:{problem.line}: {problem.message}", cure)
 
 
 def write_records(path: str | os.PathLike, records: Iterable[Mapping]) -> Path:

@@ -178,7 +178,9 @@ def validate(record: Mapping, schema: str, line: int = 0) -> list[Problem]:
     return problems
 
 
-_OR_WRITE = ", or let course data check FILE --write FIXED do it"
+# Stands in a cure for the command on the very file, which `CheckReport` and readers know.
+WRITE_COMMAND = "course data check FILE --write FIXED"
+_OR_WRITE = f", or let {WRITE_COMMAND} do it"
 
 
 def _missing_field(record: Mapping, rules: Schema, name: str, line: int) -> Problem:

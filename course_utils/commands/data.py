@@ -1,4 +1,4 @@
-"""`course data`: fetch the sources, build a track, check a file of records."""
+"""`course data`: fetch the sources, build a track, check or convert a file of records."""
 
 import contextlib
 import json
@@ -21,7 +21,8 @@ from course_utils.tracks.manufacturing import plots as task_plots
 from course_utils.tracks.manufacturing import track as tracks
 
 data_app = typer.Typer(
-    no_args_is_help=True, help="Training data: fetch the sources, build a track, check a file."
+    no_args_is_help=True,
+    help="Training data: fetch the sources, build a track, check or convert a file.",
 )
 
 
@@ -136,6 +137,8 @@ def data_check(
             progress=progress,
         )
     records.require_number(report, min_records)
+    if not near:
+        typer.echo("not searched: prompts that are nearly the same (--no-near)", err=True)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shlex
 import sys
 import zipfile
@@ -113,7 +114,29 @@ def test_the_printed_command_works_on_this_very_file(write, kind):
 def test_the_corrected_file_never_takes_the_name_of_one_that_is_there(write):
     write(as_bytes(ORDER), "all.jsonl")
     source = formats.open_source(write(ARRAY.encode(), "all.json"))
-    assert source.cure.endswith("all-lines.jsonl")
+    assert source.cure.endswith("all-fixed.jsonl")
+
+
+REPAIRED = {
+    "null": as_bytes(*(r | {"input": None} for r in RECORDS)),
+    "absent": as_bytes(*({k: v for k, v in r.items() if k != "input"} for r in RECORDS)),
+    "NaN": as_bytes(*(r | {"input": float("nan")} for r in RECORDS)),
+    "capitals": as_bytes(*({k.upper(): v for k, v in r.items()} for r in RECORDS)),
+    "Windows-1252": as_bytes(*RECORDS).decode().encode("cp1252"),
+}
+
+
+@pytest.mark.parametrize("kind", REPAIRED)
+def test_the_command_in_a_cure_repairs_this_very_file(write, kind):
+    path = write(REPAIRED[kind], "group's own.jsonl")
+    with pytest.raises(CourseError) as caught:
+        R.read_records(path)
+    assert any(p.cure == caught.value.cure for p in R.check_file(path).errors)
+    command = re.search(r"or let (.*) (?:do|convert) it", caught.value.cure)[1]
+    words = shlex.split(command)
+    CliRunner().invoke(command_line(), words[1:])
+    wanted = [r if kind in ("capitals", "Windows-1252") else r | {"input": ""} for r in RECORDS]
+    assert R.read_records(words[-1]) == wanted
 
 
 def test_a_long_array_on_one_line_is_an_array(write, tmp_path):
