@@ -147,18 +147,16 @@ def shorten_message(message: dict[str, Any], room: int) -> int:
     data = content.get("data")
     if not isinstance(data, dict):
         return 0
-    total = 0
+    plain_text, notes, total = _one_text(data.pop("text/plain", "")), [], 0
     for kind, value in list(data.items()):
-        if kind == "text/plain":
-            data[kind] = shortened(_one_text(value))
-            continue
         size = len(value) if isinstance(value, str) else len(repr(value))
         if size > RICH_LIMIT or total + size > room:
             del data[kind]
-            note = left_out(size, f"characters of {kind}")
-            data["text/plain"] = f"{note}\n{_one_text(data.get('text/plain', ''))[:1000]}".strip()
+            notes.append(left_out(size, f"characters of {kind}"))
         else:
             total += size
+    if said := "\n".join(filter(None, [*notes, plain_text])):
+        data["text/plain"] = shortened(said)
     return total + len(data.get("text/plain", ""))
 
 

@@ -407,12 +407,16 @@ def test_doctor_as_json_is_json_alone_and_its_exit_code_says_whether_there_is_a_
 def test_a_single_notebook_without_preset_keeps_the_settings_of_its_run(tmp_path):
     folder = tmp_path / "mine"
     runs.open_run(folder, "nano", seed=7, lora_r=4)
-    begun = run_command._begin_with(folder, keep=True, preset="auto", track="manufacturing", seed=None)
+    begun = run_command._begin_with(
+        folder, keep=True, preset="auto", track="manufacturing", seed=None
+    )
     assert (begun.preset, begun.seed, begun.lora_r) == ("nano", 7, 4)
 
 
 def test_a_new_run_without_seed_uses_42(tmp_path):
-    begun = run_command._begin_with(tmp_path, keep=True, preset="nano", track="manufacturing", seed=None)
+    begun = run_command._begin_with(
+        tmp_path, keep=True, preset="nano", track="manufacturing", seed=None
+    )
     assert begun.seed == 42
 
 

@@ -66,7 +66,9 @@ def write(path: Path, content: Any) -> Path:
 
 def write_twelve(folder: Path) -> list[str]:
     """Twelve that can't run; returns their names without .ipynb."""
-    chosen = "tags_null kernelspec_null nbformat_5 no_metadata cells_null cell_source half_character"
+    chosen = (
+        "tags_null kernelspec_null nbformat_5 no_metadata cells_null cell_source half_character"
+    )
     for name in chosen.split():
         write(folder / f"{name}.ipynb", STRUCTURES[name][0])
     (folder / "empty.ipynb").write_bytes(b"")
@@ -75,4 +77,4 @@ def write_twelve(folder: Path) -> list[str]:
     os.symlink("nowhere.ipynb", folder / "gone.ipynb")
     long = "n" * 245
     write(folder / f"{long}.ipynb", notebook("1"))
-    return [*chosen.split(), "empty", "cut", "nested", "gone", long]
+    return [*chosen, "empty", "cut", "nested", "gone", long]
