@@ -68,9 +68,8 @@ class Bounded:
 
     def text(self) -> str:
         head, tail = "".join(self.head), "".join(self.tail)
-        cut = self.cut
-        if len(tail) > KEPT_TAIL and cut:
-            cut, tail = cut + len(tail) - KEPT_TAIL, tail[-KEPT_TAIL:]
+        cut = self.cut + max(len(tail) - KEPT_TAIL, 0)
+        tail = tail[-KEPT_TAIL:]
         return f"{head}\n{left_out(cut)}\n{tail}" if cut else head + tail
 
 
