@@ -38,7 +38,7 @@ assignment: $(VENV)/.prepared
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
 	$(BIN)/python $(WORK)/scripts/train.py --resume
 	$(BIN)/python $(WORK)/scripts/evaluate.py
-	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb -p folder $(abspath $(WORK)) --out $(WORK)/run/notebook
+	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb --out $(WORK)/run/notebook --fresh
 	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
 	$(BIN)/course submit check $(WORK)
 	$(BIN)/course submit pack $(WORK) --overwrite
@@ -60,8 +60,8 @@ week05: $(VENV)/.prepared $(VENV)/.report
 		--questions $(LAB_WORK)/test_questions.jsonl
 	$(BIN)/python $(LAB_WORK)/inference_lora.py --adapter $(LAB_WORK)/adapter/ --show 0 \
 		--questions $(LAB_WORK)/held_out.jsonl --out $(LAB_WORK)/held_out_answers.json
-	$(BIN)/course run $(LAB_WORK)/parameter_analysis.ipynb -p folder $(abspath $(LAB_WORK)) \
-		--out $(LAB_WORK)/run/notebook
+	$(BIN)/course run $(LAB_WORK)/parameter_analysis.ipynb \
+		--out $(LAB_WORK)/run/notebook --fresh
 	cp $(LAB_WORK)/run/notebook/parameter_analysis.ipynb $(LAB_WORK)/parameter_analysis.ipynb
 	$(BIN)/course report $(LAB_WORK) --format pdf
 	$(BIN)/course submit check $(LAB_WORK)

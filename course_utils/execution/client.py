@@ -3,6 +3,7 @@
 papermill and nbclient are imported inside `engine_class`: they cost two seconds.
 """
 
+import queue
 from typing import Any
 
 from course_utils.execution.output import (
@@ -17,6 +18,14 @@ LOGGED = 1_000_000  # characters of a cell's output that go into the log, progre
 WIDGET_OUTPUT = 50_000  # characters in an output widget: each print sends all of them again
 WIDGET_NOTE = "[... what else is printed here is left out of this copy ...]"
 DAY = 24 * 3600
+LOST = "[... the end of this cell's output was lost on its way ...]"
+SILENCE = 60  # seconds without output after a cell's end, until its last message is given up
+QUEUE = 100_000  # messages
+# The kernel's own queue of output holds a thousand messages and drops what comes on top: on a busy
+# machine, the end of the output.
+LONGER_QUEUE = f"""(lambda thread, zmq: thread.schedule(
+    lambda: thread.socket.setsockopt(zmq.SNDHWM, {QUEUE})))(
+    get_ipython().kernel.iopub_thread, __import__("zmq"))"""
 
 
 class BoundedOutput:
@@ -24,7 +33,49 @@ class BoundedOutput:
 
     streams: dict[str, tuple[Any, Stream]]
 
+    def papermill_execute_cells(self) -> None:
+        self._watch_replies()
+        if self.km.kernel_spec.language == "python":  # another version of ipykernel may refuse
+            self.wait_for_reply(self.kc.execute(LONGER_QUEUE, silent=True, store_history=False))
+        super().papermill_execute_cells()
+
+    def _watch_replies(self) -> None:
+        """Note when the kernel has answered: what it printed may still be on the way."""
+        channel = self.kc.shell_channel
+        get_msg = channel.get_msg
+
+        async def watched(*arguments: Any, **options: Any) -> Any:
+            message = await get_msg(*arguments, **options)
+            self.replied = True
+            return message
+
+        channel.get_msg = watched
+
+    async def _async_poll_output_msg(self, msg_id: str, cell: Any, cell_index: int) -> None:
+        """Take a cell's messages until its last.
+
+        nbclient gives up four seconds after the kernel's answer. Here it takes a minute of silence:
+        then messages were lost, and the cell ends without them, with a note.
+        """
+        from nbclient.exceptions import CellExecutionComplete
+
+        while True:
+            try:
+                message = await self.kc.iopub_channel.get_msg(timeout=SILENCE)
+            except queue.Empty:
+                if not self.replied:
+                    continue
+                self.log.warning(LOST)
+                cell.outputs.append(self.new_stream("stderr", f"{LOST}\n"))
+                return
+            if message["parent_header"].get("msg_id") == msg_id:
+                try:
+                    self.process_message(message, cell, cell_index)
+                except CellExecutionComplete:
+                    return
+
     def begin_cell(self) -> None:
+        self.replied = False
         self.streams, self.logged, self.rich, self.dropped = {}, 0, 0, 0
 
     def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
@@ -133,9 +184,8 @@ def engine_class() -> type:
             cls, nb_man: Any, kernel_name: str, start_timeout: int = 60, **options: Any
         ) -> Any:
             options.pop("input_path", None)
-            # After a cell's last line its output may still be on the way, for as long as the
-            # machine is busy. The run's own limit for the notebook ends the wait, not nbclient's
-            # four seconds.
+            # How long to wait for a cell's output: `_async_poll_output_msg` and the run's own limit
+            # for the notebook decide.
             return Client(
                 nb_man,
                 kernel_name=kernel_name,

@@ -68,9 +68,8 @@ class Bounded:
 
     def text(self) -> str:
         head, tail = "".join(self.head), "".join(self.tail)
-        cut = self.cut
-        if len(tail) > KEPT_TAIL and cut:
-            cut, tail = cut + len(tail) - KEPT_TAIL, tail[-KEPT_TAIL:]
+        cut = self.cut + max(len(tail) - KEPT_TAIL, 0)
+        tail = tail[-KEPT_TAIL:]
         return f"{head}\n{left_out(cut)}\n{tail}" if cut else head + tail
 
 
@@ -147,18 +146,16 @@ def shorten_message(message: dict[str, Any], room: int) -> int:
     data = content.get("data")
     if not isinstance(data, dict):
         return 0
-    total = 0
+    plain_text, notes, total = _one_text(data.pop("text/plain", "")), [], 0
     for kind, value in list(data.items()):
-        if kind == "text/plain":
-            data[kind] = shortened(_one_text(value))
-            continue
         size = len(value) if isinstance(value, str) else len(repr(value))
         if size > RICH_LIMIT or total + size > room:
             del data[kind]
-            note = left_out(size, f"characters of {kind}")
-            data["text/plain"] = f"{note}\n{_one_text(data.get('text/plain', ''))[:1000]}".strip()
+            notes.append(left_out(size, f"characters of {kind}"))
         else:
             total += size
+    if said := "\n".join(filter(None, [*notes, plain_text])):
+        data["text/plain"] = shortened(said)
     return total + len(data.get("text/plain", ""))
 
 

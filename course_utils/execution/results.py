@@ -75,7 +75,8 @@ def _earlier(path: Path) -> list[dict[str, Any]]:
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """The rows for a spreadsheet; no text of a notebook can act as a formula there."""
     sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
+    # Quoted, since a lone \r would end a row.
+    writer = csv.writer(sheet, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for row in rows:
         writer.writerow(["" if row[c] is None else _harmless(row[c]) for c in COLUMNS])

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.execution.client import engine_class
+from course_utils.execution.client import QUEUE, engine_class
 from course_utils.execution.kernels import (
     UnusableNotebook,
     choose_kernel,
@@ -187,8 +187,7 @@ class Runner:
                     kwargs |= {"transport": "ipc", "ip": socket}
                 super().__init__(connection_file=str(runner.folder / "kernel.json"), **kwargs)
                 self._kernel_spec = runner.spec
-                # A queue without end: from a full one, messages are dropped without a word.
-                self.context.rcvhwm = 0
+                self.context.rcvhwm = QUEUE  # what does not fit in is dropped without a word
                 runner.manager = self
 
         return LocalKernelManager
@@ -217,8 +216,10 @@ class Runner:
         return judge(self.copy())
 
     def run_papermill(self) -> None:
-        # An optional check of addresses in notebooks' schemas, one second to import.
-        sys.modules.setdefault("rfc3987_syntax", None)
+        # An optional check of addresses in notebooks' schemas, and files on Hadoop: a second and
+        # more to import, for each notebook.
+        for name in ("rfc3987_syntax", "pyarrow"):
+            sys.modules.setdefault(name, None)
         try:
             source_notebook = read_notebook(Path(self.job["source"]))
         except CourseError as problem:

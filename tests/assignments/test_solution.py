@@ -67,7 +67,7 @@ def executed(submission):
     notebook = folder / "finetuning_pipeline.ipynb"
     said = run(
         *("-m", "course_utils", "run", str(notebook), "--out", str(out)),
-        *("-p", "folder", str(folder), "-p", "compare_records", "3"),
+        *("-p", "compare_records", "3"),
     )
     shutil.copyfile(out / notebook.name, notebook)
     return folder, said

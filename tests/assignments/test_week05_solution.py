@@ -136,7 +136,7 @@ def submission(nano_model_path, tmp_path_factory):
 def run_notebook(folder):
     out = folder / "run" / "notebook"
     command = [sys.executable, "-m", "course_utils", "run", str(folder / analysis.NOTEBOOK)]
-    command += ["-p", "folder", str(folder), "--out", str(out)]
+    command += ["--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shutil.copy(out / analysis.NOTEBOOK, folder / analysis.NOTEBOOK)

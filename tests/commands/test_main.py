@@ -142,6 +142,14 @@ def test_without_a_command_the_help_is_shown(course, arguments):
         ("run empty", 1, "empty: no notebook (.ipynb) in this folder"),
         ("run notebooks -p sizee 8", 2, "no notebook declares the parameter sizee (did you mean"),
         ("run notebooks --only 99", 2, "--only 99: no notebook begins so"),
+        ("run plain --seed 7", 2, "--seed: none of these notebooks has a parameter seed"),
+        ("run plain --track geology", 2, "--track: none of these notebooks has a parameter track"),
+        ("run notebooks --seed 7 -p seed 8", 2, "--seed and -p seed were both given"),
+        ("run notebooks --resume --fresh", 2, "--resume and --fresh were both given"),
+        ("run notebooks --cwd nowhere", 2, "--cwd nowhere: there is no such folder"),
+        ("run notebooks --out plain --jobs 0", 2, "Invalid value for '--jobs'"),
+        ("run --preset nano --jobs 2", 2, "--jobs is for your own notebooks"),
+        ("run --preset nano --cwd empty", 2, "--cwd is for your own notebooks"),
         ("run --preset nano --out words.txt", 1, "words.txt"),
         ("model prepare nan0", 1, "nan0 is not a model that this kit can prepare"),
         ("data check", 2, "Missing argument"),
@@ -173,6 +181,7 @@ def kit(tmp_path, monkeypatch, prepared) -> Path:
     (root / "empty").mkdir()
     (root / "words.txt").write_text("words", encoding="utf-8")
     write_notebook(root / "notebooks" / "01_tiny.ipynb", TINY, parameters=PARAMETERS)
+    write_notebook(root / "plain" / "hw.ipynb", "print(1)")
     write_records(root / "good.jsonl", *GOOD)
     monkeypatch.setattr(kit_paths, "NOTEBOOKS", root / "notebooks")
     (root / "empty.jsonl").touch()
@@ -287,27 +296,62 @@ def test_a_batch_runs_all_and_one_failure_fails_it(course, kit):
     assert printed(kit / "out" / "b_good.ipynb").endswith(" 6\n")
 
 
+def test_a_batch_gets_preset_and_seed_and_names_who_does_not(course, kit):
+    write_notebook(kit / "batch" / "a.ipynb", TINY, parameters=PARAMETERS)
+    write_notebook(kit / "batch" / "b.ipynb", "print('own seed')", parameters="preset = ''")
+    done = course("run", "batch", "--out", "out", "--preset", "nano", "--seed", "7", "--jobs", "2")
+    assert done.code == 0, done.text
+    assert printed(kit / "out" / "a.ipynb") == "ran with nano 7 1\n"
+    assert "these have no parameter seed and run without it: b.ipynb" in done.text
+
+
+def test_a_second_batch_goes_on_or_starts_again_but_never_mixes(course, kit):
+    (kit / "out").mkdir()
+    (kit / "out" / "results.csv").write_text("my table", encoding="utf-8")
+    assert course("run", "plain", "--out", "out").code == 0
+    assert (kit / "out" / "results.csv").read_text(encoding="utf-8") == "my table"
+    assert (kit / "out" / "results-2.csv").is_file()
+    refused = course("run", "plain", "--out", "out")
+    assert refused.code == 2
+    assert "already holds a run of hw Cure: add --resume" in refused.text
+    resumed = course("run", "plain", "--out", "out", "--resume")
+    assert (resumed.code, "skipped" in resumed.text) == (0, True)
+    kept = course("run", "plain", "--out", "out", "--fresh")
+    assert kept.code == 2
+    assert "it holds results.csv, which is not of this command" in kept.text
+    (kit / "out" / "results.csv").unlink()
+    fresh = course("run", "plain", "--out", "out", "--fresh")
+    assert fresh.code == 0, fresh.text
+    [aside] = kit.glob("out.old-*")
+    assert printed(aside / "hw.ipynb") == printed(kit / "out" / "hw.ipynb") == "1\n"
+
+
 def test_after_ctrl_c_the_command_says_how_to_go_on(kit):
     waits = "from pathlib import Path; import time; Path('started').touch(); time.sleep(600)"
     write_notebook(kit / "waits.ipynb", waits)
+    write_notebook(kit / "waits_too.ipynb", waits.replace("started", "started too"))
+    write_notebook(kit / "zlast.ipynb", "print(1)")
     process = subprocess.Popen(
-        command("run", "waits.ipynb", "--out", "out"),
+        command("run", *sorted(kit.glob("*.ipynb")), "--out", "out", "--jobs", "2"),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not (kit / "started").exists():
+    while not ((kit / "started").exists() and (kit / "started too").exists()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the kernel never started"
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in err
     assert "--resume" in err
     assert "Traceback" not in err
+    assert "0 of 3 notebooks ran" in " ".join(out.split())
+    rows = json.loads((kit / "out" / "results.json").read_text(encoding="utf-8"))["notebooks"]
+    assert [row["status"] for row in rows] == ["interrupted", "interrupted", "not_run"]
 
 
 # --- Models, data, doctor ---------------------------------------------------------------------

@@ -77,4 +77,4 @@ def write_twelve(folder: Path) -> list[str]:
     os.symlink("nowhere.ipynb", folder / "gone.ipynb")
     long = "n" * 245
     write(folder / f"{long}.ipynb", notebook("1"))
-    return [*chosen.split(), "empty", "cut", "nested", "gone", long]
+    return [*chosen, "empty", "cut", "nested", "gone", long]

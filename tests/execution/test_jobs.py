@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import nbformat
-from small_notebooks import write_notebook
+import pytest
+from execution.odd_notebooks import cell, notebook, write
+from small_notebooks import outputs, run, write_notebook
 
-from course_utils.execution.jobs import notebook_fingerprint
+from course_utils.execution.jobs import Job, notebook_fingerprint, own_folder
+from course_utils.execution.reading import read_notebook
 from course_utils.execution.state import choose_names
 
 
@@ -18,11 +21,50 @@ def test_output_names_never_collide(tmp_path):
 
 
 def test_fingerprint_changes_with_cells_parameters_and_caller(tmp_path):
-    def notebook(source: str):
+    def of(source: str):
         return nbformat.read(write_notebook(tmp_path / "n.ipynb", source), as_version=4)
 
-    same = notebook_fingerprint(notebook("1"), {"a": 1}, "v")
-    assert same == notebook_fingerprint(notebook("1"), {"a": 1}, "v")
+    same = notebook_fingerprint(of("1"), {"a": 1}, "v")
+    assert same == notebook_fingerprint(of("1"), {"a": 1}, "v")
     others = [("2", {"a": 1}, "v"), ("1", {"a": 2}, "v"), ("1", {"a": 1}, "w")]
-    changed = {notebook_fingerprint(notebook(s), p, f) for s, p, f in others}
+    changed = {notebook_fingerprint(of(s), p, f) for s, p, f in others}
     assert len(changed | {same}) == 4
+
+
+SHOW = """from pathlib import Path
+print(Path(folder).resolve().name, [path.name for path in Path(folder).glob("*.txt")])"""
+
+
+def hand_in(folder: Path, given: str, injected: str = "") -> Path:
+    cells = [cell(source=f"folder = {given!r}", metadata={"tags": ["parameters"]})]
+    if injected:
+        metadata = {"tags": ["injected-parameters"]}
+        cells.append(cell(source=f"folder = {injected!r}", metadata=metadata))
+    path = write(folder / "hw.ipynb", notebook(cells=[*cells, cell(source=SHOW)]))
+    (folder / "mine.txt").touch()
+    return path
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_folder_means_the_notebooks_own_wherever_it_runs(tmp_path, elsewhere):
+    (tmp_path / "there").mkdir()
+    paths = [
+        hand_in(tmp_path / "plain", "."),
+        hand_in(tmp_path / "rerun", "./", injected=str(tmp_path / "there")),
+        hand_in(tmp_path / "moved", "/content/drive/MyDrive/week5"),
+    ]
+    cwd = tmp_path / "there" if elsewhere else None
+    results = run(paths, tmp_path / "out", cwd=cwd, workers=2)
+    assert [outputs(result) for result in results.values()] == [
+        f"{name} ['mine.txt']\n" for name in ("plain", "rerun", "moved")
+    ]
+
+
+def test_a_folder_that_means_something_else_or_is_given_is_kept(tmp_path):
+    path = hand_in(tmp_path / "a", "data")
+    other = hand_in(tmp_path / "b", ".")
+    job = Job("hw", path, tmp_path, cwd=tmp_path)
+    assert own_folder(read_notebook(path), job, {}) == {}
+    job = Job("hw", other, tmp_path, cwd=tmp_path)
+    assert own_folder(read_notebook(other), job, {}) == {"folder": str(other.parent)}
+    assert own_folder(read_notebook(other), job, {"folder": "x"}) == {}
