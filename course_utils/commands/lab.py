@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from course_utils import kit
+from course_utils import kit, ownership
 from course_utils.errors import CourseError, UsageError
 from course_utils.execution.display import failure_lines
 from course_utils.execution.kernels import environment_first
@@ -222,8 +222,9 @@ def write_static(out: Path) -> Path:
     """Execute the notebook and write it as one HTML page, with pictures in place of sliders."""
     if not find_spec("nbconvert"):
         raise CourseError("nbconvert is not installed", INSTALL)
+    ownership.check_file(out, "name another file, or remove that one")
     executed = execute(lab_notebook(), find_root() / "runs" / "lab" / "static")
-    return write_text_atomic(out, page_of(executed))
+    return write_text_atomic(out, f"{page_of(executed)}\n<!-- {ownership.MAKER} -->\n")
 
 
 def execute(source: Path, folder: Path) -> Path:

@@ -191,7 +191,7 @@ def test_two_adapters_in_one_folder_have_their_own_state(script, data, tmp_path,
 
 
 def test_what_was_trained_is_saved_before_anything_else_can_fail(
-    script, data, tmp_path, monkeypatch, nano_model_path
+    script, data, contrary, tmp_path, monkeypatch, nano_model_path
 ):
     def out_of_memory(*_):
         raise RuntimeError("out of memory")
@@ -199,11 +199,12 @@ def test_what_was_trained_is_saved_before_anything_else_can_fail(
     with monkeypatch.context() as broken:
         broken.setattr(script, "completion_nll", out_of_memory)
         with pytest.raises(RuntimeError, match="out of memory"):
-            train_here(script, data, tmp_path / "adapter")
+            train_here(script, data, tmp_path / "adapter", *contrary)
     weights = (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes()
     assert not (tmp_path / "training.json").exists()
-    train_here(script, data, tmp_path / "adapter", "--resume")
-    assert read_training(tmp_path)["resume"]["resumed_from"] > 0
+    train_here(script, data, tmp_path / "adapter", *contrary, "--resume")
+    told = read_training(tmp_path)
+    assert told["resume"]["resumed_from"] == told["steps"] > told["best_step"]
     assert (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes() == weights
 
 

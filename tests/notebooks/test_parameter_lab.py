@@ -35,6 +35,14 @@ def notebook(executed):
     return nbformat.read(executed, as_version=4)
 
 
+def test_a_page_of_somebody_elses_is_not_replaced_by_the_static_lab(tmp_path):
+    page = tmp_path / "lab.html"
+    page.write_text("mine", encoding="utf-8")
+    with pytest.raises(CourseError, match="this kit did not make it"):
+        lab_cli.write_static(page)
+    assert page.read_text(encoding="utf-8") == "mine"
+
+
 def section_cell(notebook, name):
     return next(c for c in notebook.cells if c.source.startswith(f'lab.panel("{name}")'))
 

@@ -72,8 +72,8 @@ def main(given=None):
     content = lab_questions.compare(questions, base_columns, tuned_columns)
     content = {"made_by": ownership.MAKER} | content
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
-    print(lab_questions.table(content, options.show))
     files.write_json_atomic(target, content)
+    print(lab_questions.table(content, options.show))
     if lab_questions.fill(options.questions, questions, tuned_columns["answers"]):
         print(f"Filled in: {options.questions}")
     print(f"Answers and scores: {target}")
