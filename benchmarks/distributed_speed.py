@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, keep_batches, positive, run  # noqa: E402
+from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, evaluation, hardware, models, training  # noqa: E402
 from course_utils.assignments.configuration import LoraFile  # noqa: E402
@@ -186,17 +186,7 @@ def compare(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def comparison_table(report: dict[str, Any]) -> Any:
     """One column for each variant, in Markdown's table format: ready to be pasted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.MARKDOWN)
-    table.add_column("measured")
-    for result in report["variants"]:
-        table.add_column(result["name"], justify="right")
-
-    def row(title: str, cell: Any) -> None:
-        table.add_row(title, *(cell(result) for result in report["variants"]))
-
+    table, row = variants_table(report["variants"])
     row("real text, tokens/s", lambda r: f"{r['tokens_per_second']:.1f}")
     for variant in VARIANTS[:2]:
         name = variant.name

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,22 @@ def keep_batches(trainer: Any) -> list[dict[str, Any]]:
 
     trainer.data_collator = keep
     return batches
+
+
+def variants_table(variants: Sequence[Mapping[str, Any]]) -> tuple[Any, Callable[..., None]]:
+    """One column for each variant, in Markdown's table format, and what adds a row to it.
+
+    A row is its title and a function that makes a variant's cell.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.MARKDOWN)
+    table.add_column("measured")
+    for variant in variants:
+        table.add_column(variant["name"], justify="right")
+
+    def row(title: str, cell: Callable[[Mapping[str, Any]], str]) -> None:
+        table.add_row(title, *map(cell, variants))
+
+    return table, row

@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, keep_batches, positive, run  # noqa: E402
+from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, compat, hardware, models, sources, training  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
@@ -240,17 +240,7 @@ def seconds_to_loss(evaluations: list[dict[str, float]], target: float) -> float
 
 def comparison_table(report: dict[str, Any]) -> Any:
     """One column for each variant, in Markdown's table format: ready to be pasted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.MARKDOWN)
-    table.add_column("measured")
-    for result in report["variants"]:
-        table.add_column(result["name"], justify="right")
-
-    def row(title: str, cell: Any) -> None:
-        table.add_row(title, *(cell(result) for result in report["variants"]))
-
+    table, row = variants_table(report["variants"])
     row("real text, tokens/s", lambda r: f"{r['tokens_per_second']:.1f}")
     row("... times the plain script", lambda r: f"{r['times_the_text_per_second']:.2f}")
     row("step, s (median)", lambda r: f"{r['step_seconds_median']:.3f}")
