@@ -22,11 +22,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from train_speed import check_output, positive  # noqa: E402
+from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, evaluation, hardware, models, training  # noqa: E402
 from course_utils.assignments.configuration import LoraFile  # noqa: E402
-from course_utils.console import console  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
@@ -187,17 +186,7 @@ def compare(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def comparison_table(report: dict[str, Any]) -> Any:
     """One column for each variant, in Markdown's table format: ready to be pasted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.MARKDOWN)
-    table.add_column("measured")
-    for result in report["variants"]:
-        table.add_column(result["name"], justify="right")
-
-    def row(title: str, cell: Any) -> None:
-        table.add_row(title, *(cell(result) for result in report["variants"]))
-
+    table, row = variants_table(report["variants"])
     row("real text, tokens/s", lambda r: f"{r['tokens_per_second']:.1f}")
     for variant in VARIANTS[:2]:
         name = variant.name
@@ -286,19 +275,6 @@ def load_script() -> Any:
     return module
 
 
-def keep_batches(trainer: Any) -> list[dict[str, Any]]:
-    """The list that will hold every batch that this process collates, in order."""
-    batches: list[dict[str, Any]] = []
-    collate = trainer.data_collator
-
-    def keep(rows: list) -> dict[str, Any]:
-        batches.append(collate(rows))
-        return dict(batches[-1])
-
-    trainer.data_collator = keep
-    return batches
-
-
 def add_meter(trainer: Any) -> Any:
     """A callback on the trainer with `.seconds` of each step, loading the batch included."""
     from transformers import TrainerCallback
@@ -325,22 +301,7 @@ def add_meter(trainer: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 done, 1 a CourseError (two lines, no traceback), 2 wrong usage."""
-    options = parse_arguments(arguments)
-    if options.child:
-        child(options.child)
-        return 0
-    try:
-        report = benchmark(options)
-        write_json_atomic(options.out, report)
-    except CourseError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
-    console(width=120).print(comparison_table(report))
-    print(f"written to {options.out}")
-    return 0
+    return run(parse_arguments(arguments), child, benchmark, comparison_table)
 
 
 if __name__ == "__main__":

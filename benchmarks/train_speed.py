@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
+
+from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, compat, hardware, models, sources, training  # noqa: E402
 from course_utils.console import console  # noqa: E402
@@ -91,13 +93,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1, or argparse's message and exit code 2."""
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
 # ---------------------------------------------------------------- parent: plan, start, compare
 
 
@@ -132,19 +127,6 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         "target_loss": results[0]["evaluations"][-1]["loss"],
         "variants": compare(results),
     }
-
-
-def check_output(out: Path) -> None:
-    """Half an hour of work must not end at a path that can't be written."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
-    except OSError as error:
-        raise CourseError(
-            f"{out}: can't be written ({error.strerror or error})", "choose another file with --out"
-        ) from None
-    if out.is_dir():
-        raise CourseError(f"{out}: is a folder", "name a file with --out, for example speed.json")
 
 
 def child_environment(style: str, machine: hardware.Hardware, threads: int) -> dict[str, str]:
@@ -259,17 +241,7 @@ def seconds_to_loss(evaluations: list[dict[str, float]], target: float) -> float
 
 def comparison_table(report: dict[str, Any]) -> Any:
     """One column for each variant, in Markdown's table format: ready to be pasted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.MARKDOWN)
-    table.add_column("measured")
-    for result in report["variants"]:
-        table.add_column(result["name"], justify="right")
-
-    def row(title: str, cell: Any) -> None:
-        table.add_row(title, *(cell(result) for result in report["variants"]))
-
+    table, row = variants_table(report["variants"])
     row("real text, tokens/s", lambda r: f"{r['tokens_per_second']:.1f}")
     row("... times the plain script", lambda r: f"{r['times_the_text_per_second']:.2f}")
     row("step, s (median)", lambda r: f"{r['step_seconds_median']:.3f}")
@@ -572,19 +544,6 @@ def median_seconds(work: Any) -> float:
     return statistics.median(seconds)
 
 
-def keep_batches(trainer: Any) -> list[dict[str, Any]]:
-    """The list that will hold every batch as the trainer collates it, in order."""
-    batches: list[dict[str, Any]] = []
-    collate = trainer.data_collator
-
-    def keep(rows: list) -> dict[str, Any]:
-        batches.append(collate(rows))
-        return dict(batches[-1])
-
-    trainer.data_collator = keep
-    return batches
-
-
 def add_meter(trainer: Any, tokenizer: Any, validation: list[dict], job: Job) -> Any:
     """A callback on the trainer with `.seconds` of each step and `.evaluations` between them."""
     from transformers import TrainerCallback
@@ -674,22 +633,7 @@ def child(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 done, 1 a CourseError (two lines, no traceback), 2 wrong usage."""
-    options = parse_arguments(arguments)
-    if options.child:
-        child(options.child)
-        return 0
-    try:
-        report = benchmark(options)
-        write_json_atomic(options.out, report)
-    except CourseError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
-    console(width=110).print(comparison_table(report))
-    print(f"written to {options.out}")
-    return 0
+    return run(parse_arguments(arguments), child, benchmark, comparison_table)
 
 
 if __name__ == "__main__":

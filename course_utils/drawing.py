@@ -234,3 +234,41 @@ def plain_log(ax: "Axes", axis: str, values: Sequence[float]) -> None:
 
 def say(ax: "Axes", text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=SOFT)
+
+
+def grouped_bars(
+    ax: "Axes",
+    places: Sequence[str],
+    series: Mapping[str, tuple[Sequence[float | None], Mapping[str, Any]]],
+    number: Callable[[float | None], str],
+) -> None:
+    """Bars side by side at each place, with their numbers on top.
+
+    `series`: label -> (a value for each place, style).
+    """
+    width = 0.8 / len(series)
+    for index, (label, (values, style)) in enumerate(series.items()):
+        middles = [at + (index - (len(series) - 1) / 2) * width for at in range(len(places))]
+        bars = ax.bar(middles, [value or 0 for value in values], width * 0.94, label=label, **style)
+        ax.bar_label(bars, [number(value) for value in values], padding=2, size=11)
+    ax.set_xticks(range(len(places)), places)
+    ax.tick_params(axis="x", length=0)
+
+
+def paired_marks(
+    ax: "Axes", rows: Sequence[str], sides: Mapping[str, Sequence[Mapping[str, float]]]
+) -> None:
+    """Two marks a row with their intervals {mean, low, high}: before light, after dark."""
+    styles = ({"color": SOFT, "marker": "s", "mfc": "white"}, {"color": BLUE, "marker": "o"})
+    for shift, style, (label, side) in zip((-0.14, 0.14), styles, sides.items(), strict=True):
+        places = [row + shift for row in range(len(rows))]
+        # At 0 and 1 the interval's end can miss the share by a rounding error.
+        ends = [
+            [max(0.0, one["mean"] - one["low"]) for one in side],
+            [max(0.0, one["high"] - one["mean"]) for one in side],
+        ]
+        means = [one["mean"] for one in side]
+        ax.errorbar(means, places, xerr=ends, capsize=3, lw=1.8, ls="none", ms=8, label=label,
+                    **style)  # fmt: skip
+    ax.set_yticks(range(len(rows)), rows)
+    add_grid(ax, "x")

@@ -22,7 +22,6 @@ from pydantic import (
 )
 
 from course_utils.errors import CourseError
-from course_utils.files import write_text_atomic
 from course_utils.settings import Settings, resolve_precision
 from course_utils.tasks import TASKS
 from course_utils.training import MLP
@@ -182,10 +181,3 @@ def _explain(error: ValidationError) -> str:
             message = item["msg"].removeprefix("Value error, ")
             lines.append(f"{name} = {item['input']!r}: {message}")
     return "; ".join(dict.fromkeys(lines))
-
-
-def write_config(config: LoraFile, path: Path) -> Path:
-    """The configuration as YAML, every value spelt out."""
-    import yaml
-
-    return write_text_atomic(path, yaml.safe_dump(config.model_dump(), sort_keys=False))

@@ -6,6 +6,7 @@ run/*.json -> reports/training_log.txt, evaluation_results.md, comparison_baseli
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, evaluation, models, ownership, tasks
@@ -89,10 +90,7 @@ def diversity_table(summary: Mapping[str, Any]) -> str:
 
 def is_trained(workspace: "Workspace") -> bool:
     """Whether the adapter is there and was trained with this configuration and this data."""
-    path = workspace.run.folder / "training.json"
-    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
-        return False
-    return read_json(path).get("made_from") == made_from(workspace)
+    return _about_adapter(workspace, "training.json", "made_from") == made_from(workspace)
 
 
 def made_from(workspace: "Workspace") -> str:
@@ -104,14 +102,24 @@ def made_from(workspace: "Workspace") -> str:
 
 def is_evaluated(workspace: "Workspace") -> bool:
     """Whether evaluation.json is of the adapter that lies in the submission."""
-    path = workspace.run.folder / "evaluation.json"
-    if not path.is_file() or not (workspace.adapter / "adapter_model.safetensors").is_file():
-        return False
-    return read_json(path).get("adapter") == _adapter_digest(workspace)
+    found = _about_adapter(workspace, "evaluation.json", "adapter")
+    return found is not None and found == _adapter_digest(workspace)
+
+
+def _about_adapter(workspace: "Workspace", name: str, key: str) -> Any:
+    """A value of a file in run/; None where the file or the adapter is missing."""
+    path = workspace.run.folder / name
+    if path.is_file() and _weights(workspace).is_file():
+        return read_json(path).get(key)
+    return None
+
+
+def _weights(workspace: "Workspace") -> Path:
+    return workspace.adapter / "adapter_model.safetensors"
 
 
 def _adapter_digest(workspace: "Workspace") -> str:
-    return sha256_of(workspace.adapter / "adapter_model.safetensors")
+    return sha256_of(_weights(workspace))
 
 
 def write_training_log(workspace: "Workspace") -> str:

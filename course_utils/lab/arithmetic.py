@@ -21,6 +21,8 @@ from course_utils.training import target_modules
 if TYPE_CHECKING:
     import numpy as np
 
+LARGE_BATCH = 32  # records a step; LoRA Without Regret: keep the effective batch at or below
+
 # ---------------------------------------------------------------- steps
 
 
@@ -28,42 +30,21 @@ if TYPE_CHECKING:
 class Steps:
     """What becomes of the records in training. A step is one move of the weights."""
 
-    batches_per_epoch: int  # forward and backward passes, all devices together counted once
     per_epoch: int
     total: int
     effective_batch: int  # records behind one step
-    last_batch: int  # records in an epoch's last step: what is left over
-    records_seen: float  # with repetition
-    tokens_per_step: float | None  # None when no mean length was given
 
 
-def steps(
-    records: int,
-    batch: int,
-    accumulation: int,
-    epochs: float,
-    devices: int = 1,
-    mean_tokens: float | None = None,
-) -> Steps:
+def steps(records: int, batch: int, accumulation: int, epochs: float) -> Steps:
     """Optimiser steps as the Trainer counts them: an epoch's last, smaller step counts too.
 
-    `mean_tokens` is the mean length of a record. Raises CourseError for counts below 1.
+    Raises CourseError for counts below 1.
     """
     for name, value in [("records", records), ("batch", batch), ("accumulation", accumulation)]:
         if value < 1:
             raise CourseError(f"{name} is {value}", "give at least 1")
-    batches = math.ceil(records / (batch * devices))
-    per_epoch = math.ceil(batches / accumulation)
-    effective = batch * accumulation * devices
-    return Steps(
-        batches_per_epoch=batches,
-        per_epoch=per_epoch,
-        total=max(1, math.ceil(per_epoch * epochs)),
-        effective_batch=effective,
-        last_batch=records - (per_epoch - 1) * effective,
-        records_seen=records * epochs,
-        tokens_per_step=None if mean_tokens is None else mean_tokens * min(effective, records),
-    )
+    per_epoch = math.ceil(math.ceil(records / batch) / accumulation)
+    return Steps(per_epoch, max(1, math.ceil(per_epoch * epochs)), batch * accumulation)
 
 
 # ---------------------------------------------------------------- learning rate
@@ -117,9 +98,6 @@ class Truncation:
     answers_cut: float  # records that lose at least one token of their answer
     answer_tokens_cut: float  # of all answer tokens
     fully_masked: float  # records without any answer token left: nothing to learn
-    kept_tokens: int  # prompt and answer
-    kept_answer_tokens: int
-    longest_kept: int  # tokens: the widest batch
 
 
 def truncation(
@@ -132,17 +110,13 @@ def truncation(
     import numpy as np
 
     whole, prompts = _arrays(lengths, prompt_lengths)
-    cut = np.minimum(whole, max_length)
-    answers, kept = whole - prompts, np.maximum(0, cut - prompts)
+    answers, kept = whole - prompts, np.maximum(0, np.minimum(whole, max_length) - prompts)
     all_answers = int(answers.sum())
     return Truncation(
         records_cut=float(np.mean(whole > max_length)),
         answers_cut=float(np.mean(kept < answers)),
         answer_tokens_cut=1 - int(kept.sum()) / all_answers if all_answers else 0.0,
         fully_masked=float(np.mean(kept == 0)),
-        kept_tokens=int(cut.sum()),
-        kept_answer_tokens=int(kept.sum()),
-        longest_kept=int(cut.max()),
     )
 
 
@@ -163,24 +137,10 @@ def _arrays(lengths: Sequence[int], prompts: Sequence[int]) -> "tuple[np.ndarray
     return whole, before
 
 
-@dataclass(frozen=True)
-class NewTokensCut:
-    """What max_new_tokens would cut if the model answered exactly as the reference does."""
-
-    answers_cut: float  # share of the answers
-    tokens_cut: float  # share of their tokens
-    longest: int  # tokens of the longest answer: a limit that cuts none
-
-
-def new_tokens_cut(answer_lengths: Sequence[int], max_new_tokens: int) -> NewTokensCut:
-    """Shares (0..1) of reference answers, and of their tokens, beyond `max_new_tokens`."""
+def answers_cut(answer_lengths: Sequence[int], max_new_tokens: int) -> float:
+    """Share (0..1) of the reference answers that `max_new_tokens` would cut."""
     answers, _ = _arrays(answer_lengths, answer_lengths)
-    total, kept = int(answers.sum()), int(answers.clip(max=max_new_tokens).sum())
-    return NewTokensCut(
-        answers_cut=float((answers > max_new_tokens).mean()),
-        tokens_cut=1 - kept / total if total else 0.0,
-        longest=int(answers.max()),
-    )
+    return float((answers > max_new_tokens).mean())
 
 
 # ---------------------------------------------------------------- adapter
@@ -192,7 +152,6 @@ class AdapterSize:
 
     parameters: int
     by_module: dict[str, int]  # "q_proj" -> parameters in all layers together
-    bytes_fp32: int
     megabytes: float  # of adapter_model.safetensors, 4 bytes a parameter, 1 MB = 10**6 bytes
     share_of_model: float  # 0..1, of base model and adapter together, as peft prints it
 
@@ -206,7 +165,7 @@ def adapter_size(architecture: Architecture, r: int, include_mlp: bool) -> Adapt
     }
     count = sum(by_module.values())
     share = count / (architecture.parameters + count)
-    return AdapterSize(count, by_module, 4 * count, 4e-6 * count, share)
+    return AdapterSize(count, by_module, 4e-6 * count, share)
 
 
 def scale(alpha: float, r: int) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 from course_utils.lab import memory
 from course_utils.lab.architectures import Architecture
 from course_utils.lab.arithmetic import (
-    new_tokens_cut,
+    LARGE_BATCH,
+    answers_cut,
     scale,
     steps,
     truncation,
@@ -18,7 +19,7 @@ from course_utils.lab.arithmetic import (
 from course_utils.lab.parameters import checked, text_of
 
 NEW_CARDS = {"L4", "A100 40", "A100 80"}  # compute capability 8 or newer: with bf16 units
-ENOUGH_STEPS, LARGE_BATCH = 20, 32
+ENOUGH_STEPS = 20
 
 
 def warnings(
@@ -173,10 +174,10 @@ def _length_warnings(
             f"{cut.fully_masked:.1%} of the records have no answer token left: TRL drops them"
         )
     answers = [length - prompt for length, prompt in zip(lengths, prompts, strict=True)]
-    short = new_tokens_cut(answers, s["max_new_tokens"])
-    if short.answers_cut > 0.05:
+    short = answers_cut(answers, s["max_new_tokens"])
+    if short > 0.05:
         found.append(
-            f"max_new_tokens {s['max_new_tokens']}: {short.answers_cut:.0%} of the reference "
+            f"max_new_tokens {s['max_new_tokens']}: {short:.0%} of the reference "
             "answers are longer, so right answers would be cut and scored as wrong"
         )
     return found

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 Settings = Mapping[str, Any]
 ENOUGH_STEPS = 100  # optimiser steps to aim at (tinker's guide)
-LARGE_BATCH = 32  # LoRA Without Regret: keep the effective batch below
 MODELS = ("smollm2-135m-instruct", "qwen2.5-1.5b", "mistral-7b-v0.1", "llama-3.1-8b")
 # Modules of a transformer layer: attention in blues, MLP in warm colours; in grey they differ in
 # lightness, and one has a hatch (each hatch costs a millisecond at every redraw).
@@ -268,7 +267,7 @@ def draw_accumulation(figure: "Figure", settings: Settings, context: Context) ->
     stops = _with(PARAMETERS[name].values, chosen)
     sizes = [stop * batch for stop in stops]
     stop_bars(left, stops, sizes, chosen)
-    line_at(left, LARGE_BATCH, f"{LARGE_BATCH}: LoRA tolerates less above")
+    line_at(left, arithmetic.LARGE_BATCH, f"{arithmetic.LARGE_BATCH}: LoRA tolerates less above")
     left.set(xlabel="batches per optimiser step", ylabel="effective batch (records)")
     totals = [_steps(settings, context, **{name: stop}).total for stop in stops]
     stop_bars(right, stops, totals, chosen)
@@ -360,9 +359,9 @@ def draw_truncation(figure: "Figure", settings: Settings, context: Context) -> s
         "answers cut": cut.answers_cut,
         "answer tokens lost": cut.answer_tokens_cut,
         "nothing left to learn": cut.fully_masked,
-        f"answers longer than\nmax_new_tokens {new_tokens}": arithmetic.new_tokens_cut(
+        f"answers longer than\nmax_new_tokens {new_tokens}": arithmetic.answers_cut(
             answers, new_tokens
-        ).answers_cut,
+        ),
     }
     percent = [100 * share for share in shares.values()]
     colors = [BLUE] * 4 + [ORANGE]

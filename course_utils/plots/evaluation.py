@@ -11,6 +11,7 @@ from course_utils.drawing import (
     add_grid,
     excludes_zero,
     finite,
+    grouped_bars,
     interval_parts,
     interval_text,
     new_figure,
@@ -57,17 +58,12 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     require(keys, "the results hold no score", "run notebooks 02 and 04")
     ratios = {"width_ratios": [len(keys) * 1.15 + 0.3, 1.8]}
     figure, (ax, ppl) = new_figure(11.5, 5.2, ncols=2, gridspec_kw=ratios)
-    width = 0.8 / len(systems)
-    for index, (name, scores) in enumerate(systems):
+    bars = {}
+    for name, scores in systems:
         label, style = SYSTEMS[name]
-        values = [_scaled(scores, key) for key in keys]
-        places = [at + (index - (len(systems) - 1) / 2) * width for at in range(len(keys))]
-        heights = [value or 0 for value in values]
-        bars = ax.bar(places, heights, width * 0.94, label=label, **style)
-        ax.bar_label(bars, ["n/a" if v is None else f"{v:.2f}" for v in values], padding=2, size=11)
+        bars[label] = [_scaled(scores, key) for key in keys], style
     labels = [_metric_with_gain(key, difference) for key in keys]
-    ax.set_xticks(range(len(keys)), labels)
-    ax.tick_params(axis="x", length=0)
+    grouped_bars(ax, labels, bars, lambda value: "n/a" if value is None else f"{value:.2f}")
     ax.set_ylim(0, 1.28)
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set_ylabel("score (0 to 1)")

@@ -10,6 +10,7 @@ from course_utils.drawing import (
     PALE,
     add_grid,
     finite,
+    grouped_bars,
     label_text,
     new_figure,
     require,
@@ -49,25 +50,14 @@ def _draw_latency(
     sizes: Sequence[int],
     key: str,
 ) -> None:
-    width = 0.8 / len(modes)
     colors = [ORANGE, BLUE, PALE, GREEN]
     top = max((finite(row.get(key)) or 0 for row in latency), default=0)
+    bars = {}
     for index, mode in enumerate(modes):
         rows = {row["batch_size"]: finite(row.get(key)) for row in latency if row["mode"] == mode}
-        places = [at + (index - (len(modes) - 1) / 2) * width for at in range(len(sizes))]
-        values = [rows.get(size) for size in sizes]
-        bars = ax.bar(
-            places,
-            [value or 0 for value in values],
-            width * 0.94,
-            color=colors[index % 4],
-            hatch="///" if index % 2 == 0 else "",
-            edgecolor="white",
-            label=label_text(mode),
-        )
-        ax.bar_label(bars, ["" if v is None else f"{v:.3g}" for v in values], padding=2, size=11)
-    ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-    ax.tick_params(axis="x", length=0)
+        style = {"color": colors[index % 4], "hatch": "" if index % 2 else "///"}
+        bars[label_text(mode)] = [rows.get(s) for s in sizes], {**style, "edgecolor": "white"}
+    grouped_bars(ax, list(map(str, sizes)), bars, lambda v: "" if v is None else f"{v:.3g}")
     ax.set_ylim(0, top * 1.14 or 1)
 
 

@@ -79,30 +79,20 @@ def plot_benchmark(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Score of base and tuned with 95 % bars (Wilson) and chance, task by task."""
     drawing.require(rows, "no task was compared", "run the benchmark with an adapter")
     figure, ax = drawing.new_figure(10.5, 2.2 + 0.62 * len(rows))
-    styles = {
-        "base": {"color": drawing.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 8},
-        "tuned": {"color": drawing.BLUE, "marker": "o", "ls": "none", "ms": 8},
+    names = [f"{drawing.label_text(row['title'])} (n = {row['n']})" for row in rows]
+    sides = {
+        side: [wilson_interval(round(row[side] * row["n"]), row["n"]) for row in rows]
+        for side in ("base", "tuned")
     }
-    for shift, (side, style) in zip((-0.14, 0.14), styles.items(), strict=True):
-        places = [index + shift for index in range(len(rows))]
-        values = [row[side] for row in rows]
-        ends = [wilson_interval(round(row[side] * row["n"]), row["n"]) for row in rows]
-        errors = [
-            [max(0, value - end["low"]) for value, end in zip(values, ends, strict=True)],
-            [max(0, end["high"] - value) for value, end in zip(values, ends, strict=True)],
-        ]
-        ax.errorbar(values, places, xerr=errors, capsize=3, lw=1.8, label=side, **style)
+    drawing.paired_marks(ax, names, sides)
     for index, row in enumerate(rows):
         label = "chance" if index == 0 else None
         span = [index - 0.36, index + 0.36]
         ax.plot([row["chance"]] * 2, span, color=drawing.RED, ls=":", lw=2.4, label=label)
         ax.text(1.02, index, row["verdict"], va="center", size=10, color=drawing.INK)
-    names = [f"{drawing.label_text(row['title'])} (n = {row['n']})" for row in rows]
-    ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of questions answered right (bar: 95 %)")
-    drawing.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=3)
     drawing.state_finding(figure, finding(rows))
     return figure

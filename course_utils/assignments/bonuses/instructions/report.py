@@ -50,6 +50,10 @@ def _with_interval(interval: Mapping[str, float] | None) -> str:
     return f"{_share(interval)} [{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]"
 
 
+def _percent(interval: Mapping[str, float]) -> dict[str, float]:
+    return {name: 100 * interval[name] for name in ("mean", "low", "high")}
+
+
 @drawing.styled
 def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
     """Each kind of instruction before and after, with its 95 % interval, by gain."""
@@ -58,26 +62,15 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
         before["kinds"], key=lambda k: after["kinds"][k]["mean"] - before["kinds"][k]["mean"]
     )
     figure, ax = drawing.new_figure(10.5, 2.4 + 0.42 * len(kinds))
-    styles = {
-        "before": {"color": drawing.SOFT, "marker": "s", "mfc": "white", "ls": "none", "ms": 7},
-        "after": {"color": drawing.BLUE, "marker": "o", "ls": "none", "ms": 8},
-    }
-    for shift, (name, check) in zip(
-        (-0.14, 0.14), (("before", before), ("after", after)), strict=True
-    ):
-        for index, kind in enumerate(kinds):
-            one, y = check["kinds"][kind], index + shift
-            # At 0 and 1 the interval's end can miss the share by a rounding error.
-            span = [[100 * max(0.0, one["mean"] - one["low"])],
-                    [100 * max(0.0, one["high"] - one["mean"])]]  # fmt: skip
-            label = f"{name} training" if index == 0 else None
-            ax.errorbar([100 * one["mean"]], [y], xerr=span, label=label, **styles[name])
     notes = {kind: "" if KINDS[kind].trained else ", never trained" for kind in kinds}
     names = [f"{k.replace('_', ' ')} (n = {before['kinds'][k]['count']}{notes[k]})" for k in kinds]
-    ax.set_yticks(range(len(kinds)), names)
+    sides = {
+        "before training": [_percent(before["kinds"][kind]) for kind in kinds],
+        "after training": [_percent(after["kinds"][kind]) for kind in kinds],
+    }
+    drawing.paired_marks(ax, names, sides)
     ax.set_xlim(-3, 103)
     ax.set_xlabel("answers that follow the instruction, % (bars: 95 % intervals)")
-    drawing.add_grid(ax, "x")
     figure.legend(loc="outside lower center", ncols=2)
     drawing.state_finding(figure, title)
     return figure
