@@ -123,7 +123,7 @@ def links_astray(page: Page) -> list[str]:
 
 FOLDERS = "course_utils|tests|benchmarks|notebooks|assignments|docs"
 FILE = re.compile(
-    rf"(?<![\w./-])((?:{FOLDERS}|data/(?:knowledge|wordings|sweeps|memory))/[\w./*-]*"
+    rf"(?<![\w./-])((?:{FOLDERS}|data/(?:knowledge|wordings|sweeps|memory|gold))/[\w./*-]*"
     r"|requirements[\w-]*\.txt|constraints\.txt|pyproject\.toml|[A-Z]{4,}\.(?:md|cff))"
 )
 
@@ -132,6 +132,8 @@ def files_astray(page: Page) -> list[str]:
     """Paths in code that start at the kit's folder and lead nowhere; NAME stands for any name."""
     problems = []
     for code in page.code():
+        if page.path.parent.name == "data":  # the data sheet names the files beside it
+            code = re.sub(r"^(?=(?:knowledge|wordings|sweeps|memory|gold)/)", "data/", code)
         for name in FILE.findall(code):
             wanted = name.rstrip("./,") if not name.endswith("/") else name
             pattern = re.sub(r"(?:OTHER_)?NAME", "*", wanted)
