@@ -425,13 +425,16 @@ def _is_columns(text: str, found: list[tuple[str, int, int]]) -> bool:
 
 
 def _turned(text: str, found: list[tuple[str, int, int]]) -> list[str]:
-    """Columns -> the JSON of each record."""
-    records: dict[Any, list[str]] = {}
+    """Columns -> the JSON of each record, by row number where the rows have one."""
+    records: dict[str, list[str]] = {}
     for name, at, _ in found:
         for i, (key, start, end) in enumerate(_Members(text, at)):
-            own = records.setdefault(key or i, [])
+            own = records.setdefault(key or str(i), [])
             own.append(f"{json.dumps(name, ensure_ascii=False)}: {text[start:end]}")
-    return ["{" + ", ".join(cells) + "}" for cells in records.values()]
+    keys = list(records)
+    if all(re.fullmatch("[0-9]{1,18}", key) for key in keys):
+        keys.sort(key=int)  # a row that the first column lacks stands at its place
+    return ["{" + ", ".join(records[key]) + "}" for key in keys]
 
 
 # ---------------------------------------------------------------------------------------------
