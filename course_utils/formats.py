@@ -53,7 +53,6 @@ class Source:
     unit: str = "line"  # what a row's number counts
     problems: tuple[Problem, ...] = ()
     fixes: frozenset[str] = frozenset()
-    packed: bool = False
 
     def refusal(self, cure: str = "") -> CourseError:
         """The error of a reader that takes JSON lines only; its command works on this file."""
@@ -230,11 +229,8 @@ def _text_source(path: Path) -> Source:
         source = _table(path, delimiter)
     source = source or _json_lines(path, first)
     if _head(path)[:2] in _WIDE:  # JSON lines in UTF-16, or whatever else
-        what = source.what and f", {source.what}"
-        return Source(
-            path, source.rows, f"UTF-16 text{what}", source.unit, source.problems,
-            source.fixes | {"format", "utf-16"},
-        )  # fmt: skip
+        what = "UTF-16 text" + (source.what and f", {source.what}")
+        source = replace(source, what=what, fixes=source.fixes | {"format", "utf-16"})
     return source
 
 
@@ -248,7 +244,7 @@ def _json_lines(path: Path, first: str) -> Source:
             raise CourseError(f"{path}: {ends}, and it begins with “{show(first, 20)}”", cure)
         cure = "It is read all the same, but other tools go by the name: end it in .jsonl."
         problems.append(Problem(0, "file-name", "warning", ends, cure))
-    return Source(path, lambda: lines_of(path), problems=(*problems,), packed=_is_packed(path))
+    return Source(path, lambda: lines_of(path), problems=(*problems,))
 
 
 def _first_lines(path: Path) -> tuple[str, str]:
@@ -445,7 +441,7 @@ def _turned(text: str, found: list[tuple[str, int, int]]) -> list[str]:
 def _delimiter(path: Path, header: str) -> str:
     """What stands between the columns: the delimiter that shows most known names; "" for none."""
     if header[:4].lower() == "sep=":
-        return header[4:5]
+        return header[4:5] or "\t"  # the tab went with the spaces around the line
     best, known, count = "", 0, 0
     for delimiter in _DELIMITERS:
         names = [plain_name(cell.strip('"')) for cell in header.split(delimiter)]
