@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
     harness.prepare_questions()
 
     # The files of the tasks: lm-eval reads a YAML and a JSON-lines file for each.
-    test = records.read_records(args.records) if args.records else []
+    test = records.read_records(args.records, "manufacturing") if args.records else []
     held_out = harness.manufacturing_questions(test, args.seed) if test else []
     tasks = args.out / "tasks"
     harness.write_tasks(tasks, args.limit, args.seed, args.shots, held_out)
