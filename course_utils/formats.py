@@ -500,9 +500,8 @@ def _as_line(cells: Iterable[tuple[str, Any]]) -> bytes:
 
 def _sheet(path: Path) -> Source:
     """The first sheet of an Excel file, where openpyxl is installed."""
-    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else contextlib.nullcontext() as book:
-        if book is None or "xl/workbook.xml" not in book.namelist():
-            raise CourseError(f"{path}: this is a zip archive", "Unpack it, then name the file.")
+    if "xl/workbook.xml" not in _names_in_archive(path):
+        raise CourseError(f"{path}: this is a zip archive", "Unpack it, then name the file.")
     try:
         import openpyxl
     except ImportError:
@@ -525,6 +524,12 @@ def _sheet(path: Path) -> Source:
             f"{path}: its first sheet has no row under the names", "Put the records there."
         )
     return Source(path, lambda: _limited(rows), "an Excel sheet", "row", (), frozenset({"format"}))
+
+
+def _names_in_archive(path: Path) -> list[str]:
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+    return []
 
 
 def _sheet_rows(sheet: Any) -> Iterator[Row]:
