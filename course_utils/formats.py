@@ -53,7 +53,6 @@ class Source:
     unit: str = "line"  # what a row's number counts
     problems: tuple[Problem, ...] = ()
     fixes: frozenset[str] = frozenset()
-    packed: bool = False
 
     def refusal(self, cure: str = "") -> CourseError:
         """The error of a reader that takes JSON lines only; its command works on this file."""
@@ -230,11 +229,8 @@ def _text_source(path: Path) -> Source:
         source = _table(path, delimiter)
     source = source or _json_lines(path, first)
     if _head(path)[:2] in _WIDE:  # JSON lines in UTF-16, or whatever else
-        what = source.what and f", {source.what}"
-        return Source(
-            path, source.rows, f"UTF-16 text{what}", source.unit, source.problems,
-            source.fixes | {"format", "utf-16"},
-        )  # fmt: skip
+        what = "UTF-16 text" + (source.what and f", {source.what}")
+        source = replace(source, what=what, fixes=source.fixes | {"format", "utf-16"})
     return source
 
 
@@ -248,7 +244,7 @@ def _json_lines(path: Path, first: str) -> Source:
             raise CourseError(f"{path}: {ends}, and it begins with “{show(first, 20)}”", cure)
         cure = "It is read all the same, but other tools go by the name: end it in .jsonl."
         problems.append(Problem(0, "file-name", "warning", ends, cure))
-    return Source(path, lambda: lines_of(path), problems=(*problems,), packed=_is_packed(path))
+    return Source(path, lambda: lines_of(path), problems=(*problems,))
 
 
 def _first_lines(path: Path) -> tuple[str, str]:
@@ -425,13 +421,16 @@ def _is_columns(text: str, found: list[tuple[str, int, int]]) -> bool:
 
 
 def _turned(text: str, found: list[tuple[str, int, int]]) -> list[str]:
-    """Columns -> the JSON of each record."""
-    records: dict[Any, list[str]] = {}
+    """Columns -> the JSON of each record, by row number where the rows have one."""
+    records: dict[str, list[str]] = {}
     for name, at, _ in found:
         for i, (key, start, end) in enumerate(_Members(text, at)):
-            own = records.setdefault(key or i, [])
+            own = records.setdefault(key or str(i), [])
             own.append(f"{json.dumps(name, ensure_ascii=False)}: {text[start:end]}")
-    return ["{" + ", ".join(cells) + "}" for cells in records.values()]
+    keys = list(records)
+    if all(re.fullmatch("[0-9]{1,18}", key) for key in keys):
+        keys.sort(key=int)  # a row that the first column lacks stands at its place
+    return ["{" + ", ".join(records[key]) + "}" for key in keys]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -442,7 +441,7 @@ def _turned(text: str, found: list[tuple[str, int, int]]) -> list[str]:
 def _delimiter(path: Path, header: str) -> str:
     """What stands between the columns: the delimiter that shows most known names; "" for none."""
     if header[:4].lower() == "sep=":
-        return header[4:5]
+        return header[4:5] or "\t"  # the tab went with the spaces around the line
     best, known, count = "", 0, 0
     for delimiter in _DELIMITERS:
         names = [plain_name(cell.strip('"')) for cell in header.split(delimiter)]
@@ -501,9 +500,8 @@ def _as_line(cells: Iterable[tuple[str, Any]]) -> bytes:
 
 def _sheet(path: Path) -> Source:
     """The first sheet of an Excel file, where openpyxl is installed."""
-    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else contextlib.nullcontext() as book:
-        if book is None or "xl/workbook.xml" not in book.namelist():
-            raise CourseError(f"{path}: this is a zip archive", "Unpack it, then name the file.")
+    if "xl/workbook.xml" not in _names_in_archive(path):
+        raise CourseError(f"{path}: this is a zip archive", "Unpack it, then name the file.")
     try:
         import openpyxl
     except ImportError:
@@ -526,6 +524,12 @@ def _sheet(path: Path) -> Source:
             f"{path}: its first sheet has no row under the names", "Put the records there."
         )
     return Source(path, lambda: _limited(rows), "an Excel sheet", "row", (), frozenset({"format"}))
+
+
+def _names_in_archive(path: Path) -> list[str]:
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+    return []
 
 
 def _sheet_rows(sheet: Any) -> Iterator[Row]:

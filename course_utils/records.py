@@ -67,6 +67,7 @@ __all__ = [
     "near_duplicate_groups",
     "normalise",
     "overlap",
+    "read_objects",
     "read_records",
     "repair",
     "require_number",

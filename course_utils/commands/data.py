@@ -145,9 +145,10 @@ def data_check(
         typer.echo("\n".join(report.summary_lines(limit=show)))
     if write:
         done = records.write_corrected(report, write)
+        fixed = {records.FIX_WORDS[fix]: count for fix, count in done["fixed"].items()}
         typer.echo(
-            f"Corrected file: {write} ({done['written']} records; put right: "
-            f"{_counts(done['fixed'])}; left out: {_counts(done['dropped'])})",
+            f"Corrected file: {write} ({done['written']} records; put right: {_counts(fixed)}; "
+            f"left out: {_counts(done['dropped'])})",
             err=as_json,
         )
     sys.exit(0 if report.ok else 1)
@@ -206,7 +207,7 @@ def _progress_line() -> Iterator[Callable[[int, int], None]]:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
+    return ", ".join(f"{what} ({count})" for what, count in counts.items()) or "nothing"
 
 
 def _token_counter(base_model: str) -> Any:

@@ -72,6 +72,15 @@ def test_the_whole_file_is_checked_from_a_packed_array(tmp_path):
     assert records.read_records(tmp_path / "fixed.jsonl") == NEAR
 
 
+def test_what_was_put_right_and_left_out_is_said_in_words(tmp_path):
+    rows = [{**row, "input": None, "instruction": f"Form {i}"} for i, row in enumerate(NEAR)]
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    done = course("check", path, "--write", tmp_path / "fixed.jsonl")
+    assert "2 records; put right: missing value written as empty text (2);" in done.output
+    assert "left out: bad-json (1)" in done.output
+
+
 @pytest.mark.parametrize("words", [["check", "--schema", "x"], ["convert", "--to", "x"]])
 def test_an_unknown_schema_is_a_wrong_argument(file, words, tmp_path):
     verb, *more = words

@@ -219,6 +219,7 @@ def test_lines_under_another_name_are_read_with_a_warning(write, name, words):
         ("empty.jsonl", b"", "empty"),
         ("blank.jsonl", b"\n \r\n\n", "empty"),
         ("archive.jsonl", b"PK\x03\x04zip", "a zip archive"),
+        ("cut.xlsx", b"PK\x03\x04" + b"PK\x05\x06" + b"\x09" * 18, "a zip archive"),
         ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
         ("columns.parquet", b"PAR1 and no more", "a Parquet file that cannot be read"),
         ("notes.md", b"# Our project\n", "begins with"),

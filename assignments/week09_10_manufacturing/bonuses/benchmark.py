@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     questions.prepare_questions()
 
     # The files of the tasks: lm-eval reads a YAML and a JSON-lines file for each.
-    test = records.read_records(args.records) if args.records else []
+    test = records.read_records(args.records, "manufacturing") if args.records else []
     held_out = manufacturing.manufacturing_questions(test, args.seed) if test else []
     tasks = args.out / "tasks"
     task_files.write_tasks(tasks, args.limit, args.seed, args.shots, held_out)
