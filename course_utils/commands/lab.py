@@ -141,6 +141,13 @@ def address_of(program: str, notebook: Path, port: int, token: str) -> str:
     return f"http://127.0.0.1:{port}/{page}?token={token}"
 
 
+def environment_of(token: str) -> dict[str, str]:
+    """The server's variables, and its kernels': they find the kit and their own programs."""
+    paths = [str(kit.ROOT), os.environ.get("PYTHONPATH", "")]
+    variables = environment_first(sys.executable, os.environ) | {"JUPYTER_TOKEN": token}
+    return variables | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 @contextlib.contextmanager
 def server(program: str, notebook: Path, port: int) -> Iterator[tuple[str, subprocess.Popen]]:
     """A running server: its address and process; it ends with the block.
@@ -149,10 +156,7 @@ def server(program: str, notebook: Path, port: int) -> Iterator[tuple[str, subpr
     """
     token = secrets.token_urlsafe(18)
     log_path = notebook.parent / f"{program}.log"
-    # The kernel must find the kit, also when it runs from a plain clone.
-    paths = [str(kit.ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = environment_first(sys.executable, os.environ) | {"JUPYTER_TOKEN": token}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    environment = environment_of(token)
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command_of(program, notebook, port),

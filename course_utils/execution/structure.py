@@ -4,6 +4,7 @@ Other people's notebooks come from many programs. What the libraries below would
 here, before any notebook starts, and named with its cell and its cure.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from course_utils.errors import CourseError
 
 FORMAT = 4
 CELL_TYPES = ("code", "markdown", "raw")
+FIRST_WITH_IDS = 5  # of the minor numbers of format 4
+CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 INJECTED = "injected-parameters"  # papermill's tag on the cell that it adds
 
 
@@ -95,22 +98,25 @@ def as_run(raw: dict[str, Any]) -> dict[str, Any]:
     """
     metadata = {k: v for k, v in raw["metadata"].items() if k not in ("papermill", "widgets")}
     minor = raw.get("nbformat_minor")
+    minor = minor if _is_int(minor) and 0 <= minor <= 5 else 5
     kept = [cell for cell in raw["cells"] if INJECTED not in cell["metadata"].get("tags", [])]
     return {
         "nbformat": FORMAT,
-        "nbformat_minor": minor if _is_int(minor) and 0 <= minor <= 5 else 5,
+        "nbformat_minor": minor,
         "metadata": metadata,
-        "cells": [_cell_as_run(cell) for cell in kept],
+        "cells": [_cell_as_run(cell, minor) for cell in kept],
     }
 
 
-def _cell_as_run(cell: dict[str, Any]) -> dict[str, Any]:
+def _cell_as_run(cell: dict[str, Any], minor: int) -> dict[str, Any]:
     kept = {"cell_type": cell["cell_type"], "source": "".join(cell["source"])}
     kept["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "papermill"}
-    if isinstance(cell.get("id"), str):
-        kept["id"] = cell["id"]
-    if isinstance(cell.get("attachments"), dict):
-        kept["attachments"] = cell["attachments"]
+    name = cell.get("id")
+    if minor >= FIRST_WITH_IDS and isinstance(name, str) and CELL_ID.fullmatch(name):
+        kept["id"] = name
+    if cell["cell_type"] != "code" and isinstance(cell.get("attachments"), dict):
+        files = cell["attachments"].items()
+        kept["attachments"] = {name: file for name, file in files if isinstance(file, dict)}
     if cell["cell_type"] == "code":
         kept |= {"outputs": [], "execution_count": None}
     return kept

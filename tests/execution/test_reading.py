@@ -1,17 +1,27 @@
 """Notebook files of every encoding and structure: read, or refused with a cure that works."""
 
+import copy
 import json
+import logging
 import os
 import shlex
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from execution.odd_notebooks import HARMLESS, STRUCTURES, cell, notebook, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_notebooks import outputs, run
 
 from course_utils.errors import CourseError
+from course_utils.execution.jobs import notebook_fingerprint
+from course_utils.execution.kernels import choose_kernel
+from course_utils.execution.notebooks import declared_parameters, declared_values
 from course_utils.execution.reading import read_notebook
+from course_utils.execution.worker import WholeFiles, code_numbers
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -47,8 +57,8 @@ def test_the_cure_for_a_windows_encoding_works_as_printed(tmp_path):
         read_notebook(path)
     words = shlex.split(error.value.cure.partition("run that: ")[2])
     subprocess.run([sys.executable, *words[1:]], check=True)
-    copy = tmp_path / "hand in's_utf8.ipynb"
-    assert read_notebook(copy)["cells"][0]["source"] == "print('Prüfung')"
+    converted = tmp_path / "hand in's_utf8.ipynb"
+    assert read_notebook(converted)["cells"][0]["source"] == "print('Prüfung')"
 
 
 def test_a_picture_called_ipynb_is_no_text_file(tmp_path):
@@ -73,3 +83,68 @@ def test_what_an_earlier_run_left_is_dropped(tmp_path):
     result = run([path], tmp_path / "out")["n"]
     assert (result.cell, result.cells) == (2, 2)
     assert outputs(result) == "declared\n"
+
+
+# --- Any JSON value in any place of a notebook -------------------------------------------------
+
+WHOLE = notebook(
+    cells=[
+        cell(source=["x = 1\n", "y = 2"], metadata={"tags": ["parameters"], "papermill": {}}),
+        {"cell_type": "markdown", "source": "# T", "metadata": {}, "attachments": {"a": {}}},
+        cell(source="print(x)", id="abc", outputs=[{"output_type": "stream", "text": "1"}]),
+    ],
+    metadata={
+        "kernelspec": {"name": "python3", "display_name": "P", "language": "python"},
+        "language_info": {"name": "python", "version": "3.11"},
+        "papermill": {"parameters": {}},
+        "widgets": {"state": {}},
+    },
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+
+
+def places(value, path=()):
+    yield path
+    inner = value.items() if isinstance(value, dict) else ()
+    inner = enumerate(value) if isinstance(value, list) else inner
+    for key, part in inner:
+        yield from places(part, (*path, key))
+
+
+def with_value(whole, path: tuple, value):
+    if not path:
+        return value
+    whole = copy.deepcopy(whole)
+    part = whole
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    return whole
+
+
+@given(st.sampled_from(list(places(WHOLE))), VALUES)
+@settings(max_examples=300, deadline=None)
+def test_any_value_in_any_place_is_refused_with_a_cure_or_can_be_run(path, value):
+    from nbformat import reads, writes
+    from papermill.execute import remove_error_markers
+    from papermill.iorw import load_notebook_node, papermill_io
+
+    papermill_io.register(tempfile.gettempdir(), WholeFiles())
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(Path(folder) / "n.ipynb", with_value(WHOLE, path, value))
+        try:
+            read = read_notebook(file)
+        except CourseError as error:
+            assert error.cure
+            return
+        declared_parameters(read)
+        declared_values(read)
+        notebook_fingerprint(read, {}, "")
+        code_numbers(read)
+        choose_kernel(read, logging.getLogger("test"))
+        loaded = remove_error_markers(load_notebook_node(str(file)))
+        assert reads(writes(loaded), as_version=4).cells == loaded.cells
