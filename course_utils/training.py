@@ -279,7 +279,7 @@ def prepare_checkpoints(
         wanted["more"] = more
     claim(run, adapter)
     if state.is_file() and read_json(state) == wanted:
-        found = [path for path in checkpoints(run) if _is_whole(path)]
+        found = [path for path in checkpoints(run) if _is_whole(path) and _leads_on(path)]
         return found[-1] if found else None
     ownership.clear(folder, STATE)
     write_json_atomic(state, wanted)
@@ -297,6 +297,17 @@ def _is_whole(checkpoint: Path) -> bool:
     rng = list(checkpoint.glob("rng_state*.pth"))  # one from each process
     found = [name for name in (*needed, *optimiser) if (checkpoint / name).is_file()]
     return len(rng) == processes()[1] and len(found) == len(needed) + 1
+
+
+def _leads_on(checkpoint: Path) -> bool:
+    """Not the one of the last step where that ends within an epoch.
+
+    From there transformers would train one step more than an uninterrupted run. At the end of an
+    epoch it trains none, so nothing that was trained is trained twice.
+    """
+    state = read_json(checkpoint / "trainer_state.json")
+    epoch, step, last = (state.get(name) or 0 for name in ("epoch", "global_step", "max_steps"))
+    return epoch == int(epoch) or step < last
 
 
 def _data_digest(path: Path) -> str:

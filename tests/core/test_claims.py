@@ -1,5 +1,6 @@
 """A training's folders: whose they are, where its state lies, and what max_length leaves of it."""
 
+import json
 import shutil
 
 import pytest
@@ -70,6 +71,31 @@ def test_what_a_killed_training_was_saving_goes(run):
     run.path("adapter", ownership.UNFINISHED, "adapter_model.safetensors").touch()
     training.prepare_checkpoints(run)
     assert not (run.folder / "adapter" / ownership.UNFINISHED).exists()
+
+
+WHOLE = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+
+
+def write_checkpoint(run, step, epoch, last=6):
+    folder = run.path("checkpoints", f"checkpoint-{step}", "x").parent
+    for name in WHOLE:
+        (folder / name).touch()
+    state = {"epoch": epoch, "global_step": step, "max_steps": last}
+    (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def test_a_training_that_ended_within_an_epoch_goes_on_from_the_checkpoint_before(run):
+    training.prepare_checkpoints(run)
+    write_checkpoint(run, 4, 1 / 3)
+    write_checkpoint(run, 6, 0.5)
+    assert training.prepare_checkpoints(run).name == "checkpoint-4"
+
+
+def test_a_training_that_ended_with_an_epoch_goes_on_from_its_end(run):
+    training.prepare_checkpoints(run)
+    write_checkpoint(run, 4, 2 / 3)
+    write_checkpoint(run, 6, 1.0)
+    assert training.prepare_checkpoints(run).name == "checkpoint-6"
 
 
 def test_state_lies_beside_adapter_and_inside_any_other_name(tmp_path):
