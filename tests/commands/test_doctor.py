@@ -14,7 +14,7 @@ from course_utils.commands.doctor import Finding
 from course_utils.environment import read_requirements
 from course_utils.errors import CourseError
 from course_utils.hardware import Hardware
-from course_utils.messages import MORE
+from course_utils.messages import MORE, placeholders
 
 LAPTOP = Hardware("Linux", "Core i5", cores=4, cpu_bf16=False, ram_gb=16, glibc=True)
 T4 = Hardware("Linux", "Xeon", 2, False, 12.7, "Tesla T4", 14.7, (7, 5), glibc=True)
@@ -211,6 +211,20 @@ def test_diagnosis_of_a_described_colab_machine(tmp_path, monkeypatch):
     assert "Colab's page draws" in by_name["widgets"].found
     assert by_name["jupyter kernel"].state == "ok"
     assert doctor.exit_code(findings) == 1
+
+
+def test_what_is_not_ok_can_be_explained_and_the_rest_need_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    installed = TESTED | {"torchao": "0.10.0", "ipywidgets": "8.1.9", "trl": "1.2.0"}
+    environ = {"COLAB_RELEASE_TAG": "x", "COURSE_THREADS": "many"}
+    findings = doctor.diagnose(tmp_path, hardware=NARROW, installed=installed, environ=environ)
+    bad = {f.message_id: f for f in findings if f.state != "ok"}
+    assert len(bad) >= 8
+    for name, finding in bad.items():
+        message = doctor.MESSAGES.known[name]
+        if not placeholders(message.cure):
+            assert finding.cure == message.cure
+    assert {f.message_id for f in findings if f.state == "ok"} == {""}
 
 
 def test_only_a_problem_makes_the_exit_code_1():
