@@ -639,7 +639,8 @@ def test_review_import_writes_the_summary_beside_the_key(tmp_path):
     sent = answers_document(found, "Mia", answers)
     summary = review_import(tmp_path, [write_json_atomic(tmp_path / "mia.json", sent)])
     assert summary["pooled"]["tuned"] == 6
-    assert (tmp_path / "human_review.md").is_file()
+    assert "(human_review.png)" in (tmp_path / "human_review.md").read_text(encoding="utf-8")
+    assert (tmp_path / "human_review.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "human_review.json").is_file()
 
 
