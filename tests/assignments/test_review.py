@@ -31,7 +31,6 @@ from course_utils.assignments.review.summary import CATEGORIES, agreement, findi
 from course_utils.assignments.review.widget import review_widget
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
-from course_utils.metrics import wilson_interval
 from course_utils.progress import PROGRESS_FILE
 
 ATTACK = (
@@ -389,25 +388,6 @@ def test_two_files_of_one_reviewer_are_an_error(tmp_path):
 # ---------------------------------------------------------------- sums
 
 
-def test_wilson_interval_of_8_in_10():
-    """Wilson (1927) by hand: (0.8 + 0.19207) / 1.38415 = 0.71674, half width 0.22662."""
-    found = wilson_interval(8, 10)
-    assert found == pytest.approx({"mean": 0.8, "low": 0.49016, "high": 0.94333}, abs=1e-4)
-
-
-@pytest.mark.parametrize(("wins", "trials"), [(0, 5), (5, 5), (3, 7), (1, 1)])
-def test_wilson_interval_is_scipys(wins, trials):
-    from scipy.stats import binomtest
-
-    expected = binomtest(wins, trials).proportion_ci(method="wilson")
-    found = wilson_interval(wins, trials)
-    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
-
-
-def test_no_trial_has_no_rate():
-    assert wilson_interval(0, 0) is None
-
-
 def test_kappa_of_two_categories_by_hand():
     """50 items, 20 + 15 alike: raw 0.7; chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5; kappa 0.2 / 0.5."""
     first = ["tuned"] * 25 + ["base"] * 25
@@ -639,7 +619,8 @@ def test_review_import_writes_the_summary_beside_the_key(tmp_path):
     sent = answers_document(found, "Mia", answers)
     summary = review_import(tmp_path, [write_json_atomic(tmp_path / "mia.json", sent)])
     assert summary["pooled"]["tuned"] == 6
-    assert (tmp_path / "human_review.md").is_file()
+    assert "(human_review.png)" in (tmp_path / "human_review.md").read_text(encoding="utf-8")
+    assert (tmp_path / "human_review.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "human_review.json").is_file()
 
 

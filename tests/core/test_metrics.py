@@ -372,3 +372,22 @@ def test_bootstrap_refuses_unpaired_tables():
     del tuned["predictions"]
     with pytest.raises(CourseError, match="'predictions'"):
         metrics.paired_bootstrap(base, tuned)
+
+
+def test_wilson_interval_of_8_in_10():
+    """Wilson (1927) by hand: (0.8 + 0.19207) / 1.38415 = 0.71674, half width 0.22662."""
+    found = metrics.wilson_interval(8, 10)
+    assert found == pytest.approx({"mean": 0.8, "low": 0.49016, "high": 0.94333}, abs=1e-4)
+
+
+@pytest.mark.parametrize(("wins", "trials"), [(0, 5), (5, 5), (3, 7), (1, 1)])
+def test_wilson_interval_is_scipys(wins, trials):
+    from scipy.stats import binomtest
+
+    expected = binomtest(wins, trials).proportion_ci(method="wilson")
+    found = metrics.wilson_interval(wins, trials)
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_no_trial_has_no_rate():
+    assert metrics.wilson_interval(0, 0) is None

@@ -13,14 +13,13 @@ Read making.py first.
 # What notebooks and `course review` use by the package's name.
 from course_utils.assignments.review.folder import review_import, review_make, save_review
 from course_utils.assignments.review.making import make_review
-from course_utils.assignments.review.report import plot_review, summary_table
+from course_utils.assignments.review.report import summary_table
 from course_utils.assignments.review.summary import finding
 from course_utils.assignments.review.widget import review_widget
 
 __all__ = [
     "finding",
     "make_review",
-    "plot_review",
     "review_import",
     "review_make",
     "review_widget",

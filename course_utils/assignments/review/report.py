@@ -70,9 +70,10 @@ def _agreement_text(pair: Mapping[str, Any]) -> str:
 
 
 def write_summary(summary: Mapping[str, Any], folder: Path | str) -> Path:
-    """Write human_review.json and human_review.md; return the path of the latter."""
+    """Write human_review.json, .png and .md; return the path of the latter."""
     folder = Path(folder)
     write_json_atomic(folder / "human_review.json", {"finding": finding(summary), **summary})
+    drawing.save_figure(plot_review(summary), folder / "human_review.png")
     return write_text_atomic(folder / "human_review.md", summary_markdown(summary))
 
 
@@ -87,6 +88,7 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         "the tuned model's was decided by a coin for each pair. "
         f"{identical} of {summary['records']} records had the same answer from both models; they "
         "were left out of the draw.",
+        "![Shares of the outcomes and win rates, row by row](human_review.png)",
         _markdown_rows(summary),
         "Tuned wins: of the decided judgements, with the 95 % Wilson interval. Ties as half: equal "
         "and both unusable count half; 95 % bootstrap interval over items. Where several people "
