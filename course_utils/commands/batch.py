@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from course_utils import hardware
+from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution.display import failure_lines, new_console, summary_table
+from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.jobs import BatchEnded, Interrupted, NotebookResult
 from course_utils.execution.notebooks import (
     declared_parameters,
@@ -43,7 +44,7 @@ class BatchOptions:
 
 def run_batch(paths: Sequence[Path], values: dict[str, Any], options: BatchOptions) -> None:
     """Run the notebooks, print and write the table; exit code 1 when one of them did not run."""
-    console, folder = new_console(), options.folder
+    console, folder = make_console(), options.folder
     found = find_notebooks(paths)
     check_state(folder)
     names, notes = choose_names(found, folder)

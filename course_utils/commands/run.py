@@ -18,8 +18,9 @@ import typer
 
 from course_utils import hardware, kit, models, report, sources
 from course_utils.commands.batch import BatchOptions, chosen_by, run_batch
+from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution.display import failure_lines, new_console, summary_table
+from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.notebooks import (
     declared_parameters,
     parse_parameter,
@@ -179,7 +180,7 @@ def _run_course(
     fresh: bool,
     time_limit: float | None,
 ) -> None:
-    console = new_console()
+    console = make_console()
     settable = set(Settings.model_fields) - set(OWN_OPTION)
     known = {name: value for name, value in values.items() if name in settable}
     with _wrong_usage():

@@ -9,13 +9,6 @@ from course_utils.execution.state import plain
 PLAIN_LINE_SECONDS = 60
 
 
-def new_console() -> Any:
-    """The console of a run: the one place where the runner makes one."""
-    from rich.console import Console
-
-    return Console()
-
-
 def format_seconds(seconds: float) -> str:
     """45 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)

@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils.console import console as make_console
 from course_utils.errors import CourseError
-from course_utils.execution.display import PlainDisplay, TerminalDisplay, new_console
+from course_utils.execution.display import PlainDisplay, TerminalDisplay
 from course_utils.execution.jobs import (
     BatchEnded,
     Interrupted,
@@ -96,7 +97,7 @@ def execute_notebooks(
     BatchEnded where no further notebook can run; the last two hold the results so far.
     """
     notebooks, folder = [Path(path) for path in notebooks], Path(out_folder).resolve()
-    console, cwd = console or new_console(), Path(cwd).resolve() if cwd else None
+    console, cwd = console or make_console(), Path(cwd).resolve() if cwd else None
     notes = [f"Warning: {w}" for w in validate_parameters(notebooks, parameters, each=not chain)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
