@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import nbformat
-from rich.console import Console
 
+from course_utils.console import console
 from course_utils.execution.runner import execute_notebooks
 
 PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -47,7 +47,7 @@ def with_kit(folder: Path, size: int, line: str) -> tuple[float, int]:
     notebook = write_notebook(folder, size, line)
     [result] = execute_notebooks(
         *([notebook], folder / "kit" / line[:3], {}, {}, 30, False, True),
-        console=Console(file=io.StringIO()),
+        console=console(file=io.StringIO()),
     )
     assert result.status == "done", result.error
     return result.seconds, result.executed.stat().st_size
