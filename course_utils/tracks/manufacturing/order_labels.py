@@ -119,7 +119,9 @@ def load_rules(file: Path = FILE) -> tuple[Names, list[Trigger]]:
         cure = "course_utils/tracks/manufacturing/order_labels.py describes every key"
         raise CourseError(f"{file}: {place}: {first['msg']}", cure) from None
     _check(file, content)
-    ready = [[Trigger(rule, content.lists) for rule in part] for part in (content.names, content.rules)]
+    ready = [
+        [Trigger(rule, content.lists) for rule in part] for part in (content.names, content.rules)
+    ]
     return Names(ready[0]), ready[1]
 
 
