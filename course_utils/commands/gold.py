@@ -22,8 +22,8 @@ def data_gold(
 ) -> None:
     """Gold work orders: how far two readers agree, and how right the silver labels are.
 
-    Each was labelled twice after data/gold/guideline.md, and none is for training. The labels
-    that a track trains on stand against them: a model that only repeats its labels gets no further.
+    Each was labelled twice after data/gold/guideline.md, and none is for training. A model that
+    only repeats the labels it was trained on gets no further than they do.
     """
     orders = gold.read_gold()
     summary = {
@@ -36,8 +36,8 @@ def data_gold(
     if as_json:
         print_json(summary)
         return
-    typer.echo("\n".join([*agreement_lines(summary), "", *score_lines(summary["against_gold"])]))
-    typer.echo(f"Gold: {gold.FILE}")
+    print("\n".join([*agreement_lines(summary), "", *score_lines(summary["against_gold"])]))
+    print(f"Gold: {gold.FILE}")
 
 
 def labels_against_gold(orders: list[gold.GoldOrder]) -> dict[str, dict[str, Any]]:
