@@ -78,10 +78,10 @@ def score_lines(against: dict[str, dict[str, Any]]) -> list[str]:
     """F1 of each set of labels: all fields with its interval, then field by field."""
     fields = [name for name in next(iter(against.values()))["f1"] if name != "all"]
     head = f"{'F1 against gold':<23}{'orders':>7}  {'all fields (95 %)':<19}"
-    lines = [head + "".join(f"{field:>13}" for field in fields) + f"{'exact':>7}"]
+    lines = [head + "".join(f"{field:>{len(field) + 2}}" for field in fields) + f"{'exact':>7}"]
     for name, row in against.items():
         middle, low, high = (f"{row['f1']['all'][end]:.2f}" for end in ("mean", "low", "high"))
-        cells = "".join(f"{row['f1'][field]['mean']:>13.2f}" for field in fields)
+        cells = "".join(f"{row['f1'][field]['mean']:>{len(field) + 2}.2f}" for field in fields)
         lines.append(
             f"{name:<23}{row['orders']:>7}  {f'{middle} ({low} to {high})':<19}{cells}"
             f"{row['exact']:>7.2f}"

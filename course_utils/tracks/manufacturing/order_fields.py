@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from course_utils import kit
-from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_yaml
+from course_utils.tracks.handwritten import read_as
 
 FILE = kit.DATA / "gold" / "labels.yaml"
 
@@ -37,10 +35,7 @@ class FieldFile(BaseModel):
 @lru_cache
 def load_fields(file: Path = FILE) -> FieldFile:
     """What the file holds; CourseError with the place where it cannot be read."""
-    try:
-        return FieldFile.model_validate(read_yaml(file))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise CourseError(f"{file}: {error}", "clone the kit again") from None
+    return read_as(FieldFile, file, "clone the kit again, or see order_fields.py for the keys")
 
 
 def closed_set() -> dict[str, list[str]]:

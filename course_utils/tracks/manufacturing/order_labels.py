@@ -12,12 +12,11 @@ from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_yaml
+from course_utils.tracks.handwritten import read_as
 from course_utils.tracks.manufacturing.order_fields import Labels, closed_set, outside
 
 FILE = kit.DATA / "knowledge" / "work_orders.yaml"
@@ -109,15 +108,8 @@ def load_rules(file: Path = FILE) -> tuple[Names, list[Trigger]]:
     Raises CourseError that names the file and the place when it cannot be read, or when a rule
     states a value that is not in the closed set.
     """
-    try:
-        content = RuleFile.model_validate(read_yaml(file))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CourseError(f"{file}: {error}", "write it as UTF-8 YAML") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        cure = "course_utils/tracks/manufacturing/order_labels.py describes every key"
-        raise CourseError(f"{file}: {place}: {first['msg']}", cure) from None
+    cure = "course_utils/tracks/manufacturing/order_labels.py describes every key"
+    content = read_as(RuleFile, file, cure)
     _check(file, content)
     ready = [
         [Trigger(rule, content.lists) for rule in part] for part in (content.names, content.rules)
