@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -211,6 +212,25 @@ def _f1(tp: float, fp: float, fn: float) -> float:
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
 
 
+def field_f1_interval(
+    predictions: Sequence[str], references: Sequence[str], samples: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """{"mean", "low", "high"}: field F1 of all records, and the 95 % bootstrap interval around it.
+
+    Efron (1979): draw as many records as there are, with replacement, score the draw; the middle
+    95 % of the scores are the interval. Same seed, same draws. Raises CourseError as `field_f1`.
+    """
+    import numpy as np
+
+    mean = field_f1(predictions, references)
+    rows = [triple for triple in _all_field_counts(predictions, references) if triple]
+    counts = np.array(rows, float)
+    draws = np.random.default_rng(seed).integers(0, len(counts), (samples, len(counts)))
+    scores = [_f1(*counts[draw].sum(axis=0)) for draw in draws]
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return {"mean": mean, "low": float(low), "high": float(high)}
+
+
 def exact_match(predictions: Sequence[str], references: Sequence[str]) -> float:
     """Share (0 to 1) of answers that are right as a whole.
 
@@ -379,6 +399,23 @@ def wilson_interval(wins: int, trials: int) -> dict[str, float] | None:
     half = Z_95 / (1 + z2) * (share * (1 - share) / trials + z2 / (4 * trials)) ** 0.5
     low, high = max(0.0, middle - half), min(1.0, middle + half)
     return {"mean": share, "low": low, "high": high}
+
+
+def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """How far two people agree on the same items, beyond chance; None where it is not defined.
+
+    Cohen (1960): (raw - chance) / (1 - chance), where `raw` is the share of items with the same
+    category and `chance` the share expected from how often each uses each category. 1 is full
+    agreement, 0 what chance gives. Not defined without an item, and where both always chose one
+    and the same category.
+    """
+    n = len(first)
+    ours, theirs = Counter(first), Counter(second)
+    by_chance = sum(ours[name] * theirs[name] for name in ours)  # of n * n pairs: whole numbers
+    if by_chance == n * n:  # also 0 of 0
+        return None
+    raw, chance = sum(a == b for a, b in zip(first, second, strict=True)) / n, by_chance / (n * n)
+    return (raw - chance) / (1 - chance)
 
 
 def _record_sums(table: Mapping[str, Sequence]) -> dict[str, "np.ndarray"]:

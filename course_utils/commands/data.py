@@ -12,6 +12,7 @@ import typer
 
 from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
+from course_utils.commands import gold
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
 from course_utils.tracks.geology import minerals, spectra
@@ -28,6 +29,7 @@ data_app = typer.Typer(
 
 def mount(app: typer.Typer) -> None:
     """Add `course data …` to the `course` command."""
+    gold.mount(data_app)
     app.add_typer(data_app, name="data")
 
 

@@ -1,9 +1,14 @@
 """YAML that people write by hand: a key that stands twice is an error, not a silent loss."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
+
+from course_utils.errors import CourseError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Unique(yaml.SafeLoader):
@@ -22,3 +27,19 @@ class _Unique(yaml.SafeLoader):
 def read_yaml(path: Path) -> Any:
     """What the file holds. OSError, UnicodeDecodeError or YAMLError where it cannot be read."""
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_Unique)
+
+
+def read_as(model: type[Model], path: Path, cure: str) -> Model:
+    """The file as a model of pydantic.
+
+    Raises CourseError that names the file and the place; `cure` is for a key or value that the
+    model does not allow.
+    """
+    try:
+        return model.model_validate(read_yaml(path))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        raise CourseError(f"{path}: {place}: {first['msg']}", cure) from None

@@ -154,6 +154,29 @@ def test_field_f1_adds_counts_before_dividing():
     assert metrics.field_f1(predictions, references) == pytest.approx(0.4)
 
 
+def test_interval_of_field_f1_by_hand():
+    """Two records, one right and one wrong: a draw holds 0, 1 or 2 right, 1/4, 1/2, 1/4."""
+    texts = ['{"part": "Fan"}', '{"part": "Pump"}']
+    half = metrics.field_f1_interval(['{"part": "Fan"}', '{"part": "Fan"}'], texts)
+    assert half == {"mean": 0.5, "low": 0.0, "high": 1.0}
+    assert metrics.field_f1_interval(texts, texts) == {"mean": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_interval_of_field_f1_narrows_with_more_records_and_repeats_with_its_seed():
+    few, many = work_orders(30, 0.7, seed=1), work_orders(300, 0.7, seed=1)
+    found = [metrics.field_f1_interval(t["predictions"], t["references"]) for t in (few, many)]
+    narrow = found[1]["high"] - found[1]["low"]
+    assert 0 < narrow < found[0]["high"] - found[0]["low"]
+    assert found[0]["low"] < found[0]["mean"] < found[0]["high"]
+    assert metrics.field_f1_interval(few["predictions"], few["references"]) == found[0]
+
+
+def test_kappa_is_not_defined_without_a_choice():
+    assert metrics.cohen_kappa([], []) is None
+    assert metrics.cohen_kappa(["a", "a"], ["a", "a"]) is None
+    assert metrics.cohen_kappa(["a", "b"], ["a", "b"]) == 1
+
+
 def test_field_f1_needs_a_record():
     with pytest.raises(CourseError, match="No reference"):
         metrics.field_f1(["{}"], ["free text"])

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.metrics import wilson_interval
+from course_utils.metrics import cohen_kappa, wilson_interval
 
 CATEGORIES = {
     "tuned": "tuned better",
@@ -19,21 +19,17 @@ CATEGORIES = {
 def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Any]:
     """{"n", "raw", "kappa", "reason"} of two reviewers' categories for the same items.
 
-    Cohen (1960): kappa = (raw - chance) / (1 - chance), where `raw` is the share of items with the
-    same category and `chance` the share expected from how often each reviewer uses each category.
-    1 is full agreement, 0 what chance gives. None, with the reason, where it is not defined.
+    `raw` is the share of items with the same category, `kappa` that of Cohen (1960); None, with
+    the reason, where it is not defined.
     """
     n = len(first)
     if not n:
         return {"n": 0, "raw": None, "kappa": None, "reason": "no item was judged by both"}
     raw = sum(a == b for a, b in zip(first, second, strict=True)) / n
-    ours, theirs = Counter(first), Counter(second)
-    by_chance = sum(ours[name] * theirs[name] for name in ours)  # of n * n pairs: whole numbers
-    if by_chance == n * n:
+    kappa, reason = cohen_kappa(first, second), None
+    if kappa is None:
         reason = f"both always chose {CATEGORIES.get(first[0], first[0])!r}"
-        return {"n": n, "raw": raw, "kappa": None, "reason": reason}
-    chance = by_chance / (n * n)
-    return {"n": n, "raw": raw, "kappa": (raw - chance) / (1 - chance), "reason": None}
+    return {"n": n, "raw": raw, "kappa": kappa, "reason": reason}
 
 
 def summarise(
