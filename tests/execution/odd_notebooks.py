@@ -66,10 +66,9 @@ def write(path: Path, content: Any) -> Path:
 
 def write_twelve(folder: Path) -> list[str]:
     """Twelve that can't run; returns their names without .ipynb."""
-    chosen = (
-        "tags_null kernelspec_null nbformat_5 no_metadata cells_null cell_source half_character"
-    )
-    for name in chosen.split():
+    chosen = ["tags_null", "kernelspec_null", "nbformat_5", "no_metadata", "cells_null"]
+    chosen += ["cell_source", "half_character"]
+    for name in chosen:
         write(folder / f"{name}.ipynb", STRUCTURES[name][0])
     (folder / "empty.ipynb").write_bytes(b"")
     (folder / "cut.ipynb").write_bytes(json.dumps(notebook("1")).encode()[:40])
