@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -240,14 +241,14 @@ def check_file(
     max_length: int | None = None,
     against: Sequence[str | os.PathLike] = (),
     near: float | None = NEAR,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> CheckReport:
     """Check a data file line by line and report every problem with its line and its cure.
 
     `count_tokens(record)` > `max_length` tokens is reported as too long (both or neither).
     `against`: other parts of the same data; no prompt, near-duplicate or group may be in both.
     `near`: Jaccard similarity from which two prompts are near-duplicates; None: do not search them.
-    `progress(done, all)` is told how far that search is, which takes the longest.
+    `progress(what, done, all)` is told how far the two are that take long: tokens and that search.
     Arrays, tables and the like are checked too: what they are is an error, which
     `write_corrected` puts right. Raises CourseError only where there is no line to name.
     """
@@ -261,7 +262,7 @@ def check_file(
     report = _check_source(source, _choose_schema(source, schema))
     _check_line_ends(report)
     if count_tokens is not None and max_length is not None:
-        _check_lengths(report, count_tokens, max_length)
+        _check_lengths(report, count_tokens, max_length, progress)
     _check_duplicates(report)
     others = _read_against(report, against)
     _check_leakage(report, others)
@@ -315,9 +316,14 @@ def _check_line_ends(report: CheckReport) -> None:
 
 
 def _check_lengths(
-    report: CheckReport, count_tokens: Callable[[dict], int], max_length: int
+    report: CheckReport,
+    count_tokens: Callable[[dict], int],
+    max_length: int,
+    progress: Callable[[str, int, int], None] | None,
 ) -> None:
-    for line in report.fixable:
+    for i, line in enumerate(report.fixable):
+        if progress and i % 100 == 0:
+            progress("counting tokens", i, len(report.fixable))
         tokens = count_tokens(line.corrected)
         if tokens > max_length:
             message = f"too long: {tokens} tokens, the limit is {max_length}; the end would be cut"
@@ -430,7 +436,7 @@ def _check_near(
     report: CheckReport,
     others: Sequence[_Place],
     threshold: float,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[str, int, int], None] | None,
 ) -> None:
     """Nearly the same prompt: a warning within the file, leakage when in another file."""
     own = [_Place("", report.schema, line.number, line.corrected) for line in report.fixable]
@@ -440,7 +446,8 @@ def _check_near(
     places = list(first.values())
     prompts = [prompt_of(place.record, place.schema) for place in places]
     number_others = sum(bool(place.file) for place in places)
-    found = near_prompts(prompts, number_others, threshold, progress)
+    tell = partial(progress, "comparing prompts") if progress else None
+    found = near_prompts(prompts, number_others, threshold, tell)
     for (i, leaks), (j, similarity) in found.items():
         here, there = places[i], places[j]
         if leaks:

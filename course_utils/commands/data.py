@@ -182,7 +182,7 @@ def data_convert(
 
 
 @contextlib.contextmanager
-def _progress_line() -> Iterator[Callable[[int, int], None]]:
+def _progress_line() -> Iterator[Callable[[str, int, int], None]]:
     """How far a long check is, on standard error: one line that is rewritten on a terminal.
 
     Elsewhere (a log, a pipe) a line every ten seconds; a check of a second says nothing.
@@ -192,13 +192,13 @@ def _progress_line() -> Iterator[Callable[[int, int], None]]:
     started = told = time.monotonic()
     shown = False
 
-    def tell(done: int, total: int) -> None:
+    def tell(what: str, done: int, total: int) -> None:
         nonlocal told, shown
         now = time.monotonic()
         if now - told < every or now - started < 1:
             return
         told, shown = now, True
-        text = f"comparing prompts: {done:,} of {total:,}"
+        text = f"{what}: {done:,} of {total:,}"
         typer.echo(f"\r{text}" if terminal else text, err=True, nl=not terminal)
 
     try:

@@ -40,14 +40,14 @@ def test_a_long_search_tells_how_far_it_is_and_a_short_one_is_silent(monkeypatch
     monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
     with data._progress_line() as progress:
         for done in range(0, 500, 100):
-            progress(done, 10_000)
+            progress("comparing prompts", done, 10_000)
     assert capsys.readouterr().err.splitlines() == [
         "comparing prompts: 100 of 10,000",
         "comparing prompts: 300 of 10,000",
     ]
     monkeypatch.setattr(data.time, "monotonic", lambda: 0.5)
     with data._progress_line() as progress:
-        progress(100, 200)
+        progress("counting tokens", 100, 200)
     assert capsys.readouterr().err == ""
 
 
@@ -56,8 +56,8 @@ def test_a_terminal_gets_one_line_that_is_wiped_at_the_end(monkeypatch, capsys):
     monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with data._progress_line() as progress:
-        progress(100, 10_000)
-        progress(200, 10_000)
+        progress("counting tokens", 100, 10_000)
+        progress("counting tokens", 200, 10_000)
     said = capsys.readouterr().err
     assert "\n" not in said
     assert said.count("\r") == 4

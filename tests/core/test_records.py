@@ -189,6 +189,17 @@ def test_too_long_records_are_counted_in_tokens(write):
     assert "4 tokens, the limit is 3" in problem.message
 
 
+def test_what_takes_long_tells_how_far_it_is(write):
+    told = []
+    path = write(as_bytes(*(order(f"{text} {i}") for i, text in enumerate(WORK))))
+    R.check_file(path, count_tokens=len, max_length=9, progress=lambda *now: told.append(now))
+    assert told == [
+        ("counting tokens", 0, 5),
+        ("comparing prompts", 0, 5),
+        ("comparing prompts", 5, 5),
+    ]
+
+
 def test_a_length_limit_needs_a_tokenizer(write):
     with pytest.raises(CourseError, match="tokenizer"):
         R.check_file(write(as_bytes(ORDER)), max_length=3)
