@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from course_utils import hardware
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
@@ -122,7 +120,7 @@ def _make_way(folder: Path, names: Sequence[str], options: BatchOptions) -> None
         )
     aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
     shutil.move(folder, aside)
-    typer.echo(f"the earlier run was moved to {aside}")
+    print(f"the earlier run was moved to {aside}")
 
 
 def _execute(

@@ -1,7 +1,6 @@
 """`course data`: fetch the sources, build a track, check or convert a file of records."""
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import typer
 from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
 from course_utils.commands import gold
+from course_utils.console import print_json
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
 from course_utils.tracks.geology import minerals, spectra
@@ -36,9 +36,9 @@ def mount(app: typer.Typer) -> None:
 @data_app.command("prepare", epilog="Example:  course data prepare")
 def data_prepare() -> None:
     """Fetch work orders, spectra and minerals, once; afterwards they are read from the cache."""
-    typer.echo(f"work orders: {sources.work_orders_path()}")
-    typer.echo(f"spectra: {spectra.prepare()}")
-    typer.echo(f"minerals: {minerals.prepare()}")
+    print(f"work orders: {sources.work_orders_path()}")
+    print(f"spectra: {spectra.prepare()}")
+    print(f"minerals: {minerals.prepare()}")
 
 
 @data_app.command(
@@ -62,30 +62,30 @@ def data_build(
     ownership.check_folder(folder, of="a track")  # before the minutes that it takes
     summary, figure, wrong = builders[track](folder, seed)
     overlap = summary["overlap"]
-    typer.echo(
+    print(
         f"overlap between the parts: {overlap['exact']} exact, {overlap['near']} near, "
         f"{overlap['groups']} groups, of {overlap['compared']:,} pairs compared"
     )
     saved = drawing.save_figure(figure, folder / "track.png")
     if wrong:
         raise CourseError("the track keeps not all it promises: " + "; ".join(wrong))
-    typer.echo(f"Figure: {saved}")
-    typer.echo(f"Data: {folder}")
+    print(f"Figure: {saved}")
+    print(f"Data: {folder}")
 
 
 def _build_manufacturing(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
     sources.work_orders_path()
     summary = tracks.write_track(tracks.build_manufacturing(seed), folder, seed)
-    typer.echo(writeup.data_table(summary))
-    typer.echo(writeup.diversity_table(summary))
+    print(writeup.data_table(summary))
+    print(writeup.diversity_table(summary))
     return summary, task_plots.plot_track(summary), tracks.shortfalls(summary)
 
 
 def _build_geology(folder: Path, seed: int) -> tuple[dict[str, Any], Any, list[str]]:
     geology.prepare()
     summary = geology.write_track(geology.build_geology(seed), folder, seed)
-    typer.echo(geology.summary_table(summary))
-    typer.echo(writeup.diversity_table(summary))
+    print(geology.summary_table(summary))
+    print(writeup.diversity_table(summary))
     return summary, geology_plots.plot_track(summary), geology.shortfalls(summary)
 
 
@@ -113,6 +113,9 @@ def data_check(
     write: Annotated[
         Path | None, typer.Option(help="Write a corrected file (never the same one).")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --write, if it exists.")
+    ] = False,
     near: Annotated[
         bool, typer.Option("--near/--no-near", help="Search prompts that are nearly the same.")
     ] = True,
@@ -127,6 +130,8 @@ def data_check(
     if schema not in ("auto", *records.SCHEMAS):
         known = ", ".join(["auto", *records.SCHEMAS])
         raise UsageError(f"--schema {schema}: unknown", f"choose one of: {known}")
+    if write:
+        _refuse_to_replace(write, overwrite)
     counter = _token_counter(base_model) if max_length else None
     with _progress_line() as progress:
         report = records.check_file(
@@ -140,18 +145,18 @@ def data_check(
         )
     records.require_number(report, min_records)
     if not near:
-        typer.echo("not searched: prompts that are nearly the same (--no-near)", err=True)
+        print("not searched: prompts that are nearly the same (--no-near)", file=sys.stderr)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print_json(report.to_dict())
     else:
-        typer.echo("\n".join(report.summary_lines(limit=show)))
+        print("\n".join(report.summary_lines(limit=show)))
     if write:
         done = records.write_corrected(report, write)
         fixed = {records.FIX_WORDS[fix]: count for fix, count in done["fixed"].items()}
-        typer.echo(
+        print(
             f"Corrected file: {write} ({done['written']} records; put right: {_counts(fixed)}; "
             f"left out: {_counts(done['dropped'])})",
-            err=as_json,
+            file=sys.stderr if as_json else sys.stdout,
         )
     sys.exit(0 if report.ok else 1)
 
@@ -166,6 +171,9 @@ def data_convert(
     system: Annotated[
         str, typer.Option(help="Geology: the model's role, where a record names none.")
     ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --out, if it exists.")
+    ] = False,
 ) -> None:
     """Turn a chat or instruction file into records of a track, and say what could not be mapped.
 
@@ -174,11 +182,20 @@ def data_convert(
     """
     if to not in records.SCHEMAS:
         raise UsageError(f"--to {to}: unknown", f"choose {' or '.join(records.SCHEMAS)}")
+    _refuse_to_replace(out, overwrite)
     result = conversion.convert_file(file, to, system)
     conversion.write_conversion(result, out)
-    typer.echo("\n".join(result.summary_lines()))
-    typer.echo(f"Next: {formats.check_command(out)}")
-    typer.echo(f"Records: {out} ({len(result.records)} of {result.read})")
+    print("\n".join(result.summary_lines()))
+    print(f"Next: {formats.check_command(out)}")
+    print(f"Records: {out} ({len(result.records)} of {result.read})")
+
+
+def _refuse_to_replace(path: Path, overwrite: bool) -> None:
+    """Records carry no mark of who made them: a file that is there is replaced only when asked."""
+    if path.is_file() and not overwrite:
+        raise CourseError(
+            f"{path}: is there already", "name another file, or add --overwrite to replace it"
+        )
 
 
 @contextlib.contextmanager
@@ -199,13 +216,18 @@ def _progress_line() -> Iterator[Callable[[str, int, int], None]]:
             return
         told, shown = now, True
         text = f"{what}: {done:,} of {total:,}"
-        typer.echo(f"\r{text}" if terminal else text, err=True, nl=not terminal)
+        print(
+            f"\r{text}" if terminal else text,
+            file=sys.stderr,
+            end="" if terminal else "\n",
+            flush=True,
+        )
 
     try:
         yield tell
     finally:
         if shown and terminal:
-            typer.echo("\r" + " " * 60 + "\r", err=True, nl=False)
+            print("\r" + " " * 60 + "\r", file=sys.stderr, end="", flush=True)
 
 
 def _counts(counts: dict[str, int]) -> str:

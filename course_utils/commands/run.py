@@ -221,7 +221,7 @@ def _begin_with(
     saved = _absolute(out) / "settings.json" if out else None
     if keep and preset == "auto" and saved and saved.is_file():
         settings = saved_settings(saved)
-        typer.echo(f"preset {settings.preset}: as saved in {saved}")
+        print(f"preset {settings.preset}: as saved in {saved}")
         return settings.with_changes(seed=seed)
     return preset_settings(preset, track, 42 if seed is None else seed)
 
@@ -261,7 +261,7 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
         )
     aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
     shutil.move(folder, aside)
-    typer.echo(f"the earlier run was moved to {aside}")
+    print(f"the earlier run was moved to {aside}")
 
 
 def _fetch_what_is_needed(base_model: str) -> None:
@@ -307,8 +307,8 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
     if (folder / "evaluation.json").is_file():
         written = report.write_results(folder)
         console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
-        typer.echo(f"Results: {written}")
-    typer.echo(f"Report:  {page}")
+        print(f"Results: {written}")
+    print(f"Report:  {page}")
 
 
 def _evaluation_is_stale(folder: Path) -> bool:

@@ -88,3 +88,15 @@ def test_an_unknown_schema_is_a_wrong_argument(file, words, tmp_path):
     done = course(verb, file, *more, *out)
     assert type(done.exception).__name__ == "UsageError"
     assert "manufacturing" in done.exception.cure
+
+
+@pytest.mark.parametrize("words", [["check", "--write"], ["convert", "--to", "geology", "--out"]])
+def test_a_file_that_is_there_is_replaced_only_when_asked(file, tmp_path, words):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("my notes\n", encoding="utf-8")
+    command = [words[0], file, *words[1:], mine]
+    refused = CliRunner().invoke(command_line(), ["data", *map(str, command)])
+    assert "is there already" in str(refused.exception)
+    assert mine.read_text(encoding="utf-8") == "my notes\n"
+    course(*command, "--overwrite")
+    assert json.loads(mine.read_text(encoding="utf-8").splitlines()[0])

@@ -156,7 +156,7 @@ def test_without_a_command_the_help_is_shown(course, arguments):
         ("data check missing.jsonl", 1, "missing.jsonl: there is no such file"),
         ("data check empty", 1, "empty: this is a folder"),
         ("data check empty.jsonl", 1, "empty.jsonl: the file is empty"),
-        ("data check table.csv", 1, "a .csv table, not JSON lines Cure: Convert it"),
+        ("data check table.csv", 1, "this is a table (CSV, commas between its columns)"),
         ("data check good.jsonl --schema geologie", 2, "--schema geologie: unknown Cure: choose"),
         ("data check good.jsonl --write good.jsonl", 1, "good.jsonl"),
         ("data check good.jsonl --against missing.jsonl", 1, "missing.jsonl"),
