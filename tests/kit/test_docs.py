@@ -255,6 +255,21 @@ def test_every_command_answers_help(words):
     assert "Usage" in done.output
 
 
+def test_every_command_is_named_on_a_page():
+    text = "\n".join("\n".join(load(page).code()) for page in PAGES)
+    assert [w for w in commands_named() if f"course {' '.join(w)}" not in text] == []
+
+
+def test_every_benchmark_has_its_section():
+    scripts = [
+        path.name
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if "__main__" in path.read_text(encoding="utf-8")
+    ]
+    sections = load(ROOT / "benchmarks" / "README.md").anchors()
+    assert [s for s in scripts if not any(a.startswith(s.replace(".", "")) for a in sections)] == []
+
+
 # --- README, architecture, instructors ------------------------------------------------------------
 
 
