@@ -10,7 +10,7 @@ import pytest
 from course_utils import tasks
 from course_utils.errors import CourseError
 from course_utils.facts import answers_number, fact_accuracy, parse_facts
-from course_utils.records import SCHEMAS, read_records, text_of, validate
+from course_utils.records import SCHEMAS, read_records, text_of, validate, write_records
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
 from course_utils.tracks.manufacturing import order_records as maintenance
@@ -303,7 +303,7 @@ def test_a_second_build_is_the_same_bytes(track, written, tmp_path):
     ]
     again = tracks.assemble(drafts, 42)
     for name, part in again.parts.items():
-        tracks.records_module.write_records(tmp_path / f"{name}.jsonl", part)
+        write_records(tmp_path / f"{name}.jsonl", part)
         assert (tmp_path / f"{name}.jsonl").read_bytes() == (
             written[1] / f"{name}.jsonl"
         ).read_bytes()
