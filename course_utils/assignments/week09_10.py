@@ -130,7 +130,7 @@ def _data_file(part: str) -> Callable[[Visit], str]:
     def judge(visit: Visit) -> str:
         name = f"data/{part}.jsonl"
         # near=1: look-alikes inside a part are no fault, and searching them takes the longest.
-        report = records_module.check_file(visit.folder.path(name), "manufacturing", near=1.0)
+        report = records_module.check_file(visit.folder.path(name), "manufacturing", near=None)
         if report.errors:
             raise record_error(report, name)
         if len(report.records) > MOST_RECORDS:

@@ -1,4 +1,5 @@
 """Notebooks executed in child processes, with limits and a memory.
 
-Imports files, progress, kit and errors. Read runner.py first.
+Imports files, progress, kit and errors. Read runner.py first: it runs jobs (jobs.py) by way of
+running.py, whose child process is worker.py; state.py says whose files lie in an output folder.
 """

@@ -1,6 +1,6 @@
 """The child process that executes one notebook with papermill.
 
-`execution.execute_notebooks` starts it and talks with it over three pipes:
+`running.Running` starts it and talks with it over three pipes:
 
 stdin   one JSON line, the job. It then stays open: when it closes, the parent is gone (even by
         `kill -9`), and the worker ends the kernel, everything below it, and itself.

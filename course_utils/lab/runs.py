@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import hardware, ownership, training
+from course_utils import formats, hardware, ownership, training
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.lab import parameters
@@ -110,7 +110,7 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     if len(records) < LEAST_RECORDS:
         raise CourseError(
             f"{options.data}: {len(records)} records are too few to train and validate",
-            "collect at least 20, and check them: course data check " + str(options.data),
+            f"collect at least 20, and check them: {formats.check_command(options.data)}",
         )
     if options.folds:
         split_folds(records, options)  # raises where there are too few groups

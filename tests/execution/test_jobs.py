@@ -68,3 +68,16 @@ def test_a_folder_that_means_something_else_or_is_given_is_kept(tmp_path):
     job = Job("hw", other, tmp_path, cwd=tmp_path)
     assert own_folder(read_notebook(other), job, {}) == {"folder": str(other.parent)}
     assert own_folder(read_notebook(other), job, {"folder": "x"}) == {}
+
+
+def test_a_file_name_in_odd_bytes_gets_a_name_that_can_be_printed(tmp_path):
+    names, _ = choose_names([tmp_path / "pr\udcfcfung.ipynb", tmp_path / "größe.ipynb"], tmp_path)
+    assert names == ["pr%FCfung", "größe"]
+
+
+def test_names_that_share_a_file_of_another_are_told_apart(tmp_path):
+    """a.failed.ipynb would be the copy of one and the failed copy of the other."""
+    paths = [tmp_path / "c" / name for name in ("a.ipynb", "a.failed.ipynb", "A.ipynb")]
+    names, _ = choose_names(paths, tmp_path / "out")
+    assert len(set(names)) == 3
+    assert "a.failed" not in names
