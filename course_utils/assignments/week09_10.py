@@ -129,7 +129,7 @@ CHECKLIST.check_folder()
 def _data_file(part: str) -> Callable[[Visit], str]:
     def judge(visit: Visit) -> str:
         name = f"data/{part}.jsonl"
-        # near=1: look-alikes inside a part are no fault, and searching them takes the longest.
+        # near=None: look-alikes inside a part are no fault, and searching them takes the longest.
         report = records_module.check_file(visit.folder.path(name), "manufacturing", near=None)
         if report.errors:
             raise record_error(report, name)
