@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+from course_utils import kit
 from course_utils.execution.notebooks import is_absolute
 
 MISSING_FILE = re.compile(r"^FileNotFoundError: .*?'([^']+)'|^FileNotFoundError: .*?\"([^\"]+)\"")
@@ -25,6 +26,11 @@ def cure_for(error: str, source: Path, ran_in: Path) -> str:
         return (
             "the log says why; the kernel's environment may lack ipykernel: run there "
             "python -m pip install ipykernel, or choose another kernel in Jupyter and save"
+        )
+    if error.startswith("CalledProcessError") and "'git', 'clone'" in error:
+        return (
+            "its set-up cell is of an older kit, which it looks for above the working folder: "
+            f"add --cwd {shlex.quote(str(kit.ROOT))}"
         )
     if found := MISSING_MODULE.match(error):
         top = found[1].partition(".")[0]

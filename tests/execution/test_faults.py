@@ -15,10 +15,12 @@ from small_notebooks import outputs, run, write_notebook
 
 from course_utils.errors import CourseError
 from course_utils.execution import output
+from course_utils.execution.cures import cure_for
 from course_utils.execution.display import failure_lines
 from course_utils.execution.kernels import environment_first
 from course_utils.execution.state import read_state
 
+ROOT = Path(__file__).parents[2]
 HERE = "import os; print(os.getcwd())"
 
 
@@ -132,6 +134,11 @@ def test_a_file_beside_the_notebook_is_pointed_at_when_it_ran_elsewhere(tmp_path
     result = run([path], tmp_path / "out", cwd=tmp_path / "there")["hw"]
     assert outputs(result) == f"{tmp_path / 'there'}\n"
     assert "data.csv lies beside the notebook" in result.cure
+
+
+def test_an_older_set_up_cell_that_clones_the_kit_gets_a_cure(tmp_path):
+    error = "CalledProcessError: Command '['git', 'clone', '--depth', '1', 'https://x', 'kit']'"
+    assert f"--cwd {ROOT}" in cure_for(error, tmp_path / "hw.ipynb", tmp_path)
 
 
 def test_an_environment_comes_first_once():
