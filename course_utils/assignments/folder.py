@@ -23,7 +23,8 @@ ASIDE = {
     ".ipynb_checkpoints",
     *(".pytest_cache", ".ruff_cache", "node_modules", ".idea", ".vscode", "wandb", "mlruns"),
 }
-CHECKPOINT = re.compile(r"checkpoint-\d+$")  # what the trainer calls its folders
+# What the trainer calls its folders, and `course run --fresh` the run it moved aside.
+ASIDE_TOO = re.compile(r"checkpoint-\d+$|.+\.old-\d{8}-\d{6}$")
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"}
 WEIGHTS = re.compile(
     r"(model|pytorch_model|tf_model|consolidated).*\.(safetensors|h5|msgpack)|.*\.(gguf|onnx)"
@@ -125,7 +126,7 @@ def scan(root: Path, required: Mapping[str, str] | None = None) -> Folder:
             mode = about.st_mode
             if stat.S_ISLNK(mode) or _is_junction(entry):
                 folder.links[name] = not _stays(Path(entry.path), root)
-            elif stat.S_ISDIR(mode) and (entry.name in ASIDE or CHECKPOINT.match(entry.name)):
+            elif stat.S_ISDIR(mode) and (entry.name in ASIDE or ASIDE_TOO.match(entry.name)):
                 folder.aside.append(f"{name}/")
             elif stat.S_ISDIR(mode) and name.count("/") < MOST_LEVELS:
                 waiting.append(Path(entry.path))

@@ -104,3 +104,11 @@ def test_target_must_be_a_zip_file(folder, tmp_path):
     for target in (tmp_path, tmp_path / "work.rar"):
         with pytest.raises(CourseError, match=r"not the name of a \.zip file"):
             pack(folder, target)
+
+
+def test_an_earlier_run_that_was_moved_aside_is_not_packed(folder):
+    earlier = folder / "run" / "notebook.old-20261128-083000"
+    earlier.mkdir(parents=True)
+    (earlier / "results.json").write_text("{}", encoding="utf-8")
+    with zipfile.ZipFile(pack(folder)) as archive:
+        assert not [name for name in archive.namelist() if "old-" in name]
