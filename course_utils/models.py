@@ -61,7 +61,7 @@ class BaseModel:
     embeddings: float = 0.0  # billions in embeddings and output layer; 0: not known
 
     def memory_gb(self, quantization: str = "none") -> float:
-        """Weights alone, computed: 2 bytes a parameter; in nf4 the linear layers' take NF4_BYTES."""
+        """Weights alone, computed: 2 bytes a parameter, NF4_BYTES for linear layers in nf4."""
         if quantization != "nf4":
             return 2.0 * self.billions
         return NF4_BYTES * (self.billions - self.embeddings) + 2.0 * self.embeddings
