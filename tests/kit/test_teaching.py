@@ -10,11 +10,13 @@ from course_utils import kit, models
 from course_utils.files import read_json
 from course_utils.lab import architectures, arithmetic, findings, memory, parameters
 from course_utils.lab import recorded as lab_recorded
+from course_utils.settings import preset_settings
 from course_utils.tracks import knowledge
 
 LAB = kit.ROOT / "notebooks" / "parameter_lab.ipynb"
 SOLUTION = kit.ROOT / "assignments/week05_parameter_lab/solution/parameter_analysis.ipynb"
 SWEEPS = kit.DATA / "sweeps"
+QLORA = preset_settings("nano").model_copy(update={"quantization": "nf4", "precision": "fp32"})
 TEXTS = sorted(
     path
     for pattern in ("notebooks/*.ipynb", "assignments/**/*.ipynb", "**/*.md", "course_utils/**/*.*")
@@ -186,6 +188,27 @@ def test_the_page_of_the_presets_names_the_cards_memory():
     assert f"L4, A10G, {memory.CARDS['L4']:.0f} GiB" in page
 
 
+def test_a_model_on_4_bit_weights_is_another_one_than_on_the_unquantized(prepared):
+    import torch
+
+    base = models.load_model("nano", "fp32")
+    rounded = models.load_base(QLORA)
+    tokens = torch.arange(40)[None]
+    with torch.no_grad():
+        gap = (base(tokens).logits - rounded(tokens).logits).abs().max()
+    assert gap > 1e-3  # rounding of a merge in fp32 is about 1e-6
+    text = words(kit.ROOT / "notebooks" / "05_inference.ipynb")
+    assert "After QLoRA this is another model than the one that notebook 04 scored" in text
+
+
+def test_qlora_in_this_course_quantizes_the_scales_too():
+    config = models.quantization_for(QLORA)
+    assert config.bnb_4bit_use_double_quant
+    text = words(kit.ROOT / "notebooks" / "03_lora_sft.ipynb")
+    assert "*double quantization*, switched on below" in text
+    assert "bnb_4bit_use_double_quant=True" in text
+
+
 # --- the failure gallery -------------------------------------------------------------------------
 
 
@@ -216,6 +239,27 @@ def test_what_training_cost_in_general_language_is_said_in_per_cent():
     second = re.search(r"(\d+) % more perplexity \(([\d.]+) → ([\d.]+)\)", page)
     assert round(100 * (float(first[2]) / float(first[1]) - 1)) == int(first[3])
     assert round(100 * (float(second[3]) / float(second[2]) - 1)) == int(second[1])
+
+
+def fooled(page: str) -> list[list[str]]:
+    """Echo, closed values, both and bare answer: a row for each score."""
+    rows = [line.split("|")[1:-1] for line in (kit.ROOT / page).read_text("utf-8").splitlines()]
+    rows = [[cell.strip() for cell in row] for row in rows]
+    names = ("understanding,", "report,", "qa,")
+    return [row[-4:] for row in rows if len(row) == 6 and row[0].startswith(names)]
+
+
+def test_the_results_page_shows_the_fooled_scores_of_the_benchmark():
+    assert len(fooled("docs/results.md")) == 4
+    assert fooled("docs/results.md") == fooled("benchmarks/README.md")
+
+
+def test_texts_that_quote_the_fooled_scores_quote_the_measured_ones():
+    _, report, qa, _ = fooled("docs/results.md")
+    hand_out = words(kit.ROOT / "assignments/week09_10_manufacturing/README.md")
+    assert f"a fact accuracy of {report[0]}, a right bare answer a token F1 of {qa[3]}" in hand_out
+    sheet = words(kit.ROOT / "data" / "README.md")
+    assert f"states {100 * float(report[0]):.0f} % of a report's facts" in sheet
 
 
 @pytest.mark.parametrize(
