@@ -101,14 +101,14 @@ def choose_preset(hardware: Hardware) -> tuple[str, str]:
     if not hardware.capability or hardware.gpu_memory_gb is None:
         return "cpu", "no CUDA GPU found"
     memory, recent = hardware.gpu_memory_gb, hardware.capability[0] >= 8
-    text = f"{_gpu_text(hardware)}, {memory:.1f} GB"
+    text = f"{_gpu_text(hardware)}, {memory:.1f} GiB"
     if memory >= 35 and recent:
-        return "a100", f"{text}: at least 35 GB and bf16"
+        return "a100", f"{text}: at least 35 GiB and bf16"
     if memory >= 20 and recent:
-        return "l4", f"{text}: at least 20 GB and bf16"
+        return "l4", f"{text}: at least 20 GiB and bf16"
     if memory >= 14:
-        return "t4", f"{text}: at least 14 GB" + ("" if recent else ", no bf16")
-    return "cpu", f"{text}: less than the 14 GB that the smallest GPU preset needs"
+        return "t4", f"{text}: at least 14 GiB" + ("" if recent else ", no bf16")
+    return "cpu", f"{text}: less than the 14 GiB that the smallest GPU preset needs"
 
 
 def choose_threads(cores: int, load_1min: float, environ: Mapping[str, str] | None = None) -> int:

@@ -34,6 +34,9 @@ GGUF = PackagedFile(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 STAMP = "prepared.json"
+# Bytes of a weight in nf4 with double quantization (QLoRA, arXiv 2305.14314): 4 bits, 8 bits for
+# each block of 64 weights, 32 bits for each 256 blocks. Embeddings and norms stay as they are.
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 # A base model has no chat format. This one marks the roles in words and ends with EOS.
 PLAIN_TEMPLATE = (
@@ -55,10 +58,13 @@ class BaseModel:
     chat_template: bool
     gated: bool
     note: str
+    embeddings: float = 0.0  # billions in embeddings and output layer; 0: not known
 
     def memory_gb(self, quantization: str = "none") -> float:
-        """Weights alone, computed: 2 bytes a parameter, or about 0.55 in nf4 with its scales."""
-        return self.billions * (0.55 if quantization == "nf4" else 2.0)
+        """Weights alone, computed: 2 bytes a parameter, NF4_BYTES for linear layers in nf4."""
+        if quantization != "nf4":
+            return 2.0 * self.billions
+        return NF4_BYTES * (self.billions - self.embeddings) + 2.0 * self.embeddings
 
 
 @lru_cache

@@ -23,7 +23,8 @@ class Settings(BaseModel):
     """Every number that shapes a run. Frozen: a changed value is a new object.
 
     Start values and their sources: Unsloth's and QLoRA's guides for rank 16 and alpha = 2r,
-    "LoRA Without Regret" for adapting the MLP layers too, QLoRA for warm-up over 3 % of the steps.
+    "LoRA Without Regret" for adapting the MLP layers too. The warm-up of 3 % is a choice of this
+    course: QLoRA's scripts name it beside the schedule `constant`, which ignores it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

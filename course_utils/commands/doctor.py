@@ -152,7 +152,7 @@ def check_gpu(hardware: machine.Hardware) -> Finding:
     expected = "none needed; a CUDA GPU allows larger models"
     if hardware.capability:
         major, minor = hardware.capability
-        found = f"{hardware.gpu_name}, {hardware.gpu_memory_gb} GB, capability {major}.{minor}"
+        found = f"{hardware.gpu_name}, {hardware.gpu_memory_gb} GiB, capability {major}.{minor}"
     else:
         found = "Apple GPU (not used)" if hardware.mps else "none"
     return Finding("gpu", "ok", found, expected)

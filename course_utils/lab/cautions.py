@@ -92,7 +92,7 @@ def _step_warnings(s: Mapping[str, Any], records: int) -> list[str]:
     elif warm > plan.total / 3:
         found.append(
             f"warm-up takes {warm} of {plan.total} steps: more than a third of the run goes by at "
-            "a low learning rate (QLoRA warms up for 3 %, Unsloth for 5 to 10 %)"
+            "a low learning rate (Unsloth's guide: 5 to 10 %)"
         )
     if s["logging_steps"] > plan.total:
         found.append(

@@ -178,6 +178,7 @@ def _batch(sweep: sweeps.Sweep) -> list[str]:
 
 def _accumulation(sweep: sweeps.Sweep) -> list[str]:
     sentences = _change(sweep, "steps", "The number of optimiser steps", "", 0)
+    sentences += _same_time(sweep)
     found = levels(sweep, "peak_memory_gb")
     if len(found) > 1:
         low, high = min(x.mean for x in found), max(x.mean for x in found)
@@ -188,6 +189,20 @@ def _accumulation(sweep: sweeps.Sweep) -> list[str]:
             else f"Peak memory lies between {low:.1f} and {high:.1f} GiB."
         )
     return sentences
+
+
+def _same_time(sweep: sweeps.Sweep) -> list[str]:
+    """The processor time, where the values need about the same."""
+    found = levels(sweep, "cpu_seconds")
+    if len(found) < 2:
+        return []
+    low, high = min(x.mean for x in found), max(x.mean for x in found)
+    if high - low >= 0.1 * high:
+        return []
+    return [
+        f"Processor time stays between {low:.0f} and {high:.0f} s: the passes through the model "
+        "are the same ones, only the optimiser acts less often."
+    ]
 
 
 def _max_length(sweep: sweeps.Sweep) -> list[str]:

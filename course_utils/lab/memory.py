@@ -23,6 +23,7 @@ from course_utils.hardware import GIB
 from course_utils.lab import architectures
 from course_utils.lab.architectures import Architecture
 from course_utils.lab.arithmetic import adapter_size
+from course_utils.models import NF4_BYTES
 from course_utils.training import target_modules
 
 MEASURED_FILE = kit.DATA / "memory" / "measured.json"
@@ -41,9 +42,6 @@ TILE_BYTES = 5 * 4 + 1 + 2 * 4
 WHOLE_LOGITS_BYTES = 4 + 4 + 4
 # fp32 tensors of the MLP's width that are alive while one layer runs backward.
 BACKWARD_TENSORS = 4
-# nf4 with double quantization (QLoRA, arXiv 2305.14314): 4 bits, 8 bits for each block of 64
-# weights, 32 bits for each 256 blocks.
-NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 # GiB of a process before its first step, weights and adapter aside: Python, torch, transformers,
 # TRL and their libraries. Measured, like the shares below, with glibc 2.36.

@@ -438,9 +438,10 @@ TEXTS = {
     ),
     "no_warmup": (
         "No warm-up at a high learning rate (1e-2)",
-        "the first steps throw the loss above where it began, and it takes steps to come back",
+        "the loss jumps above where it began, and then this run heals: its validation loss ends "
+        "below the healthy runs' (which have a tenth of the rate), with a lower field F1",
         "Adam's averages are empty at the start, and the first steps are full ones",
-        "warm up over 3 to 10 % of the steps, or lower the learning rate",
+        "a jump alone is no failure: judge the end. If it stays high, warm up or lower the rate",
     ),
     "long_warmup": (
         "The same learning rate with a long warm-up (40 %)",

@@ -143,6 +143,12 @@ def count_facts(equipment: tuple[Equipment, ...]) -> int:
     return sum(len(list(one.facts())) for one in equipment)
 
 
+def count_sources(equipment: tuple[Equipment, ...]) -> tuple[int, int]:
+    """Figures that name a source, and all figures; the others are trade knowledge."""
+    quantities = [quantity for one in equipment for quantity in _quantities(one)]
+    return sum(bool(quantity.source) for quantity in quantities), len(quantities)
+
+
 if __name__ == "__main__":
     for one in load():
         cited = sum(bool(quantity.source) for quantity in _quantities(one))
@@ -151,3 +157,4 @@ if __name__ == "__main__":
             f"{len(one.failure_modes)} failure modes, {cited} figures with a source"
         )
     print(f"{count_facts(load())} facts on {len(load())} kinds of equipment")
+    print("{} of {} figures name a source".format(*count_sources(load())))

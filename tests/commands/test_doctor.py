@@ -89,7 +89,7 @@ def test_python_floor(version, state):
 
 
 def test_gpu_finding_names_the_gpu_or_none():
-    assert "Tesla T4, 14.7 GB, capability 7.5" in doctor.check_gpu(T4).found
+    assert "Tesla T4, 14.7 GiB, capability 7.5" in doctor.check_gpu(T4).found
     assert doctor.check_gpu(LAPTOP).found == "none"
 
 
@@ -97,7 +97,7 @@ def test_precision_and_preset_come_with_reasons():
     precision, preset = doctor.check_precision(T4), doctor.check_preset(T4)
     assert (precision.found, preset.found) == ("fp16", "t4")
     assert "7.5" in precision.expected
-    assert "14.7 GB" in preset.expected
+    assert "14.7 GiB" in preset.expected
 
 
 def test_busy_core_is_a_warning_with_fewer_threads():

@@ -80,7 +80,7 @@ def test_preset_follows_gpu_memory_and_capability(machine, expected):
 
 
 @pytest.mark.parametrize(
-    ("machine", "word"), [(LAPTOP, "no CUDA GPU"), (MAC, "MPS"), (GTX_1650, "3.8 GB"), (T4, "T4")]
+    ("machine", "word"), [(LAPTOP, "no CUDA GPU"), (MAC, "MPS"), (GTX_1650, "3.8 GiB"), (T4, "T4")]
 )
 def test_preset_comes_with_its_reason(machine, word):
     assert word in hardware.choose_preset(machine)[1]

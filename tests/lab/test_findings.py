@@ -152,6 +152,19 @@ def test_a_cut_answer_scores_less():
     assert shortest < full
 
 
+def test_accumulation_takes_the_same_processor_time():
+    found = [
+        mean(seeds) for seeds in by_value("gradient_accumulation_steps", "cpu_seconds").values()
+    ]
+    told = first("gradient_accumulation_steps", "Processor time stays")
+    assert max(found) - min(found) < 0.1 * max(found)
+    assert f"between {min(found):.0f} and {max(found):.0f} s" in told
+
+
+def test_where_time_differs_it_is_not_called_the_same():
+    assert findings._same_time(sweeps.read_sweep("num_train_epochs")) == []
+
+
 def test_bf16_against_fp32():
     told = first("precision", "On this processor")
     for key, unit in (("cpu_seconds", "processor time"), ("peak_memory_gb", "memory")):

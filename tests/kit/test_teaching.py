@@ -1,0 +1,272 @@
+"""What the teaching texts claim about libraries and numbers, held against both."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_utils import kit, models
+from course_utils.files import read_json
+from course_utils.lab import architectures, arithmetic, findings, memory, parameters
+from course_utils.lab import recorded as lab_recorded
+from course_utils.settings import preset_settings
+from course_utils.tracks import knowledge
+
+LAB = kit.ROOT / "notebooks" / "parameter_lab.ipynb"
+SOLUTION = kit.ROOT / "assignments/week05_parameter_lab/solution/parameter_analysis.ipynb"
+SWEEPS = kit.DATA / "sweeps"
+QLORA = preset_settings("nano").model_copy(update={"quantization": "nf4", "precision": "fp32"})
+TEXTS = sorted(
+    path
+    for pattern in ("notebooks/*.ipynb", "assignments/**/*.ipynb", "**/*.md", "course_utils/**/*.*")
+    for path in kit.ROOT.glob(pattern)
+    if path.suffix in (".ipynb", ".md", ".py", ".yaml") and "CHANGELOG" not in path.name
+    and not {".venv", "runs", "tests"} & set(path.relative_to(kit.ROOT).parts)
+)  # fmt: skip
+
+
+def words(path: Path) -> str:
+    """A file's text on one line; of a notebook its cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
+    return " ".join(text.split())
+
+
+def section(name: str) -> str:
+    """The lab's text on one parameter."""
+    cells = nbformat.read(LAB, as_version=4).cells
+    (text,) = [
+        c.source for c in cells if c.source.startswith("## ") and f"`{name}`" in c.source[:60]
+    ]
+    return text
+
+
+def runs(sweep: str) -> list[dict]:
+    return read_json(SWEEPS / f"{sweep}.json")["runs"]
+
+
+def mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+# --- warm-up, step, accumulation ---------------------------------------------------------------
+
+
+def test_the_schedule_constant_of_the_library_has_no_warmup_and_the_texts_say_so():
+    import torch
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
+    get_scheduler("constant", optimizer, num_warmup_steps=10, num_training_steps=100)
+    assert optimizer.param_groups[0]["lr"] == 2e-4
+    assert arithmetic.learning_rate_curve(2e-4, 100, 0.1, "constant")[0] == 2e-4
+    assert "those runs had none" in section("warmup_ratio")
+    assert "constant, which ignores it" in words(SOLUTION)
+    assert "constant, which ignores it" in parameters.PARAMETERS["warmup_ratio"].source
+
+
+def test_no_text_says_that_qlora_warmed_up():
+    claim = re.compile(r"0\.03, as QLoRA|QLoRA warms up|QLoRA for warm-up")
+    assert claim.search("a low learning rate (QLoRA warms up for 3 %)")
+    assert [path for path in TEXTS if claim.search(words(path))] == []
+
+
+def test_adamw_moves_a_weight_by_the_learning_rate_however_long_its_gradient():
+    import torch
+
+    for length in (1e-3, 1.0, 1e3):
+        weight = torch.nn.Parameter(torch.zeros(1))
+        weight.grad = torch.full((1,), length)
+        torch.optim.AdamW([weight], lr=1e-3, weight_decay=0.0).step()
+        assert weight.item() == pytest.approx(-1e-3, rel=1e-3)
+    assert "however long the gradient is" in section("learning_rate")
+    assert "along the gradient" not in section("learning_rate")
+
+
+def test_accumulation_costs_no_time_in_the_recorded_runs():
+    seconds = {
+        value: round(
+            mean(
+                [
+                    r["cpu_seconds"]
+                    for r in runs("gradient_accumulation_steps")
+                    if r["value"] == value
+                ]
+            )
+        )
+        for value in (1, 16)
+    }
+    assert seconds[16] <= seconds[1]
+    assert f"{seconds[1]} s of processor time at 1, {seconds[16]} s at 16" in words(SOLUTION)
+    assert "it costs no time" in section("gradient_accumulation_steps")
+
+
+def test_the_solution_tells_between_which_peaks_the_accumulation_runs_lie():
+    low, high = re.search(
+        r"recorded peaks lie between ([\d.]+) and ([\d.]+) GiB", words(SOLUTION)
+    ).groups()
+    assert f"Peak memory lies between {low} and {high} GiB." in findings.finding(
+        "gradient_accumulation_steps"
+    )
+
+
+# --- the libraries' defaults, number formats, padding ------------------------------------------
+
+
+def test_the_defaults_are_those_of_the_library_that_is_named():
+    from peft import LoraConfig
+    from trl import ModelConfig, SFTConfig
+
+    trl = {name: field.default for name, field in SFTConfig.__dataclass_fields__.items()}
+    scripts, adapter = ModelConfig(), LoraConfig()
+    assert (trl["num_train_epochs"], trl["learning_rate"], adapter.lora_dropout) == (3, 2e-5, 0)
+    assert "TRL 1.16 trains three epochs at 2e-5" in words(LAB)
+    assert (
+        f"PEFT 0.21 makes an adapter with r {adapter.r}, alpha {adapter.lora_alpha} and no dropout "
+        f"(TRL's own scripts: r {scripts.lora_r}, alpha {scripts.lora_alpha}, dropout "
+        f"{scripts.lora_dropout})"
+    ) in words(LAB)
+
+
+def test_the_example_of_rounding_is_what_the_formats_do():
+    (row,) = arithmetic.format_table([65520])
+    assert "65520 to become infinity in fp16, and to be rounded to 65536 in bf16" in words(LAB)
+    assert "inf" in str(row).lower()
+    assert "65536" in str(row)
+
+
+def test_a_record_alone_is_padded_to_the_multiple_that_the_training_uses():
+    (number,) = set(re.findall(r"pad_to_multiple_of=(\d+)", section("per_device_train_batch_size")))
+    assert f"pad_to_multiple_of={number}" in words(kit.ROOT / "notebooks" / "03_lora_sft.ipynb")
+    assert f"multiple of {number} tokens" in section("per_device_train_batch_size")
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def known_shapes() -> list[models.BaseModel]:
+    names = {alias for a in architectures.registry().values() for alias in (a.name, *a.aliases)}
+    return [model for model in models.registry().values() if model.name in names]
+
+
+@pytest.mark.parametrize("model", known_shapes(), ids=lambda model: model.name)
+def test_the_nf4_column_counts_what_stays_in_16_bit(model):
+    counted = memory.weights_bytes(architectures.get(model.name), "nf4") / 1e9
+    assert model.memory_gb("nf4") == pytest.approx(counted, rel=0.02, abs=0.0005)
+
+
+def test_notebook_02_says_how_far_models_shrink_in_nf4():
+    def percent(name: str) -> str:
+        shape = architectures.get(name)
+        share = memory.weights_bytes(shape, "nf4") / memory.weights_bytes(shape, "none16")
+        return f"{100 * share:.0f}"
+
+    assert (
+        f"a 7B model shrinks to {percent('mistral-7b-v0.1')} to {percent('qwen2.5-7b')} %, "
+        f"one of 135M to {percent('smollm2-135m-instruct')} %"
+    ) in words(kit.ROOT / "notebooks" / "02_baseline.ipynb")
+
+
+def memories_of_a_t4(text: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"T4[^.|;)\d]{0,12}?(\d+(?:\.\d+)?) ?(GiB|GB)\b", text))
+
+
+def test_the_memory_of_a_t4_is_one_figure_everywhere():
+    assert memories_of_a_t4("One T4 (Colab, 16 GB). A free T4, 15 GB") == {
+        ("16", "GB"),
+        ("15", "GB"),
+    }
+    told = set().union(*(memories_of_a_t4(words(path)) for path in TEXTS))
+    assert told == {(f"{memory.CARDS['T4']:.1f}", "GiB")}
+
+
+def test_the_page_of_the_presets_names_the_cards_memory():
+    page = words(kit.ROOT / "docs" / "presets.md")
+    assert f"free Colab T4, {memory.CARDS['T4']:.1f} GiB" in page
+    assert f"L4, A10G, {memory.CARDS['L4']:.0f} GiB" in page
+
+
+def test_a_model_on_4_bit_weights_is_another_one_than_on_the_unquantized(prepared):
+    import torch
+
+    base = models.load_model("nano", "fp32")
+    rounded = models.load_base(QLORA)
+    tokens = torch.arange(40)[None]
+    with torch.no_grad():
+        gap = (base(tokens).logits - rounded(tokens).logits).abs().max()
+    assert gap > 1e-3  # rounding of a merge in fp32 is about 1e-6
+    text = words(kit.ROOT / "notebooks" / "05_inference.ipynb")
+    assert "After QLoRA this is another model than the one that notebook 04 scored" in text
+
+
+def test_qlora_in_this_course_quantizes_the_scales_too():
+    config = models.quantization_for(QLORA)
+    assert config.bnb_4bit_use_double_quant
+    text = words(kit.ROOT / "notebooks" / "03_lora_sft.ipynb")
+    assert "*double quantization*, switched on below" in text
+    assert "bnb_4bit_use_double_quant=True" in text
+
+
+# --- the failure gallery -------------------------------------------------------------------------
+
+
+def test_the_run_without_warmup_healed_and_the_gallery_says_so():
+    (bare,) = [run for run in runs("failures") if run["parameter"] == "no_warmup"]
+    losses = [entry["loss"] for entry in bare["log"] if entry.get("loss") is not None]
+    assert max(losses) > losses[0] > losses[-1]
+    assert bare["eval_loss"] < min(run["eval_loss"] for run in runs("start"))
+    assert bare["field_f1"] < min(run["field_f1"] for run in runs("start"))
+    symptom = lab_recorded.TEXTS["no_warmup"][1]
+    assert "heals" in symptom
+    assert "below the healthy runs'" in symptom
+    assert "lower field F1" in symptom
+
+
+def test_the_healthy_runs_have_a_tenth_of_that_rate():
+    (bare,) = [run for run in runs("failures") if run["parameter"] == "no_warmup"]
+    rates = {run["settings"]["learning_rate"] for run in runs("start")}
+    assert {10 * rate for rate in rates} == {bare["settings"]["learning_rate"]}
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def test_what_training_cost_in_general_language_is_said_in_per_cent():
+    page = words(kit.ROOT / "docs" / "results.md")
+    first = re.search(r"from ([\d.]+) to ([\d.]+), (\d+) % more", page)
+    second = re.search(r"(\d+) % more perplexity \(([\d.]+) → ([\d.]+)\)", page)
+    assert round(100 * (float(first[2]) / float(first[1]) - 1)) == int(first[3])
+    assert round(100 * (float(second[3]) / float(second[2]) - 1)) == int(second[1])
+
+
+def fooled(page: str) -> list[list[str]]:
+    """Echo, closed values, both and bare answer: a row for each score."""
+    rows = [line.split("|")[1:-1] for line in (kit.ROOT / page).read_text("utf-8").splitlines()]
+    rows = [[cell.strip() for cell in row] for row in rows]
+    names = ("understanding,", "report,", "qa,")
+    return [row[-4:] for row in rows if len(row) == 6 and row[0].startswith(names)]
+
+
+def test_the_results_page_shows_the_fooled_scores_of_the_benchmark():
+    assert len(fooled("docs/results.md")) == 4
+    assert fooled("docs/results.md") == fooled("benchmarks/README.md")
+
+
+def test_texts_that_quote_the_fooled_scores_quote_the_measured_ones():
+    _, report, qa, _ = fooled("docs/results.md")
+    hand_out = words(kit.ROOT / "assignments/week09_10_manufacturing/README.md")
+    assert f"a fact accuracy of {report[0]}, a right bare answer a token F1 of {qa[3]}" in hand_out
+    sheet = words(kit.ROOT / "data" / "README.md")
+    assert f"states {100 * float(report[0]):.0f} % of a report's facts" in sheet
+
+
+@pytest.mark.parametrize(
+    "page", ["data/README.md", "assignments/week09_10_manufacturing/README.md"]
+)
+def test_the_share_of_figures_with_a_source_is_the_counted_one(page):
+    cited, all_ = knowledge.count_sources(knowledge.load())
+    text = words(kit.ROOT / page)
+    assert f"{cited} of its {all_} figures" in text
+    assert f"{100 * cited / all_:.0f} %" in text[text.index(f"{cited} of its") :][:60]
