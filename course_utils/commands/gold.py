@@ -62,8 +62,8 @@ def labels_against_gold(orders: list[gold.GoldOrder]) -> dict[str, dict[str, Any
 def agreement_lines(summary: dict[str, Any]) -> list[str]:
     """The table of agreement, with how many orders had to be settled."""
     lines = [
-        f"Two readers, {summary['orders']} orders: {summary['differed']} settled where they "
-        f"differed, {summary['mended']} mended where both did.",
+        f"Two readings by a language model, {summary['orders']} orders: {summary['differed']} "
+        f"settled where they differed, {summary['mended']} mended where both did.",
         f"{'field':<14}{'values':>8}{'kappa':>8}{'F1':>8}{'same':>8}",
     ]
     for row in summary["agreement"]:
