@@ -12,6 +12,8 @@ from typing import Any
 
 from course_utils.errors import CourseError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -67,10 +69,13 @@ def _cure_of(error: OSError) -> str:
 
 
 def told(error: OSError) -> CourseError | None:
-    """The error of a path that nobody looked at before it was used; None without a path.
+    """The error of a path that nobody looked at before it was used; None for any other.
 
-    The last net of a command: a name too long, a folder that may not be entered, a link to itself.
+    The last net of a command: a name too long, a folder that may not be entered, a link to itself;
+    and a full disk, which standard output tells without a name.
     """
+    if error.errno in FULL and error.filename is None:
+        return CourseError(f"what was to be written: {error.strerror}", _cure_of(error))
     if error.filename is None or isinstance(error.filename, int):
         return None
     name = os.fsdecode(error.filename)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from course_utils import files
+from course_utils import compat, files
 from course_utils.commands import doctor
 from course_utils.console import make_printable, printable
 from course_utils.errors import CourseError, UsageError
@@ -47,6 +47,7 @@ def command_line() -> typer.Typer:
 def main() -> None:
     """Run the command; a CourseError prints its two lines, never a traceback."""
     make_printable()
+    compat.quiet_known_noise()
     try:
         command_line()(args=join_pairs(sys.argv[1:]))
     except CourseError as error:

@@ -86,3 +86,41 @@ def test_a_pipe_and_a_broken_link_are_not_said_to_be_missing(folder):
     (folder / "link.jsonl").symlink_to("elsewhere.jsonl")
     assert "pipe or a device" in course("data", "check", "pipe.jsonl", cwd=folder).stderr
     assert "a link to elsewhere.jsonl" in course("data", "check", "link.jsonl", cwd=folder).stderr
+
+
+FULL_DISK = """
+import resource, signal, sys
+from course_utils.commands import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+sys.argv = ["course", "assignment", "start", "week05", sys.argv[1]]
+main.main()
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_starter_on_a_full_disk_leaves_nothing_in_the_way_of_the_next_try(folder, empty):
+    lab = folder / "lab"
+    if empty:
+        lab.mkdir()
+    words = [sys.executable, "-c", FULL_DISK, str(lab)]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", cwd=kit.ROOT, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "the starter was not copied" in done.stderr
+    assert "Cure: free some disk space" in done.stderr
+    assert lab.exists() == empty
+    assert not empty or not any(lab.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_output_onto_a_full_disk_is_no_traceback(folder):
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "course_utils", "data", "check", "good.jsonl"]
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder, timeout=60
+        )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "No space left on device" in done.stderr

@@ -111,8 +111,6 @@ def test_a_pipe_is_never_replaced(tmp_path):
     assert (tmp_path / "a.json").is_fifo()
 
 
-
-
 def test_a_parent_that_is_a_file_is_one_message(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(CourseError, match="not written") as told:
