@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and JSON read with a message where it can't be."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -11,15 +12,21 @@ from typing import Any
 
 from course_utils.errors import CourseError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; it takes the name when the block ends without an error.
 
     A new file has the mode that the umask gives; a replaced one keeps the old file's. Raises
-    CourseError when the disk is full or the folder can't be written; the old file stays.
+    CourseError when the disk is full or the folder can't be written; the old file stays. A pipe
+    or a device is never replaced.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        raise CourseError(f"{path}: this is {what}, not a file", "choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -46,10 +53,33 @@ def as_the_umask_says(path: Path) -> None:
 
 
 def _not_written(path: Path, error: OSError) -> CourseError:
-    return CourseError(
-        f"{path}: not written ({error.strerror or error})",
-        "free some disk space or choose a folder you may write to, then run the command again",
-    )
+    return CourseError(f"{path}: not written ({error.strerror or error})", _cure_of(error))
+
+
+def _cure_of(error: OSError) -> str:
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "a folder in its path is a file: choose another place"
+    if error.errno == errno.ENAMETOOLONG:
+        return "choose a shorter name"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a file or folder that you may read and write, then run the command again"
+    if error.errno in (errno.ELOOP, errno.ENOENT):
+        return "check the path"
+    return "free some disk space or choose another folder, then run the command again"
+
+
+def told(error: OSError) -> CourseError | None:
+    """The error of a path that nobody looked at before it was used; None for any other.
+
+    The last net of a command: a name too long, a folder that may not be entered, a link to itself;
+    and a full disk, which standard output tells without a name.
+    """
+    if error.errno in FULL and error.filename is None:
+        return CourseError(f"what was to be written: {error.strerror}", _cure_of(error))
+    if error.filename is None or isinstance(error.filename, int):
+        return None
+    name = os.fsdecode(error.filename)
+    return CourseError(f"{name}: {error.strerror or error}", _cure_of(error))
 
 
 def write_text_atomic(path: Path, text: str) -> Path:

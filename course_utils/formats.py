@@ -14,8 +14,6 @@ import itertools
 import json
 import os
 import re
-import shlex
-import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +25,7 @@ from typing import Any, BinaryIO
 from course_utils.errors import CourseError
 from course_utils.jsonlines import JSON_WORDS, LINE_LIMIT, Row, decode
 from course_utils.schemas import SCHEMAS, WRITE_COMMAND, Problem, plain_name, show
+from course_utils.shell import command_line
 
 DOCUMENT_LIMIT = 300_000_000  # bytes; arrays and tables are read whole, JSON lines are not
 USUAL_NAMES = (".jsonl", ".ndjson", ".json")
@@ -85,8 +84,7 @@ def convert_command(path: Path, to: str) -> str:
 
 
 def _command(verb: str, *words: str | Path) -> str:
-    command = ["course", "data", verb, *map(str, words)]
-    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+    return command_line(["course", "data", verb, *words])
 
 
 def _free_name(path: Path) -> Path:
@@ -131,11 +129,21 @@ def existing_file(path: str | os.PathLike) -> Path:
         inside = ", ".join(sorted(p.name for p in path.glob("*.jsonl"))[:5])
         cure = f"Name one file in it: {inside}." if inside else "Name a .jsonl file."
         raise CourseError(f"{path}: this is a folder, not a file", cure)
-    if not path.is_file():
-        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
-        cure = f"Did you mean {path.parent / near[0]}?" if near else "Check the path and the name."
-        raise CourseError(f"{path}: there is no such file", cure)
-    return path
+    if path.is_file():
+        return path
+    if path.exists():
+        raise CourseError(
+            f"{path}: this is a pipe or a device, not a file",
+            "Save its content in a file first: it is read more than once.",
+        )
+    if path.is_symlink():
+        raise CourseError(
+            f"{path}: a link to {path.readlink()}, which is not there",
+            "Put the file there, or name the file itself.",
+        )
+    near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
+    cure = f"Did you mean {path.parent / near[0]}?" if near else "Check the path and the name."
+    raise CourseError(f"{path}: there is no such file", cure)
 
 
 def _names_beside(path: Path) -> list[str]:

@@ -95,11 +95,17 @@ def note_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def forget_files(folder: Path, keep: Iterable[str] = ()) -> None:
-    """Remove the files that `note_files` named, except `keep`, and folders left empty by that."""
+    """Remove the files that `note_files` named, except `keep`, and folders left empty by that.
+
+    A mark may come from a stranger: a name that leads out of the folder is passed over.
+    """
     if owner_of(folder) is None:
         return
+    root = Path(folder).resolve()
     for name in set(read_json(Path(folder) / MARK).get("files", ())) - set(keep):
-        path = Path(folder) / name
+        path = root / str(name)
+        if not path.parent.resolve().is_relative_to(root) or path.is_dir():
+            continue
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # other files are in it
             path.parent.rmdir()

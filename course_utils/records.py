@@ -278,7 +278,7 @@ def _check_source(source: Source, schema: str) -> CheckReport:
     report.problems += map(source.named, source.problems)
     if source.what:
         message = f"this is {source.what}, not JSON lines"
-        report.problems.append(Problem(0, "format", "error", message, f"{source.cure}."))
+        report.problems.append(Problem(0, "format", "error", message, source.cure))
     for row in source.rows():
         line, problems = _check_line(row, schema, set(source.fixes))
         report.lines += 1

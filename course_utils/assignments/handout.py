@@ -153,10 +153,27 @@ def start(name: str, folder: Path) -> Path:
     if not starter.is_dir():
         raise CourseError(f"{starter}: not there", "clone the kit again")
     unmarked = shutil.ignore_patterns(ownership.MARK)  # from now on it is the student's
-    shutil.copytree(starter, folder, dirs_exist_ok=True, ignore=unmarked)
+    was_there = folder.exists()
+    try:
+        shutil.copytree(starter, folder, dirs_exist_ok=True, ignore=unmarked)
+    except shutil.Error as error:  # half a starter would stand in the way of the next try
+        _take_back(folder, was_there)
+        raise CourseError(
+            f"{folder}: the starter was not copied ({error.args[0][0][2]})",
+            "free some disk space or choose another folder, then start again",
+        ) from None
     for empty in ASSIGNMENTS[name].empty:
         (folder / empty / ".gitkeep").unlink(missing_ok=True)
     return folder
+
+
+def _take_back(folder: Path, was_there: bool) -> None:
+    """Remove what was copied into a folder that was empty, or not there at all."""
+    for path in folder.iterdir() if was_there else [folder]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def recognise(folder: Path) -> str:

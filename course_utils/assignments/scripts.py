@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import files
 from course_utils.assignments.configuration import LoraFile, read_config
 from course_utils.console import make_printable
 from course_utils.errors import CourseError
@@ -75,12 +76,15 @@ def command_line() -> Iterator[None]:
         print("\nInterrupted. What was finished is kept.", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if not is_full_disk(error):
+        if is_full_disk(error):
+            sys.exit(
+                "Error: the disk is full\n"
+                "Cure: free some space, then run the same again (with --resume a training goes on)"
+            )
+        known = files.told(error) if isinstance(error, OSError) else None
+        if known is None:
             raise
-        sys.exit(
-            "Error: the disk is full\n"
-            "Cure: free some space, then run the same again (with --resume a training goes on)"
-        )
+        sys.exit(f"Error: {known.message}\nCure: {known.cure}")
 
 
 def is_full_disk(error: BaseException | None) -> bool:

@@ -1,6 +1,7 @@
 """`course data`: fetch the sources, build a track, check or convert a file of records."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -192,7 +193,7 @@ def data_convert(
 
 def _refuse_to_replace(path: Path, overwrite: bool) -> None:
     """Records carry no mark of who made them: a file that is there is replaced only when asked."""
-    if path.is_file() and not overwrite:
+    if os.path.lexists(path) and not path.is_dir() and not overwrite:
         raise CourseError(
             f"{path}: is there already", "name another file, or add --overwrite to replace it"
         )

@@ -6,9 +6,11 @@ course data check my_records.jsonl
 """
 
 import sys
+from typing import NoReturn
 
 import typer
 
+from course_utils import compat, files
 from course_utils.commands import doctor
 from course_utils.console import make_printable, printable
 from course_utils.errors import CourseError, UsageError
@@ -45,19 +47,28 @@ def command_line() -> typer.Typer:
 def main() -> None:
     """Run the command; a CourseError prints its two lines, never a traceback."""
     make_printable()
+    compat.quiet_known_noise()
     try:
         command_line()(args=join_pairs(sys.argv[1:]))
     except CourseError as error:
-        typer.secho(printable(f"Error: {error.message}", sys.stderr), fg="red", err=True)
-        if error.cure:
-            print(f"Cure: {error.cure}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        _end(error)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
             print("Interrupted. `course run` goes on with --resume.", file=sys.stderr)
         raise
     except BrokenPipeError:  # `course model list | head`
         sys.exit(0)
+    except OSError as error:
+        if (known := files.told(error)) is None:
+            raise
+        _end(known)
+
+
+def _end(error: CourseError) -> NoReturn:
+    typer.secho(printable(f"Error: {error.message}", sys.stderr), fg="red", err=True)
+    if error.cure:
+        print(f"Cure: {error.cure}", file=sys.stderr)
+    sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 def join_pairs(arguments: list[str]) -> list[str]:

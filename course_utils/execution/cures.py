@@ -1,11 +1,11 @@
 """What to do about errors that a batch meets often: a missing file, a question nobody answers."""
 
 import re
-import shlex
 from pathlib import Path
 
 from course_utils import kit
 from course_utils.execution.notebooks import is_absolute
+from course_utils.shell import command_line
 
 MISSING_FILE = re.compile(r"^FileNotFoundError: .*?'([^']+)'|^FileNotFoundError: .*?\"([^\"]+)\"")
 MISSING_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'")
@@ -55,7 +55,7 @@ def _where_it_lies(names: list[str], source: Path, ran_in: Path) -> str:
             return f"{name} lies beside the notebook, which ran in {ran_in}: leave out --cwd"
         for folder in [Path.cwd(), *beside.parents[:LEVELS]]:
             if _exists(folder / name):
-                return f"{name} lies in {folder}: add --cwd {shlex.quote(str(folder))}"
+                return f"{name} lies in {folder}: add {command_line(['--cwd', folder])}"
     return ""
 
 

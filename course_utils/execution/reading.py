@@ -1,12 +1,12 @@
 """Reading a notebook's file, whatever bytes it holds: one reader for the run and its worker."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.execution.structure import AGAIN, as_run, check_structure
+from course_utils.shell import command_line
 
 TO_UTF_8 = (
     "import pathlib, sys; old, new = map(pathlib.Path, sys.argv[1:]); "
@@ -57,10 +57,10 @@ def _text(path: Path, content: bytes) -> str:
     if not codec:
         raise CourseError(f"{path}: not a text file ({where})", "name another file")
     new = path.with_name(f"{path.stem}_utf8.ipynb")
-    words = ["python", "-c", TO_UTF_8.format(codec=codec), str(path), str(new)]
+    words = ["python", "-c", TO_UTF_8.format(codec=codec), path, new]
     raise CourseError(
         f"{path}: can't be read as UTF-8 text ({where}); it seems to be {codec}",
-        f"make a UTF-8 copy and run that: {shlex.join(words)}",
+        f"make a UTF-8 copy and run that: {command_line(words)}",
     )
 
 

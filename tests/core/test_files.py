@@ -98,15 +98,24 @@ def test_a_write_that_the_disk_cuts_short_leaves_the_old_file_and_says_so(tmp_pa
 
 def test_a_target_that_is_a_folder_is_one_message_and_leaves_nothing(tmp_path):
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(CourseError, match="a.json: not written"):
+    with pytest.raises(CourseError, match="a.json: this is a folder"):
         files.write_json_atomic(tmp_path / "a.json", {})
     assert names(tmp_path) == ["a.json"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(CourseError, match="a.json: this is a pipe or a device"):
+        files.write_json_atomic(tmp_path / "a.json", {})
+    assert (tmp_path / "a.json").is_fifo()
+
+
 def test_a_parent_that_is_a_file_is_one_message(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(CourseError, match="not written"):
+    with pytest.raises(CourseError, match="not written") as told:
         files.write_text_atomic(tmp_path / "file" / "a.txt", "x")
+    assert told.value.cure == "a folder in its path is a file: choose another place"
 
 
 @pytest.fixture

@@ -217,3 +217,14 @@ def test_a_folder_that_another_process_holds_is_refused_until_it_is_killed(tmp_p
     ownership.unlock(tmp_path)
     ownership.unlock(tmp_path)
     assert names(tmp_path) == []
+
+
+def test_a_strangers_mark_cannot_name_files_outside_its_folder(tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine", encoding="utf-8")
+    folder = ownership.claim(tmp_path / "starter")
+    (folder / "out").symlink_to(tmp_path)
+    ownership.note_files(folder, ["../mine.txt", str(mine), "out/mine.txt", "."])
+    ownership.forget_files(folder)
+    assert mine.read_text(encoding="utf-8") == "mine"
+    assert folder.is_dir()
