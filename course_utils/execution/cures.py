@@ -30,7 +30,7 @@ def cure_for(error: str, source: Path, ran_in: Path) -> str:
     if error.startswith("CalledProcessError") and "'git', 'clone'" in error:
         return (
             "its set-up cell is of an older kit, which it looks for above the working folder: "
-            f"add --cwd {shlex.quote(str(kit.ROOT))}"
+            f"add {command_line(['--cwd', kit.ROOT])}"
         )
     if found := MISSING_MODULE.match(error):
         top = found[1].partition(".")[0]
