@@ -15,8 +15,10 @@ import multiprocessing
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -455,8 +457,9 @@ def _finished(
                 target.unlink(missing_ok=True)
                 arguments = (job, data, base_model, target, str(find_root()), parallel)
                 process = context.Process(target=_in_process, args=arguments, daemon=True)
-                process.start()
-                running[process] = (job, target, time.time())
+                with _uninterrupted():
+                    process.start()
+                    running[process] = (job, target, time.time())
             multiprocessing.connection.wait([process.sentinel for process in running], timeout=5)
             for process in [p for p in running if not p.is_alive()]:
                 job, target, started = running.pop(process)
@@ -465,6 +468,24 @@ def _finished(
     finally:
         for process in running:
             process.terminate()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and a termination wait for the block's end: a process half started is in no list."""
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _result(job: Job, target: Path, exit_code: int | None, seconds: float) -> dict[str, Any]:

@@ -99,6 +99,20 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_leaves_no_process(tmp_path,
     assert not psutil.wait_procs(below, timeout=30)[1]
 
 
+def test_an_interrupt_waits_until_a_process_is_in_the_list():
+    done = []
+
+    def start() -> None:
+        with sweeps._uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("started and noted")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == ["started and noted"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_runs_are_not_mixed_with_others(small_sweep, tmp_path):
     jobs = sweeps.plan([1], ["start"])
     with pytest.raises(CourseError, match="already holds runs"):

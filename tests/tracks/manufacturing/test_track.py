@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from course_utils import tasks
+from course_utils import ownership, tasks
 from course_utils.errors import CourseError
 from course_utils.facts import answers_number, fact_accuracy, parse_facts
 from course_utils.records import SCHEMAS, read_records, text_of, validate, write_records
@@ -316,7 +316,8 @@ def test_the_summary_is_the_same_bytes_when_it_is_written_again(tmp_path):
     for folder in ("a", "b"):
         tracks.write_track(small, tmp_path / folder, 1)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["summary.json", "test.jsonl", "train.jsonl", "val.jsonl"]
+    parts = ["summary.json", "test.jsonl", "train.jsonl", "val.jsonl"]
+    assert files == [ownership.MARK, *parts]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
