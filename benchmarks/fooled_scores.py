@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.out:
             write_json_atomic(options.out, found)
     except CourseError as error:
-        console().print(str(error), style="red")
+        console().print(str(error), style="red", soft_wrap=True, markup=False)
         return 1
     console().print(table(found), soft_wrap=True, highlight=False)
     return 0

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course_utils import chat, records, schemas, splits
-from course_utils.assignments import selection
+from course_utils.assignments.selection import choosing
 from course_utils.errors import CourseError
 from course_utils.lab import explore
 from course_utils.lab import questions as lab_questions
@@ -97,7 +97,7 @@ def by_sliders(path):
 
 
 def by_selection(path):
-    test, train = selection.load_data(path, COUNT, seed=1)
+    test, train = choosing.load_data(path, COUNT, seed=1)
     return [*train, *test]
 
 
