@@ -6,7 +6,7 @@ this file; folder.py looks at files, adapter.py at the adapter, packing.py makes
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -258,3 +258,13 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "weights": _weights,
     "others": _others,
 }
+
+
+def require_run(code: Sequence[Mapping[str, Any]]) -> None:
+    """A notebook's code cells have all run, none to an error; else a finding or a warning."""
+    for number, cell in enumerate(code, start=1):
+        if any(output.get("output_type") == "error" for output in cell.get("outputs", ())):
+            raise wrong("notebook.cell_error", number=number)
+    run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
+    if run < len(code):
+        raise warn("notebook.not_run", run=run, count=len(code))

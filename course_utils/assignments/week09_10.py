@@ -501,12 +501,7 @@ def _notebook(visit: Visit) -> str:
     code = [cell for kind, source, cell in cells if kind == "code" and source.strip()]
     if not code:
         raise wrong("week09_10.no_code", starter=STARTER)
-    for number, cell in enumerate(code, start=1):
-        if any(output.get("output_type") == "error" for output in cell.get("outputs", ())):
-            raise wrong("notebook.cell_error", number=number)
-    run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
-    if run < len(code):
-        raise warn("notebook.not_run", run=run, count=len(code))
+    checklist.require_run(code)
     return f"{len(cells)} cells, all code cells were run"
 
 

@@ -118,6 +118,11 @@ def _make_way(folder: Path, names: Sequence[str], options: BatchOptions) -> None
             f"{folder} can't be kept aside: it holds {foreign[0]}, which is not of this command",
             "move that elsewhere, or choose --out for another folder",
         )
+    keep_aside(folder)
+
+
+def keep_aside(folder: Path) -> None:
+    """Move an earlier run out of the way, under its name and the time; nothing is deleted."""
     aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
     shutil.move(folder, aside)
     print(f"the earlier run was moved to {aside}")

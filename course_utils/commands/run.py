@@ -7,17 +7,15 @@ course run my_notebooks/ --out runs/check --jobs 2
 import contextlib
 import difflib
 import json
-import shutil
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from course_utils import hardware, kit, models, report, sources
-from course_utils.commands.batch import BatchOptions, chosen_by, run_batch
+from course_utils.commands.batch import BatchOptions, chosen_by, keep_aside, run_batch
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
 from course_utils.execution.display import failure_lines, summary_table
@@ -259,9 +257,7 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
             "add --resume to go on with it, --fresh to start again (the old one is kept aside), "
             "or --out for another folder",
         )
-    aside = folder.with_name(f"{folder.name}.old-{datetime.now():%Y%m%d-%H%M%S}")
-    shutil.move(folder, aside)
-    print(f"the earlier run was moved to {aside}")
+    keep_aside(folder)
 
 
 def _fetch_what_is_needed(base_model: str) -> None:

@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_yaml
+from course_utils.tracks.handwritten import read_as
 
 FOLDER = kit.DATA / "knowledge" / "manufacturing"
 Limit = Literal["at most", "at least", "between", "equal to"]
@@ -97,18 +96,8 @@ def load(folder: Path = FOLDER) -> tuple[Equipment, ...]:
 
 
 def _load_file(path: Path) -> Equipment:
-    try:
-        content = read_yaml(path)
-        equipment = Equipment.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CourseError(f"{path}: {error}", "write it as UTF-8 YAML") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise CourseError(
-            f"{path}: {place}: {first['msg']}",
-            "course_utils/tracks/knowledge.py describes every key",
-        ) from None
+    cure = "course_utils/tracks/knowledge.py describes every key"
+    equipment = read_as(Equipment, path, cure)
     _check_consistency(path, equipment)
     return equipment
 
