@@ -1,6 +1,7 @@
 """Facts that an answer must state: written beside a record, looked for in a text.
 
-A record's `facts` is one line: "work orders=12; total cost=15430 AUD; top system=Bucket".
+A record's `facts` is one line: "work orders=12; limit=at most 90 °C; top system=Bucket | Engine;
+rules=trend & beyond 3 sigma | no signal". After "|" stand the other values of a closed set.
 They were computed when the record was made, so an answer can be scored without a judge.
 """
 
@@ -35,32 +36,49 @@ SAME_UNIT = {
     "ppm": "ppm",
 }
 ANSWER = "answer"  # the name of the one fact of a question's record
+LIMITS = ("at most", "at least", "between")
+ALSO, OR_ELSE = " & ", " | "
 BEFORE = ("AUD", "EUR", "USD")  # a currency may stand before its number
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that an answer must state; `value` is a number as text, or a name."""
+    """One thing that an answer must state: a number, a limit, a name, or values of a closed set.
+
+    `limit` gives a number its direction ("at most"; "between" with `upper`). `others` are the
+    further values of a closed set, which the answer must not state.
+    """
 
     name: str
     value: str
     unit: str = ""
+    limit: str = ""  # one of LIMITS
+    upper: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def number(self) -> float | None:
         """The value as a number, or None where it is a name."""
         return _to_number(self.value) if NUMBER.fullmatch(self.value) else None
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The right names: several where all of them must be stated."""
+        return tuple(self.value.split(ALSO))
+
     def __str__(self) -> str:
-        return f"{self.name}={self.value} {self.unit}".strip()
+        number = f"{self.value} and {self.upper}" if self.upper else self.value
+        right = " ".join(filter(None, (self.limit, number, self.unit)))
+        return f"{self.name}={OR_ELSE.join((right, *self.others))}"
 
 
 def format_facts(facts: Iterable[Fact]) -> str:
-    """Facts as one line. Raises CourseError for a name, value or unit that holds ';' or '='."""
+    """Facts as one line. Raises CourseError for a part that holds one of the separators."""
     facts = list(facts)
     for fact in facts:
-        if any(mark in part for part in (fact.name, fact.value, fact.unit) for mark in ";="):
-            raise CourseError(f"the fact {fact!r} holds ';' or '='", "use other words for it")
+        parts = (fact.name, fact.unit, fact.limit, fact.upper, *fact.values, *fact.others)
+        if any(mark in part for part in parts for mark in (";", "=", "|", ALSO)):
+            raise CourseError(f"the fact {fact!r} holds one of ; = | &", "use other words for it")
         if not fact.name or not fact.value:
             raise CourseError(f"the fact {fact!r} has no name or no value", "give both")
     return "; ".join(map(str, facts))
@@ -75,16 +93,27 @@ def parse_facts(text: str) -> list[Fact]:
     facts = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not name or not value:
+        right, *others = (piece.strip() for piece in value.split("|"))
+        if not equals or not name or not right:
             raise CourseError(
                 f"facts: {part!r} is not NAME=VALUE", 'write "work orders=12; cost=100 AUD"'
             )
-        match = NUMBER.match(value)
-        if match and (match.end() == len(value) or value[match.end()] == " "):
-            facts.append(Fact(name, match.group(), value[match.end() :].strip()))
-        else:
-            facts.append(Fact(name, value))
+        facts.append(_parse_value(name, right, tuple(others)))
     return facts
+
+
+def _parse_value(name: str, text: str, others: tuple[str, ...]) -> Fact:
+    limit = next((limit for limit in LIMITS if text.startswith(f"{limit} ")), "")
+    rest = text.removeprefix(limit).strip()
+    first = NUMBER.match(rest)
+    if not first or not (first.end() == len(rest) or rest[first.end()] == " "):
+        return Fact(name, text, others=others)
+    after, upper = rest[first.end() :].strip(), ""
+    if limit == "between" and after.startswith("and "):
+        second = NUMBER.match(after := after.removeprefix("and ").strip())
+        if second:
+            upper, after = second.group(), after[second.end() :].strip()
+    return Fact(name, first.group(), after, limit, upper, others)
 
 
 def stands_in(text: str, fact: Fact) -> bool:

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from course_utils.errors import CourseError
 
 
+# What an answer looks like, announced in the instruction: of a report, and of a question.
+REPORT_FORMS = ("working shown", "figures given")
+QUESTION_FORMS = ("number and unit only", "name only", "yes or no, then the reason", "one sentence")
+
+
 @dataclass(frozen=True)
 class Schema:
     """Which fields a record has. All values are strings; `may_be_empty` fields must still exist."""
@@ -32,7 +37,7 @@ SCHEMAS = {
         name="manufacturing",
         required=("instruction", "input", "output"),
         may_be_empty=("input",),
-        optional=("task", "document", "source", "group", "facts"),
+        optional=("task", "document", "form", "source", "group", "facts"),
         answer="output",
         choices={
             "task": ("understanding", "report", "qa"),
@@ -48,7 +53,7 @@ SCHEMAS = {
         name="geology",
         required=("system", "instruction", "context", "answer"),
         may_be_empty=("system", "context"),
-        optional=("source", "group", "facts"),
+        optional=("form", "source", "group", "facts"),
         answer="answer",
         least=20,
     ),

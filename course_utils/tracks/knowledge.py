@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
@@ -37,7 +37,7 @@ class Quantity(Strict):
     upper: str | None = Field(None, pattern=r"^-?\d+(\.\d+)?$")
     unit: str = Field(description="SI or usual unit, or '' for a ratio")
     how: str = Field("", description="where or with what it is measured")
-    source: str = Field("", description="standard, handbook or formula; '' = trade knowledge")
+    source: str = Field("", description="standard, handbook or formula; '' = trade value")
 
 
 class Component(Strict):
@@ -45,18 +45,58 @@ class Component(Strict):
     function: str = Field(description="verb phrase: 'carries the radial load'")
 
 
+class Symptom(Strict):
+    """What an operator reports; in YAML a plain text, or {text: ..., stop: true}."""
+
+    text: str = Field(description="noun phrase")
+    stop: bool = Field(False, description="it alone takes the machine out of service")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_text(cls, value: object) -> object:
+        return {"text": value} if isinstance(value, str) else value
+
+
+class Remedy(Strict):
+    """A cause, what removes this very cause, and what makes that work safe: one link."""
+
+    cause: str = Field(description="noun phrase")
+    action: str = Field(description="imperative, without the full stop")
+    safety: str = Field(description="imperative, before this action begins")
+
+
 class FailureMode(Strict):
     """One way to fail. The group of its records, so it never lies in two parts of a split."""
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     name: str = Field(description="noun phrase: 'mechanical seal leakage'")
-    component: str
-    symptoms: list[str] = Field(min_length=2, description="noun phrases an operator would report")
-    causes: list[str] = Field(min_length=2, description="noun phrases")
+    component: str = Field(description="the part where the fault sits")
+    origin: str = Field("", description="the part where the cause is mended, if it is another one")
+    reported: list[Symptom] = Field(min_length=2, alias="symptoms")
     checks: list[Quantity] = Field(min_length=1)
-    actions: list[str] = Field(min_length=2, description="imperatives, without the full stop")
-    safety: list[str] = Field(min_length=1, description="imperatives, before the work begins")
+    remedies: list[Remedy] = Field(min_length=2)
+    further_actions: list[str] = Field([], alias="actions", description="for no one cause alone")
     effect: str = Field("", description="what happens if nothing is done, a clause")
+
+    @property
+    def symptoms(self) -> list[str]:
+        """What operators report, in the order of the file."""
+        return [symptom.text for symptom in self.reported]
+
+    @property
+    def causes(self) -> list[str]:
+        """One for each remedy."""
+        return [remedy.cause for remedy in self.remedies]
+
+    @property
+    def actions(self) -> list[str]:
+        """Each once: those of the remedies, then the further ones."""
+        return list(dict.fromkeys([one.action for one in self.remedies] + self.further_actions))
+
+    @property
+    def safety(self) -> list[str]:
+        """Each once, in the order of the remedies."""
+        return list(dict.fromkeys(remedy.safety for remedy in self.remedies))
 
 
 class Equipment(Strict):
@@ -105,11 +145,12 @@ def _load_file(path: Path) -> Equipment:
 def _check_consistency(path: Path, equipment: Equipment) -> None:
     parts = {part.name for part in equipment.components}
     for mode in equipment.failure_modes:
-        if mode.component not in parts:
-            raise CourseError(
-                f"{path}: failure mode {mode.id}: component {mode.component!r} is not listed",
-                f"add it to components; there are: {', '.join(sorted(parts))}",
-            )
+        for key, part in (("component", mode.component), ("origin", mode.origin)):
+            if part and part not in parts:
+                raise CourseError(
+                    f"{path}: failure mode {mode.id}: {key} {part!r} is not listed",
+                    f"add it to components; there are: {', '.join(sorted(parts))}",
+                )
     for quantity in _quantities(equipment):
         if (quantity.limit == "between") != (quantity.upper is not None):
             raise CourseError(

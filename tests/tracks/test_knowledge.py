@@ -14,10 +14,11 @@ MODE = {
     "name": "leakage",
     "component": "seal",
     "symptoms": ["drips", "a puddle"],
-    "causes": ["wear", "dirt"],
     "checks": [CHECK],
-    "actions": ["replace the seal", "clean the face"],
-    "safety": ["lock the drive"],
+    "remedies": [
+        {"cause": "wear", "action": "replace the seal", "safety": "lock the drive"},
+        {"cause": "dirt", "action": "clean the face", "safety": "lock the drive"},
+    ],
 }
 PUMP = {
     "id": "pump",
@@ -55,6 +56,24 @@ def problem(folder):
         knowledge.load(folder)
     assert caught.value.cure
     return caught.value.message
+
+
+def test_a_mode_lists_its_causes_actions_and_safety_steps_once_each(tmp_path):
+    mode = {**MODE, "symptoms": ["drips", {"text": "a jet", "stop": True}], "actions": ["look"]}
+    mode = {**mode, "origin": "shaft"}
+    content = {**PUMP, "failure_modes": [{**mode, "id": f"leak_{n}"} for n in range(5)]}
+    (pump,) = knowledge.load(write(tmp_path, content))
+    read = pump.failure_modes[0]
+    assert (read.symptoms, read.causes) == (["drips", "a jet"], ["wear", "dirt"])
+    assert [symptom.stop for symptom in read.reported] == [False, True]
+    assert read.actions == ["replace the seal", "clean the face", "look"]
+    assert read.safety == ["lock the drive"]
+
+
+@pytest.mark.parametrize("key", ["component", "origin"])
+def test_a_part_that_is_not_listed_is_named(tmp_path, key):
+    message = problem(write(tmp_path, changed("failure_modes", 1, key, value="propeller")))
+    assert f"leak_1: {key} 'propeller' is not listed" in message
 
 
 # --- The base that comes with the kit ---
