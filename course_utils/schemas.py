@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from course_utils.errors import CourseError
 
-
 # What an answer looks like, announced in the instruction: of a report, and of a question.
 REPORT_FORMS = ("working shown", "figures given")
 QUESTION_FORMS = ("number and unit only", "name only", "yes or no, then the reason", "one sentence")

@@ -120,8 +120,9 @@ def test_no_text_holds_format_signs_doubled_spaces_or_a_full_stop():
 
 def test_a_file_is_read_as_it_stands(tmp_path):
     (pump,) = knowledge.load(write(tmp_path, PUMP))
-    assert pump.model_dump(exclude_defaults=True) == PUMP | {
-        "failure_modes": [{**MODE, "id": f"leak_{n}"} for n in range(5)]
+    mode = MODE | {"symptoms": [{"text": text} for text in MODE["symptoms"]]}
+    assert pump.model_dump(exclude_defaults=True, by_alias=True) == PUMP | {
+        "failure_modes": [{**mode, "id": f"leak_{n}"} for n in range(5)]
     }
     # function, 6 specifications, 5 components, 3 lines of maintenance, 5 modes of 8
     assert knowledge.count_facts((pump,)) == 1 + 6 + 5 + 3 + 5 * (2 + 2 + 2 + 1 + 1)
