@@ -46,6 +46,7 @@ SCHEMAS = {
                 "quality_report",
                 "equipment_manual",
             ),
+            "form": REPORT_FORMS + QUESTION_FORMS,
         },
     ),
     "geology": Schema(
@@ -54,6 +55,7 @@ SCHEMAS = {
         may_be_empty=("system", "context"),
         optional=("form", "source", "group", "facts"),
         answer="answer",
+        choices={"form": QUESTION_FORMS},
         least=20,
     ),
 }
