@@ -28,9 +28,7 @@ class Question:
     source: str
     group: str
 
-    def number(
-        self, value: str, unit: str = "", within: str = "", announcement: str = ""
-    ) -> Draft:
+    def number(self, value: str, unit: str = "", within: str = "", announcement: str = "") -> Draft:
         """Asks for a number, given as it is written; `within` is how far an answer may lie off."""
         told = announcement or ("number with unit" if unit else "number")
         answer = f"{value} {unit}".strip()
@@ -66,7 +64,9 @@ class Question:
         told = ("yes", "no") if is_so else ("no", "yes")
         answer = f"{capital(told[0])}: {reason}."
         announced = self.say("form", SAY["yes_no_announcement"], reason=asked)
-        return self._record(YES_NO, announced, answer, [Fact(ANSWER, told[0], others=told[1:]), *facts])
+        return self._record(
+            YES_NO, announced, answer, [Fact(ANSWER, told[0], others=told[1:]), *facts]
+        )
 
     def _draft(
         self, form: str, announcement: str, answer: str, facts: list[Fact], unit: str = ""
@@ -92,7 +92,9 @@ def rivals(right: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
     """The others that no right answer can hold by accident, each once."""
     told = " ".join(right).casefold()
     kept = {one.casefold(): one for one in others if one.casefold() not in told}
-    longer = [one for one in kept.values() if any(name.casefold() in one.casefold() for name in right)]
+    longer = [
+        one for one in kept.values() if any(name.casefold() in one.casefold() for name in right)
+    ]
     return tuple(one for one in kept.values() if one not in longer)
 
 

@@ -57,6 +57,12 @@ class AbsorbingMineral(Strict):
     note: str = Field(description="a sentence")
     source: str
 
+    @model_validator(mode="after")
+    def _lines_are_told_apart(self) -> "AbsorbingMineral":
+        if len({line.shape for line in self.lines}) < len(self.lines):
+            raise ValueError("two lines have the same shape: which wavelength would be asked for?")
+        return self
+
 
 class Zone(Strict):
     """A kind of alteration or weathering."""

@@ -5,7 +5,7 @@ digits that the question prints.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from course_utils.errors import CourseError
 from course_utils.facts import Fact
@@ -41,7 +41,15 @@ ELEMENT = {
 }
 
 
-SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
+SYSTEMS = (
+    "cubic",
+    "hexagonal",
+    "trigonal",
+    "tetragonal",
+    "orthorhombic",
+    "monoclinic",
+    "triclinic",
+)
 RANGES = ("Mohs hardness", "specific gravity")
 WRONG = 6  # minerals whose formulas or systems stand for wrong answers
 HARDNESS_TOLERANCE = "0.5"  # handbooks differ by half a step
@@ -92,7 +100,9 @@ def _properties(mineral: Mineral) -> dict[str, str]:
 def card(mineral: Mineral, say: Realiser, names: Sequence[str]) -> str:
     """The named properties in a drawn order."""
     known = _properties(mineral)
-    listed = [SAY.phrase("card_line", name, value=known[name]) for name in say.order("order", names)]
+    listed = [
+        SAY.phrase("card_line", name, value=known[name]) for name in say.order("order", names)
+    ]
     return say(
         "card",
         SAY["card"],
@@ -223,14 +233,20 @@ def _weighing(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) -
     yield question(mineral, say, text, context).number(rounded(mass / volume, 2), unit)
 
 
+def _compound(mineral: Mineral) -> Mapping[str, float]:
+    """Atoms of each element; none for a solid solution (no one composition) and for diamond."""
+    try:
+        atoms = minerals.composition(mineral.formula)
+    except CourseError:
+        return {}
+    return atoms if len(atoms) > 1 else {}
+
+
 def _metal_content(
     mineral: Mineral, others: Sequence[Mineral], rng: random.Random
 ) -> Iterator[Draft]:
     """Mass percent of the metal in the pure mineral, from the formula."""
-    try:
-        atoms = minerals.composition(mineral.formula)
-    except CourseError:
-        return  # a solid solution has no one composition
+    atoms = _compound(mineral)
     for element in [e for e in (*METALS, *COMMON) if e in atoms][:2]:
         say = Realiser(rng, "properties/metal content")
         name = ELEMENT[element]
@@ -253,9 +269,8 @@ def _metal_content(
 
 def _molar_mass(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) -> Iterator[Draft]:
     """The weights of the elements are given; the formula has to be read."""
-    try:
-        atoms = minerals.composition(mineral.formula)
-    except CourseError:
+    atoms = _compound(mineral)
+    if not atoms:
         return
     say = Realiser(rng, "properties/molar mass")
     weights = ", ".join(f"{one} {minerals.ATOMIC_WEIGHT[one]:.2f}" for one in atoms)

@@ -273,7 +273,9 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
         if count < LEAST["kind"]:
             wrong.append(f"{kind}: {count} records, {LEAST['kind']} are promised")
     if summary["reserve"]["share"] < LEAST_RESERVE:
-        wrong.append(f"{summary['reserve']['share']:.1%} in reserve, {LEAST_RESERVE:.0%} are promised")
+        wrong.append(
+            f"{summary['reserve']['share']:.1%} in reserve, {LEAST_RESERVE:.0%} are promised"
+        )
     for name in ("exact", "near", "groups"):
         if summary["overlap"][name]:
             wrong.append(f"overlap between the parts: {summary['overlap'][name]} {name}")
