@@ -62,7 +62,7 @@ class Fact:
     @property
     def number(self) -> float | None:
         """The value as a number, or None where it is a name."""
-        return _to_number(self.value) if NUMBER.fullmatch(self.value) else None
+        return to_number(self.value) if NUMBER.fullmatch(self.value) else None
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -111,7 +111,8 @@ def _parse_value(name: str, text: str, others: tuple[str, ...]) -> Fact:
     limit = next((limit for limit in LIMITS if text.startswith(f"{limit} ")), "")
     rest = text.removeprefix(limit).strip()
     first = NUMBER.match(rest)
-    if not first or not (first.end() == len(rest) or rest[first.end()] == " "):
+    listed = ALSO in text  # "subgroups=3 & 4 & 7": labels, no number with a unit
+    if listed or not first or not (first.end() == len(rest) or rest[first.end()] == " "):
         return Fact(name, text, others=others)
     after, upper = rest[first.end() :].strip(), ""
     if limit == "between" and after.startswith("and "):
@@ -163,15 +164,15 @@ def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
     return sum(found) / len(found)
 
 
-def _to_number(text: str) -> float:
+def to_number(text: str) -> float:
     return float(re.sub(r"[,\u202f\u00a0 ]", "", text).replace("\u2212", "-"))
 
 
 def _equal(text: str, fact: Fact) -> bool:
     decimals = len(fact.value.partition(".")[2])
-    return round(_to_number(text), decimals) == round(fact.number, decimals) and (
+    return round(to_number(text), decimals) == round(fact.number, decimals) and (
         # 12 does not state 12.46: a coarser number is another one.
-        len(text.partition(".")[2]) >= decimals or _to_number(text) == fact.number
+        len(text.partition(".")[2]) >= decimals or to_number(text) == fact.number
     )
 
 
