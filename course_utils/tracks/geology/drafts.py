@@ -101,8 +101,8 @@ def rivals(right: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
 def rounded(value: float, decimals: int) -> str:
     """A number as it is written: rounded once, half up.
 
-    Sums and quotients of short decimals are a hair off in binary (0.285 may be 0.28499999999999998);
-    twelve decimals take that hair away and nothing else.
+    Sums and quotients of short decimals are a hair off in binary (0.285 may be stored as
+    0.28499999999999998); twelve decimals take that hair away and nothing else.
     """
     exact = Decimal(f"{value:.12f}")
     written = str(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))

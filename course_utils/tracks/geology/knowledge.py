@@ -134,7 +134,7 @@ class Sensor(Strict):
     def _ordered(self) -> "Sensor":
         for name, (low, high) in {**self.limits, "range": self.range or (0, 1)}.items():
             if low >= high:
-                raise ValueError(f"{name}: {low} is not below {high}")
+                raise ValueError(f"{name}: {low:g} is not below {high:g}")
         return self
 
 
