@@ -47,12 +47,17 @@ def _ask(mineral: AbsorbingMineral, say: Realiser, text: str, context: str = "")
     return Question(say, text, context, mineral.source, group_of(mineral.family))
 
 
+def _wrong(line: Line, causes: Sequence[str]) -> list[str]:
+    """Other causes; not the sulfate of "molecular water with the sulfate group"."""
+    return [cause for cause in causes if cause not in plain(line.cause)]
+
+
 def _cause(
     mineral: AbsorbingMineral, line: Line, causes: Sequence[str], rng: random.Random
 ) -> Draft:
     say = Realiser(rng, "features/cause")
     text = say("question", SAY["cause_question"], nm=line.nm, **_names(mineral))
-    return _ask(mineral, say, text).name(key_of(line.cause), causes)
+    return _ask(mineral, say, text).name(key_of(line.cause), _wrong(line, causes))
 
 
 def _why(mineral: AbsorbingMineral, line: Line, causes: Sequence[str], rng: random.Random) -> Draft:
@@ -93,7 +98,7 @@ def _cause_in_context(
     say = Realiser(rng, "features/cause in context")
     context = _sheet(mineral, say)
     text = say("question", SAY["cause_in_context_question"], nm=line.nm)
-    return _ask(mineral, say, text, context).name(key_of(line.cause), causes)
+    return _ask(mineral, say, text, context).name(key_of(line.cause), _wrong(line, causes))
 
 
 def _longest_in_context(mineral: AbsorbingMineral, rng: random.Random) -> Draft:
