@@ -43,7 +43,8 @@ def write_parts(
 ) -> dict[str, Any]:
     """The files of any track: a part each as JSON lines, and summary.json; returns the summary.
 
-    The reserve is not written. Raises CourseError for a folder that holds files of somebody else.
+    The reserve is not written: no student may have seen what an adapter is marked on.
+    Raises CourseError for a folder that holds files of somebody else.
     """
     ownership.claim(folder, of="a track")
     for name, part in handed_out(parts).items():
