@@ -25,7 +25,13 @@ from course_utils.tracks.geology.mineral_records import mineral_drafts
 from course_utils.tracks.geology.mixture_records import can_be_mixed, mixture_drafts
 from course_utils.tracks.geology.spectra_records import identification_drafts, spectrum_drafts
 from course_utils.tracks.geology.topics import topic_drafts
-from course_utils.tracks.parts import LEAST_RESERVE, PARTS, reserve_of, write_parts
+from course_utils.tracks.parts import (
+    LEAST_RESERVE,
+    PARTS,
+    handed_out,
+    reserve_of,
+    write_parts,
+)
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
 KINDS = ("context", "knowledge", "numeric")
@@ -60,8 +66,9 @@ class Track:
         return {name: [draft.record for draft in part] for name, part in self.drafts.items()}
 
     @property
-    def all_drafts(self) -> list[Draft]:
-        return [draft for part in self.drafts.values() for draft in part]
+    def handed_out(self) -> dict[str, list[Draft]]:
+        """The drafts of the parts that are written: all but the reserve."""
+        return handed_out(self.drafts)
 
 
 def prepare() -> None:
@@ -220,8 +227,12 @@ def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
 
 
 def summarise(track: Track, seed: int) -> dict[str, Any]:
-    """What was built: counts by topic and kind, wordings, diversity, overlap, token lengths."""
-    drafts = track.all_drafts
+    """What was built: counts by topic and kind, wordings, diversity, overlap between all parts.
+
+    All counts are of the parts that are written; the reserve is counted apart.
+    """
+    parts = track.handed_out
+    drafts = [draft for part in parts.values() for draft in part]
     cross: dict[str, Counter] = {}
     for draft in drafts:
         cross.setdefault(topic_of(draft), Counter())[kind_of(draft.record)] += 1
@@ -233,10 +244,10 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
         "drafts": track.drafted,
         "dropped": track.dropped,
         "kept": len(drafts),
-        "parts": {name: len(part) for name, part in track.drafts.items()},
+        "parts": {name: len(part) for name, part in parts.items()},
         "kinds_by_part": {
             name: dict(Counter(kind_of(draft.record) for draft in part))
-            for name, part in track.drafts.items()
+            for name, part in parts.items()
         },
         "forms": dict(sorted(Counter(draft.record["form"] for draft in drafts).items())),
         "reserve": reserve_of(track.parts),
@@ -288,6 +299,8 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     lines += [f"{-count:>7,} {reason}" for reason, count in summary["dropped"].items()]
     parts = ", ".join(f"{name} {count:,}" for name, count in summary["parts"].items())
     lines.append(f"{summary['kept']:>7,} kept ({parts}) in {summary['groups']:,} groups")
+    reserve = summary["reserve"]
+    lines.append(f"{reserve['records']:>7,} in reserve, not written ({reserve['groups']} groups)")
     lines.append(f"{'topic':<15}" + "".join(f"{kind:>11}" for kind in (*KINDS, "all")))
     for topic, row in summary["cross"].items():
         cells = [*(row[kind] for kind in KINDS), sum(row.values())]
