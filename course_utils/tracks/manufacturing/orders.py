@@ -4,9 +4,10 @@ One order may stand in several rows of the table, one for each system it was fil
 with the same asset, date, text, type and cost are one order here, with the labels of all its rows.
 Costs are rounded to whole AUD, order by order, before anything is added up, so each total is the
 sum of the figures that a reader sees. An order at 0 AUD counts as an order and adds nothing; a
-negative cost is a credit and lowers the total. Systems and failure modes are the labels of
-the table (a rule set made them, so some are wrong); an order that names two systems counts for
-both. "Unspecified" and "Hours" are not failure modes and are left out.
+negative cost is a credit and lowers the total. Systems and failure modes are what our rules read
+in the text (course_utils/order_labels.py); an order that names two systems counts for both.
+
+Gold orders are in no report and no question: whoever trains on these must not have seen them.
 
 A record's group is the asset and quarter of its orders, "excavator D 2005-Q3"; excavator A has so
 few orders that its group is the whole year, "excavator A 2006". So its years can be reported as
@@ -20,11 +21,15 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
+from course_utils.gold import read_gold, texts_of
+from course_utils.order_fields import closed_set
+from course_utils.order_labels import apply_rules
+from course_utils.splits import normalise
+
 if TYPE_CHECKING:
     import pandas
 
 YEARLY = ("A",)  # assets whose orders are grouped by year
-NOT_A_MODE = {"Unspecified", "Hours"}
 
 
 @dataclass(frozen=True)
@@ -51,26 +56,33 @@ def group_name(asset: str, day: date) -> str:
 
 
 def read_orders(table: "pandas.DataFrame") -> list[Order]:
-    """The orders of a table, by asset and date; rows that repeat an order are merged."""
+    """The orders of a table, by asset and date; rows that repeat an order are one."""
     rows = table.fillna("")
     rows = rows[rows["PMType"].str.fullmatch(r"PM\d\d")]
-    merged: dict[tuple, tuple[dict, dict]] = {}
+    labels = {}
     for row in rows.to_dict("records"):
         text = " ".join(row["OriginalShorttext"].split())
         cost = int(Decimal(row["Cost"]).quantize(Decimal(1), ROUND_HALF_UP))
         key = (row["Asset"], date.fromisoformat(row["BscStartDate"]), text, row["PMType"], cost)
-        systems, modes = merged.setdefault(key, ({}, {}))  # dicts, for the order of appearance
-        systems.update(dict.fromkeys(_labels(row["MajorSystem"], {"Not Trans"})))
-        modes.update(dict.fromkeys(_labels(row["FM"], NOT_A_MODE)))
-    orders = [Order(*key, tuple(systems), tuple(modes)) for key, (systems, modes) in merged.items()]
+        labels[key] = _stated(text)
+    orders = [Order(*key, *stated) for key, stated in labels.items()]
     return sorted(orders, key=lambda order: (order.asset, order.date))
 
 
-def _labels(value: str, without: set[str]) -> list[str]:
-    names = [name.strip() for name in value.split("_")]
-    # The table writes the same system in two ways.
-    names = ["Hydraulic Cylinders" if name == "Hydraulic Cylinder" else name for name in names]
-    return [name for name in names if name and name not in without]
+def _stated(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Systems and failure modes of a text, in the order of the closed set."""
+    found = apply_rules(text)
+    systems, modes = (
+        tuple(value for value in closed_set()[field] if value in found.get(field, ()))
+        for field in ("system", "failure_mode")
+    )
+    return systems, modes
+
+
+def without_gold(orders: Iterable[Order], table: "pandas.DataFrame") -> list[Order]:
+    """The orders that have not the text of a gold one."""
+    gold = {normalise(text) for text in texts_of(read_gold(), table)}
+    return [order for order in orders if normalise(order.text) not in gold]
 
 
 @dataclass(frozen=True)
