@@ -1,7 +1,7 @@
 """Records of the kind `maintenance_log`, realised from the real excavator work orders.
 
 orders.py says what an order and its figures are; order_extraction.py, order_reports.py and
-order_questions.py make the records of the three tasks.
+order_qa.py make the records of the three tasks.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from course_utils.gold import GROUP, is_gold
 from course_utils.sources import load_work_orders
 from course_utils.splits import NEAR, incidence, normalise
 from course_utils.tracks.manufacturing.order_extraction import understanding_drafts
-from course_utils.tracks.manufacturing.order_questions import qa_drafts
+from course_utils.tracks.manufacturing.order_qa import qa_drafts
 from course_utils.tracks.manufacturing.order_reports import report_drafts
 from course_utils.tracks.manufacturing.orders import read_orders, without_gold
 from course_utils.tracks.wording import Draft
