@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_as
+from course_utils.handwritten import read_as
 
 FOLDER = kit.DATA / "knowledge" / "manufacturing"
 Limit = Literal["at most", "at least", "between", "equal to"]
