@@ -102,14 +102,30 @@ def test_every_range_rises():
 
 def test_short_citations_belong_to_a_full_title():
     for one in knowledge.load():
-        cited = [quantity.source for quantity in knowledge._quantities(one) if quantity.source]
+        cited = [quantity.source for quantity in knowledge._quantities(one) if quantity.cited]
         assert not cited or one.sources, one.name
+
+
+def test_a_trade_value_is_not_counted_as_a_source(tmp_path):
+    figures = PUMP["specifications"]
+    sources = ["ISO 1", knowledge.TRADE, ""]
+    told = [figure | {"source": source} for figure, source in zip(figures, sources, strict=False)]
+    (pump,) = knowledge.load(write(tmp_path, {**PUMP, "specifications": [*told, *figures[3:]]}))
+    assert knowledge.count_sources((pump,)) == (1, 6 + 5)
+
+
+def test_no_text_holds_a_sign_that_separates_facts():
+    for one in knowledge.load():
+        parts = [part.name for part in one.components]
+        modes = [mode.name for mode in one.failure_modes]
+        for text in (*one.facts(), *parts, *modes):
+            assert not any(mark in text for mark in (";", "=", "|", " & ")), (one.name, text)
 
 
 def test_no_text_holds_format_signs_doubled_spaces_or_a_full_stop():
     for one in knowledge.load():
         for text in one.facts():
-            assert not set(text) & set("{};="), (one.name, text)
+            assert not set(text) & set("{}"), (one.name, text)
             assert "  " not in text
             assert "\n" not in text
             assert not text.endswith("."), (one.name, text)
