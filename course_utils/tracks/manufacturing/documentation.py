@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 from course_utils.facts import Fact
 from course_utils.tracks.knowledge import Component, Equipment, Quantity
@@ -34,6 +35,7 @@ from course_utils.tracks.manufacturing.readings import draw_reading
 from course_utils.tracks.wording import Draft, Realiser, capital
 from course_utils.tracks.wordings import Wordings
 
+Row = TypeVar("Row")
 SAY = Wordings("manufacturing/documentation")
 READ = ("at ", "on ", "with ", "by ", "in ", "from ", "between ")  # "at the outlet": can be told
 RUNNING_HOURS = re.compile(r"every (\d+) h")
@@ -67,6 +69,12 @@ def _group(equipment: Equipment) -> str:
     return f"{equipment.id}/documentation"
 
 
+def _hidden(wanted: Row, others: list[Row], rng: random.Random) -> list[Row]:
+    """The wanted row among the others, not first: the beginning of a sheet is no answer."""
+    place = rng.randint(1, len(others))
+    return [*others[:place], wanted, *others[place:]]
+
+
 # --- Data sheets --------------------------------------------------------------------------------
 
 
@@ -76,8 +84,7 @@ def _data_sheet(
     """Six or seven specifications, the wanted one among them, in one of several layouts."""
     rng = say.rng
     others = [other for other in equipment.specifications if other.name != quantity.name]
-    rows = [quantity, *rng.sample(others, min(len(others), rng.choice([5, 6])))]
-    rng.shuffle(rows)
+    rows = _hidden(quantity, rng.sample(others, min(len(others), rng.choice([5, 6]))), rng)
     layout = say("layout", ["lines", "prose", "table", "dash"])
     names = {"machine": equipment.name, "example": equipment.example}
     head = say("head", SAY["data_sheet_head"], **names)
@@ -176,8 +183,7 @@ def _component_question(
     """What a component does, or which component does it, from a list of five or six."""
     say = Realiser(rng, f"qa/component-{'name' if backwards else 'function'}")
     others = [other for other in equipment.components if other.name != part.name]
-    shown = [part, *rng.sample(others, min(len(others), rng.choice([4, 5])))]
-    rng.shuffle(shown)
+    shown = _hidden(part, rng.sample(others, min(len(others), rng.choice([4, 5]))), rng)
     sheet = _component_list(say, equipment, shown)
     words, plural = SAY["component_name" if backwards else "component_function"], is_plural(part)
     names = {"component": part.name, "function": part.function, "machine": equipment.name}

@@ -35,7 +35,7 @@ STOP, REPAIR, KEEP = DISPOSITIONS = ("out of service", "repair at the next stop"
 EACH = 3  # reports of each variant for a failure mode
 WITHIN_SHARE = 0.45  # of the readings
 REMEDY_SHARE, PLACE_SHARE = 0.7, 0.5  # of the reports that are asked for them too
-OPERATING_DATA = 4  # figures of a figures-given sheet that have nothing to do with the limit
+OPERATING_DATA = 6  # figures of a figures-given sheet that have nothing to do with the limit
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,8 @@ def _working_report(found: Inspection, rng: random.Random) -> Draft:
     facts += _conclusions(found, further)
     report = "\n".join(_working_lines(found, further))
     return draft(
-        say, "report", MANUAL, found.page.group, request, sheet, report, found.page.equipment, facts,
-        WORKING,
+        say, "report", MANUAL, found.page.group, request, sheet, report, found.page.equipment,
+        facts, WORKING,
     )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""A page of an equipment manual: two or three troubleshooting entries of one machine.
+"""A page of an equipment manual: some troubleshooting entries of one machine.
 
 A question is asked on one entry; the others hold the values that it must not be confused with.
 The sentences: data/wordings/manufacturing/manual_pages.yaml.
 """
 
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course_utils.tracks.knowledge import Equipment, FailureMode
 from course_utils.tracks.manufacturing.equipment_text import limit_text
@@ -13,7 +14,7 @@ from course_utils.tracks.wording import Realiser
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/manual_pages")
-ENTRIES = 2  # of a page; the last page of a machine may have one more
+ENTRIES = 4  # of a page; the last page of a machine may have more
 PARTS_SHOWN = 5  # names in the list of the machine's parts
 EXTRA = ("symptoms", "checks", "causes", "effect")  # what an excerpt may show beside what it must
 COVERS = {"remedies": ("causes",), "safe_remedies": ("causes", "remedies")}
@@ -25,10 +26,14 @@ class Page:
 
     equipment: Equipment
     modes: tuple[FailureMode, ...]
+    group: str
 
-    @property
-    def group(self) -> str:
-        return f"{self.equipment.id}/{'+'.join(mode.id for mode in self.modes)}"
+    def around(self, mode: FailureMode, count: int, rng: random.Random) -> "Page":
+        """An excerpt of the page: one entry and drawn others, `count` in all, in a drawn order."""
+        others = [other for other in self.modes if other is not mode]
+        shown = [mode, *rng.sample(others, min(count - 1, len(others)))]
+        rng.shuffle(shown)
+        return replace(self, modes=tuple(shown))
 
     def linked(self, name: str) -> list[str]:
         """The causes, actions or safety steps ("cause", ...) of all remedies on the page."""
@@ -49,7 +54,11 @@ def pages(equipment: Equipment) -> list[Page]:
     modes = equipment.failure_modes
     starts = range(0, max(1, len(modes) - len(modes) % ENTRIES), ENTRIES)
     ends = [*list(starts)[1:], len(modes)]
-    return [Page(equipment, tuple(modes[a:b])) for a, b in zip(starts, ends, strict=True)]
+    shown = [tuple(modes[a:b]) for a, b in zip(starts, ends, strict=True)]
+    ids = ["+".join(mode.id for mode in own) for own in shown]
+    return [
+        Page(equipment, own, f"{equipment.id}/{name}") for own, name in zip(shown, ids, strict=True)
+    ]
 
 
 def excerpt(say: Realiser, page: Page, must: Sequence[str], extras: int = 1) -> str:
@@ -67,8 +76,7 @@ def excerpt(say: Realiser, page: Page, must: Sequence[str], extras: int = 1) -> 
     marks = {part: say(part, SAY["labels"][part]) for part in shown}
     if "symptoms" in shown:
         marks["stop"] = say("stop", SAY["labels"]["stop"])
-    modes = say.rng.sample(list(page.modes), len(page.modes))
-    blocks = [_entry(mode, layout, marks) for mode in modes]
+    blocks = [_entry(mode, layout, marks) for mode in page.modes]
     if "component" in must:
         blocks.append(_parts_list(say, page))
     return "\n".join([head, *blocks])

@@ -41,6 +41,7 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/manuals")
 # Questions of which each failure mode gets two, drawn; the others are asked of every one.
 DRAWN = ("cause", "causes", "safety", "effect", "fault_of_effect")
+LONG = ("action", "cause", "safety")  # rows of causes and remedies: two entries are enough
 STOP_SHARE = 0.6  # of the questions whether to run on, where the entry has a stop sign
 
 
@@ -58,15 +59,16 @@ def manual_drafts(seed: int) -> list[Draft]:
 
 def _mode_drafts(page: Page, mode: FailureMode, rng: random.Random) -> Iterator[Draft]:
     for check in mode.checks:
-        yield _limit_question(page, check, rng)
-    yield from _reading_question(page, rng.choice(mode.checks), rng)
-    yield _running_question(page, mode, rng)
+        yield _limit_question(page.around(mode, 4, rng), check, rng)
+    yield from _reading_question(page.around(mode, 3, rng), rng.choice(mode.checks), rng)
+    yield _running_question(page.around(mode, 4, rng), mode, rng)
     kinds = ["action", "fault", "component", *(["origin"] if mode.origin else [])]
     for kind in [*kinds, *rng.sample(DRAWN, 2)]:
-        yield _text_question(page, mode, kind, rng)
+        entries = 2 if kind in LONG else 4
+        yield _text_question(page.around(mode, entries, rng), mode, kind, rng)
     for _ in range(2):
         yield _understanding(page, mode, rng)
-    yield from inspection_reports(page, mode, rng)
+    yield from inspection_reports(page.around(mode, 2, rng), mode, rng)
 
 
 def _record(
@@ -84,7 +86,7 @@ def _record(
 
 def _limit_question(page: Page, check: Quantity, rng: random.Random) -> Draft:
     say = Realiser(rng, "qa/manual-limit")
-    given = excerpt(say, page, ["checks"])
+    given = excerpt(say, page, ["checks"], rng.randint(0, 1))
     names = {"quantity": check.name, "machine": page.equipment.name}
     question = say("question", SAY["limit"], **names)
     return _record(say, page, question, given, limit_text(check), [limit_fact(check)], NUMBER)
@@ -96,7 +98,7 @@ def _reading_question(page: Page, check: Quantity, rng: random.Random) -> Iterat
     if not reading:
         return
     say = Realiser(rng, "qa/manual-reading")
-    given = excerpt(say, page, ["checks"])
+    given = excerpt(say, page, ["checks"], rng.randint(0, 1))
     asked = say.rng.choice(("within", "outside"))
     names = {"quantity": check.name, "value": reading.text(reading.mean)}
     question = say(asked, SAY["reading"][asked], machine=page.equipment.name, **names)
@@ -118,7 +120,7 @@ def _reading_question(page: Page, check: Quantity, rng: random.Random) -> Iterat
 def _running_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
     """Whether a machine may run on after a report: the page lists the signs that forbid it."""
     say = Realiser(rng, "qa/manual-running")
-    given = excerpt(say, page, ["symptoms"])
+    given = excerpt(say, page, ["symptoms"], rng.randint(0, 1))
     stop = [sign for sign in mode.reported if sign.stop]
     other = [sign for sign in mode.reported if not sign.stop]
     wanted = stop if stop and (not other or rng.random() < STOP_SHARE) else other
@@ -145,7 +147,7 @@ def _text_question(page: Page, mode: FailureMode, kind: str, rng: random.Random)
         "component": (["component"], [mode.component], shown_parts(page), NAME),
         "origin": (["component"], [mode.origin], shown_parts(page), NAME),
     }[kind]
-    given = excerpt(say, page, must)
+    given = excerpt(say, page, must, rng.randint(0, 1))
     question = say(
         "question",
         SAY["asked"][kind],

@@ -125,7 +125,9 @@ def test_where_a_fault_sits_is_not_where_its_cause_is_mended(records):
 def test_no_plural_component_takes_a_singular_verb(records):
     plural = [part.name for one in BASE.values() for part in one.components if is_plural(part)]
     names = "|".join(map(re.escape, plural))
-    wrong = re.compile(rf"(?<!of )\bthe ({names}) (of [a-z ]+ [A-Z]+-\d+ )?(was|shows|is|does)\b")
+    wrong = re.compile(
+        rf"(?<!of )(?<!on )\bthe ({names}) (of [a-z ]+ [A-Z]+-\d+ )?(was|shows|is|does)\b"
+    )
     asked = re.compile(rf"\b(does|is) the ({names})\b( do| for|\?)")
     for record in records:
         for text in (record["instruction"], record["input"], record["output"]):

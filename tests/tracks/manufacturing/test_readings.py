@@ -45,17 +45,21 @@ def at(own, mean, end):
     return Reading(own, (Decimal(mean),), Decimal(mean), Decimal(end))
 
 
+MOST, LEAST = quantity("at most", "90", unit="°C"), quantity("at least", "3", unit="N")
+BOTH = quantity("between", "3", "5", "V")
+
+
 @pytest.mark.parametrize(
     ("reading", "side", "verdict", "signed"),
     [
-        (at(quantity("at most", "90", unit="°C"), "92", "90"), "over the limit", "outside", "+2 °C"),
-        (at(quantity("at most", "90", unit="°C"), "85", "90"), "under the limit", "within", "-5 °C"),
-        (at(quantity("at least", "3", unit="N"), "3.8", "3"), "over the limit", "within", "+0.8 N"),
-        (at(quantity("at least", "3", unit="N"), "2.5", "3"), "under the limit", "outside", "-0.5 N"),
-        (at(quantity("between", "3", "5"), "5.5", "5"), "over the upper end", "outside", "+0.5 mm/s"),
-        (at(quantity("between", "3", "5"), "4.9", "5"), "under the upper end", "within", "-0.1 mm/s"),
-        (at(quantity("between", "3", "5"), "3.2", "3"), "over the lower end", "within", "+0.2 mm/s"),
-        (at(quantity("between", "3", "5"), "2.5", "3"), "under the lower end", "outside", "-0.5 mm/s"),
+        (at(MOST, "92", "90"), "over the limit", "outside", "+2 °C"),
+        (at(MOST, "85", "90"), "under the limit", "within", "-5 °C"),
+        (at(LEAST, "3.8", "3"), "over the limit", "within", "+0.8 N"),
+        (at(LEAST, "2.5", "3"), "under the limit", "outside", "-0.5 N"),
+        (at(BOTH, "5.5", "5"), "over the upper end", "outside", "+0.5 V"),
+        (at(BOTH, "4.9", "5"), "under the upper end", "within", "-0.1 V"),
+        (at(BOTH, "3.2", "3"), "over the lower end", "within", "+0.2 V"),
+        (at(BOTH, "2.5", "3"), "under the lower end", "outside", "-0.5 V"),
     ],
 )  # fmt: skip
 def test_side_verdict_and_sign_follow_from_the_mean(reading, side, verdict, signed):

@@ -198,7 +198,7 @@ def test_limits_are_read_off_the_page(records):
 def subject(instruction, page):
     """The quantity that is asked for: what stands before a limit, as far as the question has it."""
     names = set()
-    for match in re.finditer(r": (?=(?:at most |at least |between )?\d)", page):
+    for match in re.finditer(r": (?=(?:at most |at least |between )?-?\d)", page):
         words = page[: match.start()].splitlines()[-1].split(" ")
         names |= {" ".join(words[start:]) for start in range(len(words))}
     return named(names, instruction)
@@ -305,7 +305,7 @@ def test_names_of_a_data_sheet_and_a_parts_list_stand_beside_what_was_asked(reco
             lines = re.split(r"\n|; |(?<=\.) ", record["input"])
             (line,) = [
                 line for line in lines
-                if re.match(rf"(?:The |- |Job of the |.*Figures: )?{re.escape(name)}(?:: | \| | - | )",
+                if re.match(rf"(The |- |Job of the |.*Figures: )?{re.escape(name)}(: | \| | - | )",
                             line, re.I)
                 and rest(line, name) in record["instruction"]
             ]  # fmt: skip
