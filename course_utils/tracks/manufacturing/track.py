@@ -16,10 +16,12 @@ from course_utils.errors import CourseError
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
 from course_utils.tracks.manufacturing import order_records as maintenance
-from course_utils.tracks.parts import write_parts
+from course_utils.tracks.parts import RESERVE, write_parts
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
-PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
+# The reserve is never written to a folder: a grader marks on records that nobody was given.
+PARTS = {"train": 0.71, "val": 0.1, "test": 0.1, RESERVE: 0.09}
+LEAST_RESERVE = 0.08  # of each task's records
 LARGEST_TEMPLATE_SHARE = 0.02  # of a task's records
 LEAST = {"records": 8000, "task": 1500, "document": 1000}
 LOTS = 1000  # simulated production lots
@@ -27,7 +29,7 @@ LOTS = 1000  # simulated production lots
 
 @dataclass
 class Track:
-    """A built track: parts of records, and what was counted on the way."""
+    """A built track: its parts, one of them the reserve, and what was counted on the way."""
 
     parts: dict[str, list[dict[str, str]]]
     drafts: int
@@ -36,17 +38,22 @@ class Track:
 
     @property
     def records(self) -> list[dict[str, str]]:
-        """All records of all parts."""
+        """All records of all parts, the reserve too."""
         return [record for part in self.parts.values() for record in part]
+
+    @property
+    def handed_out(self) -> list[dict[str, str]]:
+        """The records that are written to the folder."""
+        return [record for name in self.parts if name != RESERVE for record in self.parts[name]]
 
     def counts(self, key: str) -> dict[str, int]:
         """Records for each value of `task` or `document`."""
-        return dict(sorted(Counter(record[key] for record in self.records).items()))
+        return dict(sorted(Counter(record[key] for record in self.handed_out).items()))
 
     def cross(self) -> dict[str, dict[str, int]]:
         """document -> task -> records."""
         table: dict[str, dict[str, int]] = {}
-        for record in self.records:
+        for record in self.handed_out:
             row = table.setdefault(record["document"], {})
             row[record["task"]] = row.get(record["task"], 0) + 1
         return {document: dict(sorted(row.items())) for document, row in sorted(table.items())}
@@ -155,8 +162,10 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
 
 
 def _prune(parts: dict[str, list[Draft]]) -> None:
-    """Drop from train what is like val or test, and from val what is like test."""
-    for name, others in (("val", ("test",)), ("train", ("val", "test"))):
+    """Drop from each part what is like a part that weighs more: reserve, test, val, train."""
+    ranks = ("train", "val", "test", RESERVE)
+    for place in (2, 1, 0):
+        name, others = ranks[place], ranks[place + 1 :]
         own = [draft.record for draft in parts[name]]
         against = [draft.record for other in others for draft in parts[other]]
         close = splits.close_to(own, against)
@@ -171,23 +180,29 @@ def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
 def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What was built: counts, templates, diversity, overlap between the parts (if not given)."""
     overlap = overlap or splits.overlap(track.parts)
+    reserve = track.parts[RESERVE]
     return {
         "track": "manufacturing",
         "seed": seed,
         "drafts": track.drafts,
         "dropped": track.dropped,
-        "kept": len(track.records),
-        "parts": {name: len(part) for name, part in track.parts.items()},
+        "kept": len(track.handed_out),
+        "parts": {name: len(part) for name, part in track.parts.items() if name != RESERVE},
+        "reserve": {
+            "records": len(reserve),
+            "groups": len({record["group"] for record in reserve}),
+            "tasks": dict(sorted(Counter(record["task"] for record in reserve).items())),
+        },
         "tasks": track.counts("task"),
         "documents": track.counts("document"),
         "cross": track.cross(),
-        "groups": len({record["group"] for record in track.records}),
+        "groups": len({record["group"] for record in track.handed_out}),
         "overlap": overlap,
         "templates": {
             task: {"largest": name, "share": share, "templates": number}
             for task, (name, share, number) in track.templates.items()
         },
-        "diversity": diversity(track.records),
+        "diversity": diversity(track.handed_out),
     }
 
 
@@ -201,6 +216,10 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
             count = summary[kind].get(name, 0)
             if count < LEAST[key]:
                 wrong.append(f"{name}: {count} records, {LEAST[key]} are promised")
+    for task, handed_out in summary["tasks"].items():
+        kept_back = summary["reserve"]["tasks"].get(task, 0)
+        if kept_back < LEAST_RESERVE * (handed_out + kept_back):
+            wrong.append(f"{task}: {kept_back} records in reserve, 8 % are promised")
     for task, figures in summary["templates"].items():
         if figures["share"] > LARGEST_TEMPLATE_SHARE:
             wrong.append(f"{task}: one wording carries {figures['share']:.1%} of the records")
