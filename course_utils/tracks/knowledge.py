@@ -38,12 +38,14 @@ class Quantity(Strict):
     upper: str | None = Field(None, pattern=r"^-?\d+(\.\d+)?$")
     unit: str = Field(description="SI or usual unit, or '' for a ratio")
     how: str = Field("", description="where or with what it is measured")
-    source: str = Field("", description=f"standard, handbook, maker or formula; or '{TRADE}'")
+    source: str = Field(
+        min_length=3, description=f"standard, handbook, maker or formula; or '{TRADE}'"
+    )
 
     @property
     def cited(self) -> bool:
         """Whether the figure names where it stands; a trade value is usual, and no rule."""
-        return self.source not in ("", TRADE)
+        return self.source != TRADE
 
 
 class Component(Strict):

@@ -10,7 +10,9 @@ from course_utils.tracks.manufacturing import equipment_text
 
 
 def quantity(limit="at most", value="4.5", upper=None, unit="mm/s"):
-    return Quantity(name="vibration velocity", limit=limit, value=value, upper=upper, unit=unit)
+    return Quantity(
+        name="vibration", limit=limit, value=value, upper=upper, unit=unit, source="ISO 20816"
+    )
 
 
 LIMITS = [

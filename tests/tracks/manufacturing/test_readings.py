@@ -10,10 +10,11 @@ from course_utils.tracks.manufacturing.readings import Reading, draw_reading
 
 
 def quantity(limit="at most", value="4.5", upper=None, unit="mm/s"):
-    return Quantity(name="vibration velocity", limit=limit, value=value, upper=upper, unit=unit)
+    return Quantity(
+        name="vibration", limit=limit, value=value, upper=upper, unit=unit, source="ISO 20816"
+    )
 
 
-@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize(
@@ -28,17 +29,18 @@ def quantity(limit="at most", value="4.5", upper=None, unit="mm/s"):
         quantity("between", "0", "40", "µm"),
     ],
 )
-def test_a_reading_lies_on_the_side_that_was_drawn(own, count, inside, seed):
-    reading = draw_reading(own, inside, random.Random(seed), count)
+def test_a_reading_lies_on_the_side_that_was_drawn(own, count, inside):
     low, high = Decimal(own.value), Decimal(own.upper or own.value)
-    truly = {"at most": reading.mean <= low, "at least": reading.mean >= low}
-    assert truly.get(own.limit, low <= reading.mean <= high) is inside is reading.within
-    assert sum(reading.values) == count * reading.mean
-    assert len(reading.values) == count
-    assert count == 1 or reading.mean not in reading.values
-    assert reading.deviation == min(abs(reading.mean - low), abs(reading.mean - high)) > 0
-    assert min(reading.values) > 0
-    assert "E" not in str(reading.mean)
+    for seed in range(20):
+        reading = draw_reading(own, inside, random.Random(seed), count)
+        truly = {"at most": reading.mean <= low, "at least": reading.mean >= low}
+        assert truly.get(own.limit, low <= reading.mean <= high) is inside is reading.within
+        assert sum(reading.values) == count * reading.mean
+        assert len(reading.values) == count
+        assert count == 1 or reading.mean not in reading.values
+        assert reading.deviation == min(abs(reading.mean - low), abs(reading.mean - high)) > 0
+        assert min(reading.values) > 0
+        assert "E" not in str(reading.mean)
 
 
 def at(own, mean, end):
