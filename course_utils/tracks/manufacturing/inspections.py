@@ -146,7 +146,9 @@ def _table(say: Realiser, found: Inspection) -> list[str]:
     rng, rows = say.rng, [found.reading]
     for check in [check for mode in found.page.modes for check in mode.checks]:
         if check.name not in [row.quantity.name for row in rows]:
-            further = draw_reading(check, rng.random() < WITHIN_SHARE, rng, 3)
+            # A good reading must not clear a machine of which another reading is bad.
+            within = found.reading.within or rng.random() < WITHIN_SHARE
+            further = draw_reading(check, within, rng, 3)
             rows += [further] if further else []
     rng.shuffle(rows)
     lines = [SAY.phrase("table_row", **_row(row)) for row in rows]

@@ -172,6 +172,13 @@ def test_every_row_of_a_table_of_given_figures_is_right(records):
             assert Decimal(low) <= number <= Decimal(high)
 
 
+def test_no_report_keeps_a_machine_in_service_that_has_a_reading_outside_its_limit(records):
+    for record in of(records, "report", "figures given"):
+        if facts_of(record)["disposition"] == "keep in service":
+            for _, _, mean, limit, _ in table(record["input"]).values():
+                assert Limit(limit).holds(Decimal(mean.split()[0])), record
+
+
 # --- Questions on a page of a manual ------------------------------------------------------------
 
 
