@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_as
+from course_utils.handwritten import read_as
 from course_utils.tracks.knowledge import Strict
 
 FOLDER = kit.DATA / "knowledge" / "geology"
