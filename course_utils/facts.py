@@ -1,7 +1,8 @@
 """Facts that an answer must state: written beside a record, looked for in a text.
 
 A record's `facts` is one line: "work orders=12; limit=at most 90 °C; top system=Bucket | Engine;
-rules=trend & beyond 3 sigma | no signal". After "|" stand the other values of a closed set.
+rules=trend & beyond 3 sigma | no signal; band=2205 ± 10 nm". After "|" stand the other values of a
+closed set; after "±" how far an answer may lie from the number, in the same unit.
 They were computed when the record was made, so an answer can be scored without a judge.
 """
 
@@ -37,7 +38,7 @@ SAME_UNIT = {
 }
 ANSWER = "answer"  # the name of the one fact of a question's record
 LIMITS = ("at most", "at least", "between")
-ALSO, OR_ELSE = " & ", " | "
+ALSO, OR_ELSE, WITHIN = " & ", " | ", " ± "
 BEFORE = ("AUD", "EUR", "USD")  # a currency may stand before its number
 
 
@@ -46,7 +47,8 @@ class Fact:
     """One thing that an answer must state: a number, a limit, a name, or values of a closed set.
 
     `limit` gives a number its direction ("at most"; "between" with `upper`). `others` are the
-    further values of a closed set, which the answer must not state.
+    further values of a closed set, which the answer must not state. `within` is how far a right
+    number may lie from this one, where more than its last digit is free (a band of 2205 ± 10 nm).
     """
 
     name: str
@@ -55,11 +57,12 @@ class Fact:
     limit: str = ""  # one of LIMITS
     upper: str = ""
     others: tuple[str, ...] = ()
+    within: str = ""
 
     @property
     def number(self) -> float | None:
         """The value as a number, or None where it is a name."""
-        return _to_number(self.value) if NUMBER.fullmatch(self.value) else None
+        return to_number(self.value) if NUMBER.fullmatch(self.value) else None
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -68,7 +71,8 @@ class Fact:
 
     def __str__(self) -> str:
         number = f"{self.value} and {self.upper}" if self.upper else self.value
-        right = " ".join(filter(None, (self.limit, number, self.unit)))
+        around = f"{WITHIN}{self.within}" if self.within else ""
+        right = " ".join(filter(None, (self.limit, number + around, self.unit)))
         return f"{self.name}={OR_ELSE.join((right, *self.others))}"
 
 
@@ -76,7 +80,8 @@ def format_facts(facts: Iterable[Fact]) -> str:
     """Facts as one line. Raises CourseError for a part that holds one of the separators."""
     facts = list(facts)
     for fact in facts:
-        parts = (fact.name, fact.unit, fact.limit, fact.upper, *fact.values, *fact.others)
+        parts = (fact.name, fact.unit, fact.limit, fact.upper, fact.within)
+        parts += (*fact.values, *fact.others)
         if any(mark in part for part in parts for mark in (";", "=", "|", ALSO)):
             raise CourseError(f"the fact {fact!r} holds one of ; = | &", "use other words for it")
         if not fact.name or not fact.value:
@@ -106,14 +111,19 @@ def _parse_value(name: str, text: str, others: tuple[str, ...]) -> Fact:
     limit = next((limit for limit in LIMITS if text.startswith(f"{limit} ")), "")
     rest = text.removeprefix(limit).strip()
     first = NUMBER.match(rest)
-    if not first or not (first.end() == len(rest) or rest[first.end()] == " "):
+    listed = ALSO in text  # "subgroups=3 & 4 & 7": labels, no number with a unit
+    if listed or not first or not (first.end() == len(rest) or rest[first.end()] == " "):
         return Fact(name, text, others=others)
     after, upper = rest[first.end() :].strip(), ""
     if limit == "between" and after.startswith("and "):
         second = NUMBER.match(after := after.removeprefix("and ").strip())
         if second:
             upper, after = second.group(), after[second.end() :].strip()
-    return Fact(name, first.group(), after, limit, upper, others)
+    within = NUMBER.match(after.removeprefix(WITHIN.strip()).strip())
+    if not after.startswith(WITHIN.strip()) or not within:
+        return Fact(name, first.group(), after, limit, upper, others)
+    unit = after.removeprefix(WITHIN.strip()).strip()[within.end() :].strip()
+    return Fact(name, first.group(), unit, limit, upper, others, within.group())
 
 
 def stands_in(text: str, fact: Fact) -> bool:
@@ -154,15 +164,15 @@ def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
     return sum(found) / len(found)
 
 
-def _to_number(text: str) -> float:
+def to_number(text: str) -> float:
     return float(re.sub(r"[,\u202f\u00a0 ]", "", text).replace("\u2212", "-"))
 
 
 def _equal(text: str, fact: Fact) -> bool:
     decimals = len(fact.value.partition(".")[2])
-    return round(_to_number(text), decimals) == round(fact.number, decimals) and (
+    return round(to_number(text), decimals) == round(fact.number, decimals) and (
         # 12 does not state 12.46: a coarser number is another one.
-        len(text.partition(".")[2]) >= decimals or _to_number(text) == fact.number
+        len(text.partition(".")[2]) >= decimals or to_number(text) == fact.number
     )
 
 

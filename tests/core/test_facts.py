@@ -334,7 +334,10 @@ def test_numbers_with_other_units_are_no_answers():
         Fact("gap", "0.2", "mm", limit="between", upper="0.8"),
         Fact("decision", "release", others=("adjust", "hold", "not capable")),
         Fact("rules", "rising trend & beyond 3 sigma", others=("no signal",)),
+        Fact("band", "2205", "nm", within="10"),
+        Fact("gravity", "2.65", within="0.05"),
+        Fact("gap", "0.2", "mm", limit="between", upper="0.8", within="0.1"),
     ],
 )
-def test_limits_and_closed_sets_survive_the_line(fact):
+def test_limits_closed_sets_and_tolerances_survive_the_line(fact):
     assert parse_facts(format_facts([fact])) == [fact]
