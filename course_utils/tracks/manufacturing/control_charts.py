@@ -226,13 +226,13 @@ ONE_LIMIT_FINDINGS = (UNSTABLE, CAPABLE, TOO_NEAR)
 OFF_BY = Fraction("0.20")  # Cp - Cpk from which the centre is off as well, where Cp is short
 
 
-def disposition(found: Sequence[Signal], pieces_outside: int) -> str:
+def disposition(found: Sequence[Signal], piece_outside: bool) -> str:
     """What happens to the lot, from its own chart and pieces.
 
     hold: something disturbed the process, so the sample does not speak for all pieces; sort: the
     process ran evenly, but a measured piece lies outside the tolerance; release: neither.
     """
-    return HOLD if found else SORT if pieces_outside else RELEASE
+    return HOLD if found else SORT if piece_outside else RELEASE
 
 
 def process_finding(

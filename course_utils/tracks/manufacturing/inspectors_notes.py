@@ -32,7 +32,7 @@ def note_draft(rng: random.Random, group: str) -> Draft:
         answer["quantity"] = rng.randint(1, 60)
     if rng.random() < 0.85:
         answer["disposition"] = rng.choice(allowed(part.reworkable, answer["defect"]))
-    asked = say("asked", SAY["request"])
+    asked = f"{say('asked', SAY['request'])} {say('choices', SAY['choices'])}"
     style = say("style", ["telegram", "sentence", "log", "mail", "telegram", "card"])
     # "flatness" + "flatness error": the characteristic is part of the defect's name.
     text = re.sub(r"\b(\w{4,}(?: \w+)?) \1\b", r"\1", _STYLES[style](say, answer, part.station))

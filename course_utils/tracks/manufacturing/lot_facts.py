@@ -136,8 +136,9 @@ def overview_facts(sheet: Sheet) -> list[Fact]:
 
 
 def process_facts(sheet: Sheet) -> list[Fact]:
-    """Mean, indices, and what the process needs."""
-    return [length_fact(sheet, "mean", "mean"), *index_facts(sheet), *finding_facts(sheet)]
+    """Mean, sigma, indices, and what the process needs."""
+    lengths = [length_fact(sheet, name, name) for name in ("mean", "sigma")]
+    return [*lengths, *index_facts(sheet), *finding_facts(sheet)]
 
 
 def brief_facts(sheet: Sheet) -> list[Fact]:

@@ -22,7 +22,6 @@ from course_utils.tracks.manufacturing.control_charts import (
     disposition,
     first_pass_yield,
     half_up,
-    outside,
     process_finding,
     scrap_rate,
     signals,
@@ -56,21 +55,25 @@ class Figures:
 
 def figures(lot: Lot) -> Figures:
     """All figures of a sample, nothing rounded."""
-    means = tuple(average(row) for row in lot.rows)
-    ranges = tuple(max(row) - min(row) for row in lot.rows)
-    pieces = [piece for row in lot.rows for piece in row]
+    scale = 10**lot.part.decimals
+    means = tuple(Fraction(sum(row), lot.size * scale) for row in lot.steps)
+    ranges = tuple(Fraction(max(row) - min(row), scale) for row in lot.steps)
+    lowest, highest = (
+        Fraction(min(map(min, lot.steps)), scale),
+        Fraction(max(map(max, lot.steps)), scale),
+    )
     mean, mean_range = average(means), average(ranges)
     sigma = within_sigma(mean_range, lot.size)
     cp, cpk = capability(mean, sigma, lot.lower, lot.upper)
     found = tuple(signals(means, ranges, lot.size))
-    low = -math.inf if lot.lower is None else lot.lower
-    high = math.inf if lot.upper is None else lot.upper
+    low = lowest if lot.lower is None else lot.lower
+    high = highest if lot.upper is None else lot.upper
     limits = chart_limits(mean, mean_range, lot.size)
     return Figures(
         means=means,
         ranges=ranges,
-        lowest=min(pieces),
-        highest=max(pieces),
+        lowest=lowest,
+        highest=highest,
         mean=mean,
         mean_range=mean_range,
         sigma=sigma,
@@ -79,7 +82,7 @@ def figures(lot: Lot) -> Figures:
         cp=cp,
         cpk=cpk,
         signals=found,
-        disposition=disposition(found, len(outside(pieces, low, high))),
+        disposition=disposition(found, lowest < low or highest > high),
         finding=process_finding(cp, cpk, Fraction(str(lot.part.required)), found),
     )
 

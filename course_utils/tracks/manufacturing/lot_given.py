@@ -69,7 +69,7 @@ SPARE = (
     *("scrap", "rework", "rejected", "good", "rework_percent", "readings", "groups", "size"),
     *("mean_range", "largest_range", "zone_high", "zone_low"),
 )
-LEFT_OUT = 4
+LEFT_OUT = 7
 FIGURE_LISTS = [("{k} {v}", ", "), ("{k}={v}", "; "), ("{k}: {v}", ", "), ("{k} {v}", " / ")]
 
 
@@ -79,7 +79,7 @@ def given_draft(sheet: Sheet, rng: random.Random, group: str) -> Draft:
     kind, say = KINDS[name], Realiser(rng, f"quality/given/{name}")
     asked = request(say, SAY, sheet, name)
     rules = [block(say, sheet, part) for part in kind.rules]
-    given = [_figure_list(say, sheet), _chart_check(say, sheet)]
+    given = [_figure_list(say, sheet)] + ([_chart_check(say, sheet)] if rules else [])
     text = lay_out(say, header(say, sheet), [*given, *rules])
     sentences = [capital(_sentence(say, sheet, part)) for part in kind.sentences]
     return draft(

@@ -14,7 +14,6 @@ from course_utils.schemas import QUESTION_FORMS
 from course_utils.tracks.manufacturing.control_charts import (
     CAPABLE,
     HOLD,
-    SORT,
     TOO_NEAR,
     UNSTABLE,
     half_up,
@@ -49,6 +48,7 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/lot_questions")
 NUMBER, NAME, YES_NO, SENTENCE = QUESTION_FORMS
 QUIET_SHARE = 0.15  # of the charts without a signal are asked about; "in control" is soon learned
+SIGNAL_WEIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,10 @@ def _second(sheet: Sheet, rng: random.Random) -> Asked | None:
 
 
 def _extreme(row: str, pick: Callable) -> Callable[[Sheet, random.Random], Asked | None]:
-    """The subgroup with the largest or smallest mean or range, where there is one."""
+    """The subgroup with the largest or smallest mean or range, where there is one, and its value.
+
+    The value is asked for too: one subgroup of eight is soon guessed.
+    """
 
     def ask(sheet: Sheet, rng: random.Random) -> Asked | None:
         values = getattr(sheet.fig, row)
@@ -154,7 +157,9 @@ def _extreme(row: str, pick: Callable) -> Callable[[Sheet, random.Random], Asked
             return None
         names = [subgroups([number]) for number in range(1, len(values) + 1)]
         right = names[values.index(pick(values))]
-        return Asked([closed(ANSWER, [right], names)], values={"group": right})
+        value = sheet.length(pick(values), 1 if row == "means" else 0)
+        facts = [closed(ANSWER, [right], names), Fact("value", value, sheet.lot.part.unit)]
+        return Asked(facts, values={"group": right, "value": value})
 
     return ask
 
@@ -195,11 +200,8 @@ def _goal(sheet: Sheet, rng: random.Random) -> Asked:
     return _verdict(sheet.target_word == MET, reason)
 
 
-def _ends(sheet: Sheet) -> list[Fact]:
-    return [
-        length_fact(sheet, "lowest reading", "lowest"),
-        length_fact(sheet, "highest reading", "highest"),
-    ]
+def _ends(sheet: Sheet) -> dict[str, Fact]:
+    return {end: length_fact(sheet, f"{end} reading", end) for end in ("lowest", "highest")}
 
 
 def out_of_tolerance(sheet: Sheet) -> list[str]:
@@ -210,12 +212,14 @@ def out_of_tolerance(sheet: Sheet) -> list[str]:
     return [name for name, out in (("lowest", low), ("highest", high)) if out]
 
 
-def _tolerance(sheet: Sheet, rng: random.Random) -> Asked:
-    out = out_of_tolerance(sheet)
-    facts = dict(zip(("lowest", "highest"), _ends(sheet), strict=True))
-    reasons = [facts[name] for name in out or facts]
-    asked = _verdict(not out, *reasons)
-    return Asked(asked.facts, f"no, {' and '.join(out)}" if out else "yes")
+def _tolerance(sheet: Sheet, rng: random.Random) -> Asked | None:
+    """Whether all pieces keep the tolerance; where both ends are out, either would be an answer."""
+    out, ends = out_of_tolerance(sheet), _ends(sheet)
+    if not out:
+        return _verdict(True, *ends.values())
+    if len(out) > 1:
+        return None
+    return Asked(_verdict(False, ends[out[0]]).facts, f"no, {out[0]}")
 
 
 def _mean_inside(sheet: Sheet, rng: random.Random) -> Asked:
@@ -244,15 +248,15 @@ def _range_inside(sheet: Sheet, rng: random.Random) -> Asked:
 # ---------------------------------------------------------------------------------------------
 
 
-def _fate(sheet: Sheet, rng: random.Random) -> Asked:
-    """What happens to the lot, and why."""
-    fate = sheet.fig.disposition
+def _fate(sheet: Sheet, rng: random.Random) -> Asked | None:
+    """What happens to the lot, and why; None where two readings are a reason to sort it."""
+    fate, out, ends = sheet.fig.disposition, out_of_tolerance(sheet), _ends(sheet)
     if fate == HOLD:
         return Asked([disposition_fact(sheet), *chart_facts(sheet)], fate)
-    ends = dict(zip(("lowest", "highest"), _ends(sheet), strict=True))
-    out = out_of_tolerance(sheet)
-    case = f"{fate}, {' and '.join(out)}" if fate == SORT else fate
-    return Asked([disposition_fact(sheet), *(ends[name] for name in out or ends)], case)
+    if len(out) > 1:
+        return None
+    case = f"{fate}, {out[0]}" if out else fate
+    return Asked([disposition_fact(sheet), *(ends[end] for end in out or ends)], case)
 
 
 def _finding(sheet: Sheet, rng: random.Random) -> Asked:
@@ -280,7 +284,7 @@ def _first(sheet: Sheet, rng: random.Random) -> Asked:
 # ---------------------------------------------------------------------------------------------
 
 COUNTS, DEFECTS, SERIES = ("counts", "yield_goal"), ("defects",), ("series",)
-PROCESS, RANGES = ("process", "required"), ("ranges", "factors")
+PROCESS, RANGES = ("process", "required"), ("ranges", "limit_factors")
 KINDS = {
     "yield": Kind(COUNTS, NUMBER, "rounded", _figure("yield_percent", "%"), "yield_percent"),
     "scrap": Kind(COUNTS, NUMBER, "rounded", _figure("scrap_percent", "%"), "scrap_percent"),
@@ -290,7 +294,9 @@ KINDS = {
     "two_largest": Kind(DEFECTS, NUMBER, "rounded", _two_largest, "defect_share"),
     "cp": Kind(PROCESS, NUMBER, "index", _figure("cp")),
     "cpk": Kind(PROCESS, NUMBER, "index", _figure("cpk")),
-    "sigma": Kind(RANGES, NUMBER, "rounded", _figure("sigma", "unit"), "sigma"),
+    "sigma": Kind(
+        ("ranges", "sigma_factors"), NUMBER, "rounded", _figure("sigma", "unit"), "sigma"
+    ),
     "needed_sigma": Kind(("required",), NUMBER, "three figures", _needed_sigma),
     "ucl": Kind(RANGES, NUMBER, "rounded", _figure("ucl", "unit"), "ucl"),
     "lcl": Kind(RANGES, NUMBER, "rounded", _figure("lcl", "unit"), "lcl"),
@@ -321,9 +327,11 @@ KINDS = {
 
 def question_drafts(sheet: Sheet, rng: random.Random, group: str, count: int = 2) -> list[Draft]:
     """Questions of different kinds, with the part of the sheet that answers each."""
-    names, drafts = list(KINDS), []
+    # One lot in four has a signal: there it is asked about more often.
+    names = [*KINDS, *["signal"] * (SIGNAL_WEIGHT if sheet.fig.signals else 0)]
     rng.shuffle(names)
-    for name in names:
+    drafts = []
+    for name in dict.fromkeys(names):
         if len(drafts) < count and (asked := KINDS[name].ask(sheet, rng)) is not None:
             drafts.append(_question_draft(sheet, name, asked, rng, group))
     return drafts

@@ -37,6 +37,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 DEFECT_ITEMS = ["{k} {c}", "{k}: {c}", "{c} x {k}", "{c} {k}", "{k} = {c}"]
 YIELD_TARGETS = (94, 95, 96, 97, 98, 99)  # per cent
 MET, MISSED = "met", "missed"
+FACTORS = ("d2", "a2", "d4")
 
 
 @dataclass(frozen=True)
@@ -242,9 +243,11 @@ def header(say: Realiser, sheet: Sheet) -> list[tuple[str, str]]:
 
 def block(say: Realiser, sheet: Sheet, name: str) -> str:
     """A block of the sheet: an entry of the wordings, or one that is put together here."""
-    made = {"defects": _defect_list, "series": _series, "factors": _factors, "words": _words}
+    made = {"defects": _defect_list, "series": _series, "words": _words}
     if name in made:
         return made[name](say, sheet)
+    if name.endswith("_factors"):
+        return _factors(say, sheet, name)
     extra = {"chart": chart_text(sheet)} if name == "chart" else {}
     return say(name, SAY[name], **sheet.values, **extra)
 
@@ -279,14 +282,14 @@ def _series(say: Realiser, sheet: Sheet) -> str:
     return SAY.phrase("series", form, **sheet.values, **shown)
 
 
-def _factors(say: Realiser, sheet: Sheet) -> str:
+def _factors(say: Realiser, sheet: Sheet, name: str) -> str:
     """The factors of two subgroup sizes, one of which is that of the lot."""
-    sizes = sorted((sheet.lot.size, say.rng.choice([3, 6] + [9 - sheet.lot.size])))
-    pattern = say("factors", SAY["factors"], n="{n}", d2="{d2}", a2="{a2}", d4="{d4}")
+    others = [size for size in (3, 4, 5, 6) if size != sheet.lot.size]
+    pattern = say(name, SAY[name], n="{n}", d2="{d2}", a2="{a2}", d4="{d4}")
     rows = []
-    for size in sizes:
-        told = {name: f"{float(getattr(CONSTANTS[size], name)):.3f}" for name in ("d2", "a2", "d4")}
-        rows.append(pattern.format(n=size, **told))
+    for size in sorted((sheet.lot.size, say.rng.choice(others))):
+        factors = {key: f"{float(getattr(CONSTANTS[size], key)):.3f}" for key in FACTORS}
+        rows.append(pattern.format(n=size, **factors))
     return f"{SAY.phrase('factors_label')}: {'; '.join(rows)}"
 
 

@@ -8,7 +8,6 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
 from statistics import NormalDist
 
 # ---------------------------------------------------------------------------------------------
@@ -152,12 +151,6 @@ class Lot:
     rework: int = 0
     defects: dict[str, int] = field(default_factory=dict)  # none of 0, largest first, one on top
 
-    @cached_property
-    def rows(self) -> tuple[tuple[Fraction, ...], ...]:
-        """Subgroups of readings, in the unit of the part."""
-        scale = 10**self.part.decimals
-        return tuple(tuple(Fraction(step, scale) for step in row) for row in self.steps)
-
     @property
     def size(self) -> int:
         return len(self.steps[0])
@@ -235,11 +228,11 @@ def _measure(
         if state == "outlier" and number == odd:
             row[rng.randrange(size)] += side * rng.uniform(5, 7) * sigma
         floor = 0.0 if part.side == "max" else -math.inf  # no flatness below 0
-        rows.append(_as_read([max(value, floor) for value in row], part.decimals))
+        rows.append(as_read([max(value, floor) for value in row], part.decimals))
     return tuple(rows)
 
 
-def _as_read(row: list[float], decimals: int) -> tuple[int, ...]:
+def as_read(row: list[float], decimals: int) -> tuple[int, ...]:
     """Readings in whole steps of the gauge.
 
     The sum of four is made even: then the mean of a subgroup is exact with one more decimal, and
@@ -255,7 +248,7 @@ def _defects(
     part: Part, produced: int, out: str, share_out: float, rng: random.Random
 ) -> dict[str, int]:
     """Counts by kind, Poisson; the pieces out of tolerance follow from the process."""
-    kinds = rng.sample(part.defects, rng.randint(2, 3))
+    kinds = rng.sample(part.defects, rng.randint(2, len(part.defects)))
     total = produced * rng.uniform(0.004, 0.04)
     weights = [rng.uniform(0.5, 1.5) / rank for rank in range(1, len(kinds) + 1)]
     counts = {

@@ -37,6 +37,8 @@ from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/lot_working")
 WORKING = REPORT_FORMS[0]
+SHORT_SERIES = 6  # subgroups
+FEW_REJECTS = 10
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _average_lines(sheet: Sheet) -> list[str]:
     total, range_total = sheet.length(sum(fig.means)), sheet.length(sum(fig.ranges), 0)
     return [
         _line(sheet, "mean", means=means, total=total),
-        _line(sheet, "mean range", ranges=ranges, total=range_total),
+        _line(sheet, "mean range", ranges=ranges, range_total=range_total),
         _line(sheet, "offset" if sheet.lot.nominal is not None else "room", gap=gap(sheet)),
     ]
 
@@ -144,10 +146,16 @@ KINDS = {
     "defects": Kind(("counts", "defects"), (), defect_facts, _defect_lines),
     "averages": Kind(("series",), (), average_facts, _average_lines),
     "capability": Kind(
-        ("ranges", "chart"), ("factors", "required", "words"), capability_facts, _capability_lines
+        ("ranges", "chart"),
+        ("sigma_factors", "required", "words"),
+        capability_facts,
+        _capability_lines,
     ),
     "chart": Kind(
-        ("ranges", "series", "pieces"), ("factors", "rules", "fates"), control_facts, _chart_lines
+        ("ranges", "series", "pieces"),
+        ("limit_factors", "rules", "fates"),
+        control_facts,
+        _chart_lines,
     ),
     "overview": Kind(
         ("counts", "defects", "process", "chart", "pieces"),
@@ -160,9 +168,7 @@ KINDS = {
 
 def working_draft(sheet: Sheet, rng: random.Random, group: str) -> Draft:
     """A report whose answer computes line by line, of a drawn kind."""
-    # A long series makes a long sum: averages are asked for where it is short.
-    names = [name for name in KINDS if name != "averages" or len(sheet.fig.means) <= 6]
-    name = rng.choice(names)
+    name = rng.choice([name for name in KINDS if _worth_asking(sheet, name)])
     kind, say = KINDS[name], Realiser(rng, f"quality/working/{name}")
     asked = request(say, SAY, sheet, name)
     data = [block(say, sheet, part) for part in say.order("blocks", kind.data)]
@@ -172,6 +178,13 @@ def working_draft(sheet: Sheet, rng: random.Random, group: str) -> Draft:
         say, "report", group, kind.facts(sheet),
         instruction=asked, input=text, output="\n".join(kind.lines(sheet)), form=WORKING,
     )  # fmt: skip
+
+
+def _worth_asking(sheet: Sheet, name: str) -> bool:
+    """A long series makes a long sum; the shares of few rejects or two kinds are soon guessed."""
+    too_long = name == "averages" and len(sheet.fig.means) > SHORT_SERIES
+    few = sheet.lot.rejected < FEW_REJECTS or len(sheet.defects) < 3
+    return not (too_long or (name == "defects" and few))
 
 
 def _rounding(sheet: Sheet, name: str) -> str:
