@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from course_utils import gold, sources
-from course_utils.facts import fact_accuracy, parse_facts
+from course_utils import gold, sources, tasks
+from course_utils.facts import parse_facts
 from course_utils.records import overlap, validate
 from course_utils.tracks.manufacturing.order_questions import qa_drafts
 from course_utils.tracks.manufacturing.order_records import maintenance_drafts
@@ -55,9 +55,7 @@ def test_every_record_is_valid_and_short_enough(drafts):
 
 def test_every_answer_states_all_its_facts(drafts):
     told = [draft.record for draft in drafts if draft.record["task"] != "understanding"]
-    assert all(
-        fact_accuracy(record["output"], parse_facts(record["facts"])) == 1.0 for record in told
-    )
+    assert all(tasks.main_score(record["output"], record) == 1 for record in told)
     assert {len(parse_facts(record["facts"])) for record in of(drafts, "report")} == {5, 6, 7}
 
 
