@@ -9,6 +9,7 @@ They were computed when the record was made, so an answer can be scored without 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from course_utils.errors import CourseError
 
@@ -59,12 +60,30 @@ class Fact:
     others: tuple[str, ...] = ()
     within: str = ""
 
-    @property
+    @cached_property
     def number(self) -> float | None:
         """The value as a number, or None where it is a name."""
         return to_number(self.value) if NUMBER.fullmatch(self.value) else None
 
-    @property
+    @cached_property
+    def decimals(self) -> int:
+        """Digits behind the point, as the number is written."""
+        return len(self.value.partition(".")[2])
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far a right number may lie from this one.
+
+        One in its last written digit; nothing for a limit, which is copied, for a whole number
+        below 100, which is a count, and where one digit is more than a twentieth of the number.
+        """
+        if self.within:
+            return to_number(self.within)
+        digit = 10.0**-self.decimals
+        least = 20 if self.decimals else 100
+        return 0.0 if self.limit or abs(self.number or 0) < least * digit else digit
+
+    @cached_property
     def values(self) -> tuple[str, ...]:
         """The right names: several where all of them must be stated."""
         return tuple(self.value.split(ALSO))

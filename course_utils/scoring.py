@@ -39,20 +39,6 @@ def input_of(record: Record) -> str:
 # --- One fact in a text -------------------------------------------------------------------------
 
 
-def tolerance(fact: Fact) -> float:
-    """How far a right number may lie from the fact's.
-
-    One in its last written digit; nothing for a limit, which is copied, for a whole number below
-    100, which is a count, and where one digit would be more than a twentieth of the number.
-    """
-    if fact.within:
-        return float(fact.within)
-    decimals = len(fact.value.partition(".")[2])
-    digit = 10.0**-decimals
-    least = 20 if decimals else 100
-    return 0.0 if fact.limit or abs(fact.number or 0) < least * digit else digit
-
-
 def states(text: str, facts: Iterable[Fact], named: bool = True) -> list[bool]:
     """For each fact, whether the text states it and nothing that contradicts it.
 
@@ -87,8 +73,9 @@ class _Told:
         return self._states_number(fact)
 
     def _is_stated(self, name: str) -> bool:
-        found = self.by_name.get(name, [])
-        return bool(found) and not any(mention.denied for mention in found)
+        """Whether a name is stated, and stated more often than denied."""
+        denied = [mention.denied for mention in self.by_name.get(name, [])]
+        return denied.count(False) > denied.count(True)
 
     def rivals(self, fact: Fact) -> set[str]:
         """Other values of the fact's closed set that the text states."""
@@ -117,14 +104,13 @@ class _Told:
     def is_equal(self, figure: Figure, fact: Fact, number: float | None = None) -> bool:
         """Whether a figure has the fact's number (or the one given) and unit, and is about it."""
         wanted = fact.number if number is None else number
-        free = tolerance(fact)
-        if not fact.within and figure.decimals < len(fact.value.partition(".")[2]):
+        free = fact.tolerance
+        if figure.decimals < fact.decimals and not fact.within:
             free = 0.0  # 95 does not state 95.1
-        near = abs(figure.number - wanted) <= free + 1e-9 * max(1.0, abs(wanted))
-        if not near or not _has_unit(figure, fact.unit):
+        if not _is_near(figure.number, wanted, free) or not _has_unit(figure, fact.unit):
             return False
-        free = fact.unit or not self.named or fact.name == ANSWER
-        return bool(free) or _names_it(figure, fact.name)
+        about = fact.unit or not self.named or fact.name == ANSWER
+        return bool(about) or _names_it(figure, fact.name)
 
     def _states_range(self, fact: Fact) -> bool:
         ends = (fact.number, float(fact.upper))
@@ -227,6 +213,10 @@ def _names(facts: tuple[Fact, ...]) -> frozenset[str]:
         if fact.number is None and not is_yes_or_no(fact) and not _is_list(fact)
         for name in (*fact.values, *fact.others)
     )
+
+
+def _is_near(number: float, wanted: float, free: float) -> bool:
+    return abs(number - wanted) <= free + 1e-9 * max(1.0, abs(wanted))
 
 
 def _inside(figure: Figure, spans: Sequence[tuple[int, int]]) -> bool:
@@ -395,8 +385,9 @@ def report_counts(text: str, record: Record) -> Counts | None:
     """Right, missed and wrong statements of a report; None where there is no fact to look for.
 
     Right are facts that the text states; of a report whose working is shown, those only that do not
-    stand in the input. A conclusion counts where at least half of the figures are right: without
-    them it is a guess. Wrong is every other figure and rival name, unless the reference has it too.
+    stand in the input. A name counts where at least half of the figures are right: without them a
+    conclusion is a guess. Wrong is every rival name, and every figure that is no fact and does not
+    stand in the reference either.
     """
     facts = facts_of(record)
     wanted = _wanted(facts, record.get("form", ""), input_of(record))
@@ -409,7 +400,7 @@ def report_counts(text: str, record: Record) -> Counts | None:
     numbers = {fact for fact in wanted if fact.number is not None}
     numbers = numbers or {fact for fact in facts if fact.number is not None}
     if 2 * sum(map(told.right, numbers)) < len(numbers):
-        right = {fact for fact in right if not fact.others or fact.number is not None}
+        right &= numbers
     wrong = _untrue_figures(told, reference) + sum(len(told.rivals(fact)) for fact in facts)
     return Counts(len(right), len(wanted) - len(right), wrong, cut=part != text.strip())
 
@@ -425,8 +416,7 @@ def _wanted(facts: tuple[Fact, ...], form: str, text: str) -> tuple[Fact, ...]:
 
 def _untrue_figures(told: _Told, reference: str) -> int:
     """Different figures of a text that are no fact and do not stand in the reference."""
-    known = _Told(read(reference), told.facts, named=True)
-    neutral = [figure for figure in known.figures if not known.belongs(figure)]
+    neutral = _beside_facts(reference, tuple(told.facts))
     numbers = [fact for fact in told.facts if fact.number is not None]
     untrue = {
         (figure.number, figure.unit)
@@ -444,9 +434,16 @@ def _untrue_figures(told: _Told, reference: str) -> int:
     return len(untrue) + len(listed)
 
 
+@lru_cache(maxsize=20_000)
+def _beside_facts(reference: str, facts: tuple[Fact, ...]) -> tuple[Figure, ...]:
+    """Figures of a reference that are no facts: a report may have them too, and gains nothing."""
+    told = _Told(read(reference), facts, named=True)
+    return tuple(figure for figure in told.figures if not told.belongs(figure))
+
+
 def _is_same(figure: Figure, other: Figure) -> bool:
     """Whether two figures are the same, one of them perhaps without its unit."""
-    return abs(figure.number - other.number) <= 1e-9 * max(1.0, abs(other.number)) and (
+    return _is_near(figure.number, other.number, 0.0) and (
         figure.unit == other.unit or not figure.unit or not other.unit
     )
 
@@ -454,5 +451,5 @@ def _is_same(figure: Figure, other: Figure) -> bool:
 def _is_bare_fact(figure: Figure, facts: Sequence[Fact]) -> bool:
     """A fact's number that lacks its unit or its name: it gains nothing, but it is no lie."""
     return not figure.unit and any(
-        abs(figure.number - (fact.number or 0)) <= tolerance(fact) + 1e-9 for fact in facts
+        _is_near(figure.number, fact.number or 0.0, fact.tolerance) for fact in facts
     )

@@ -24,6 +24,7 @@ _SENTENCE_END = re.compile(
     + "".join(rf"(?<!\b{word}\.)(?<!\b{word.capitalize()}\.)" for word in _SHORT)
     + r"\s+(?=[A-Z\d(*\"-])"
 )
+_QUOTED = re.compile(r'"[^"\n]{1,150}"|\u201c[^\u201d\n]{1,150}\u201d')
 # "It is not the case that ...": all of the sentence is denied, wherever the words stand in it.
 _DENIES_ALL = re.compile(
     r"(?:\bnot|n't|\bnever)\s+(?:the\s+case|true)\b"
@@ -194,7 +195,7 @@ class Reading:
 
     def _denies(self, text: str, start: int, end: int) -> bool:
         first, last = self._sentence(start)
-        if _DENIES_ALL.search(text[first:last]):
+        if _denies_all(text[first:last]):
             return True
         before = _NO_NEGATION.sub("", _clause_before(text[first:start]))
         clause_end = _CLAUSE_END.search(text, end, last)
@@ -213,18 +214,29 @@ def _clause_before(text: str) -> str:
     return text[ends[-1].end() :] if ends else text
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text; a decimal point or "no. 3" ends none."""
+    starts = _sentence_starts(text)
+    parts = (text[i:j] for i, j in zip(starts, (*starts[1:], len(text)), strict=True))
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _sentence_starts(text: str) -> tuple[int, ...]:
+    whole = _QUOTED.sub(lambda match: re.sub(r"[.!?;]", "~", match[0]), text)
+    return (0, *(match.end() for match in _SENTENCE_END.finditer(whole)))
+
+
 @lru_cache(maxsize=20_000)
 def read(text: str) -> Reading:
     """The figures of a text, and the text ready to be searched for names."""
-    starts = (0, *(match.end() for match in _SENTENCE_END.finditer(text)))
+    starts = _sentence_starts(text)
     reading = Reading(text, (), (), starts)
     plain = _NO_FIGURE.sub(lambda match: "~" * len(match[0]), text)
     labels = _label_spans(plain)
     figures: list[Figure] = []
     for match in NUMBER.finditer(plain):
-        first, last = reading._sentence(match.start())
-        after = max(first, figures[-1].end if figures else 0)
-        figure = _figure(plain, match, text[first:last], after, last, labels)
+        sentence = reading._sentence(match.start())
+        figure = _figure(plain, match, sentence, figures[-1].end if figures else 0, labels)
         if figure.label:  # what denies a name denies a label, too: "not subgroups 3, 4 and 7"
             denied = reading._denies(plain, match.start(), match.end())
             figure = replace(figure, denied=figure.denied or denied)
@@ -238,28 +250,34 @@ def read(text: str) -> Reading:
 
 
 def _figure(
-    text: str, match: re.Match, sentence: str, after: int, last: int, labels: dict[int, str]
+    text: str, match: re.Match, sentence: tuple[int, int], behind: int, labels: dict[int, str]
 ) -> Figure:
-    before = text[after : match.start()]
-    currency = units.currency_before(text[: match.start()])
-    unit, end = (currency, match.end()) if currency else units.unit_at(text, match.end())
-    end = min(end, max(last, match.end()))
-    limit, denied = _direction(before[-_REACH:], text[end:last])
-    denied = denied or bool(
-        _DENIES_ALL.search(sentence) or _FIGURE_DENIED_AFTER.match(text[end:last])
-    )
+    """The figure of a number in a sentence; `behind` is where the figure before it ends."""
+    first, last = sentence
+    before = text[max(first, behind, match.start() - _REACH) : match.start()]
+    unit, end = units.currency_before(before), match.end()
+    if not unit:
+        unit, end = units.unit_at(text, match.end())
+    after = text[end:last]
+    limit, denied = _direction(before, after)
+    whole = text[first:last]
     return Figure(
         number=to_number(match.group()),
         decimals=len(match.group().partition(".")[2]),
         unit=unit,
         limit=limit,
-        denied=denied,
+        denied=denied or _denies_all(whole) or bool(_FIGURE_DENIED_AFTER.match(after)),
         label=labels.get(match.start(), ""),
         start=match.start(),
         end=end,
-        sentence=sentence,
+        sentence=whole,
         following=text[match.end() : last].strip(" -\u00a0\u202f"),
     )
+
+
+@lru_cache(maxsize=4096)
+def _denies_all(sentence: str) -> bool:
+    return _DENIES_ALL.search(sentence) is not None
 
 
 def _direction(before: str, behind: str) -> tuple[str, bool]:

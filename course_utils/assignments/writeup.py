@@ -75,7 +75,7 @@ def diversity_table(summary: Mapping[str, Any]) -> str:
     ]
     for task, figures in summary["diversity"].items():
         cells = [
-            f"{figures[side][name]:>11.{digits}f}"
+            f"{figures[side][name]:>11.{digits}f}" if side in figures else f"{'-':>11}"
             for name, digits in (("distinct_3", 2), ("self_bleu", 1))
             for side in ("prompt", "answer")
         ]

@@ -114,6 +114,14 @@ def test_an_open_name_in_a_list_of_others_is_wrong():
     assert right(record, "the gear wheel, I think")
 
 
+def test_a_name_must_be_stated_more_often_than_denied():
+    record = qa("component=belt", "The belt.", SENTENCE)
+    assert right(
+        record, "The belt drifts, as an idler is not square to the belt, so mend the belt."
+    )
+    assert not right(record, "It is the belt, or it is not the belt.")
+
+
 def test_several_right_values_are_all_needed():
     record = qa("rules=rising trend & beyond 3 sigma | no signal", "x", NAME)
     assert right(record, "rising trend; beyond 3 sigma", "beyond 3 sigma and rising trend")
@@ -150,7 +158,7 @@ def test_a_long_answer_is_cut_before_it_is_read():
     ],
 )
 def test_the_last_digit_is_free_where_numbers_are_computed(fact, expected):
-    assert scoring.tolerance(fact) == pytest.approx(expected)
+    assert fact.tolerance == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +262,8 @@ def test_a_copy_gains_little_where_figures_are_given():
 
 def test_a_verdict_without_its_figures_is_a_guess():
     assert report_counts("We release the lot.", WORKED).right == 0
+    open_name = WORKED | {"facts": "Cpk=2.90; sigma=0.00219 mm; Cp=3.05; machine=lathe"}
+    assert report_counts("The lathe has Cpk 2.90.", open_name).right == 1
     assert report_counts("Yield 95.0 %. We release the lot.", WORKED).right == 1
     assert report_counts("Yield 95.0 %, Cpk 2.90. We release the lot.", WORKED).right == 3
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.statements import labelled, read
+from course_utils.statements import labelled, read, sentences
 
 VERDICTS = ("release", "adjust", "hold", "capable", "not capable")
 
@@ -64,6 +64,16 @@ def test_lists_of_labels_are_spelled_out():
     assert labelled("subgroups 3, 4 and 7 to 9; lot 12") == [
         ("subgroup", frozenset({3, 4, 7, 8, 9})),
         ("lot", frozenset({12})),
+    ]
+
+
+def test_sentences_end_at_points_that_end_something():
+    text = 'No. 3 has 4.5 mm/s. "CHANGE PUMP NO.4. LEAKING" cost most; max. 90 °C.\nNext'
+    assert sentences(text) == [
+        "No. 3 has 4.5 mm/s.",
+        '"CHANGE PUMP NO.4. LEAKING" cost most;',
+        "max. 90 °C.",
+        "Next",
     ]
 
 

@@ -13,13 +13,20 @@ from typing import Any
 
 from course_utils import schemas, splits
 from course_utils.errors import CourseError
+from course_utils.gold import is_gold
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
 from course_utils.tracks.manufacturing import order_records as maintenance
-from course_utils.tracks.parts import write_parts
+from course_utils.tracks.parts import (
+    LEAST_RESERVE,
+    PARTS,
+    RESERVE,
+    handed_out,
+    reserve_of,
+    write_parts,
+)
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
-PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
 LARGEST_TEMPLATE_SHARE = 0.02  # of a task's records
 LEAST = {"records": 8000, "task": 1500, "document": 1000}
 LOTS = 1000  # simulated production lots
@@ -27,7 +34,7 @@ LOTS = 1000  # simulated production lots
 
 @dataclass
 class Track:
-    """A built track: parts of records, and what was counted on the way."""
+    """A built track: its parts, one of them the reserve, and what was counted on the way."""
 
     parts: dict[str, list[dict[str, str]]]
     drafts: int
@@ -36,17 +43,22 @@ class Track:
 
     @property
     def records(self) -> list[dict[str, str]]:
-        """All records of all parts."""
+        """All records of all parts, the reserve too."""
         return [record for part in self.parts.values() for record in part]
+
+    @property
+    def handed_out(self) -> list[dict[str, str]]:
+        """The records that are written to the folder."""
+        return [record for part in handed_out(self.parts).values() for record in part]
 
     def counts(self, key: str) -> dict[str, int]:
         """Records for each value of `task` or `document`."""
-        return dict(sorted(Counter(record[key] for record in self.records).items()))
+        return dict(sorted(Counter(record[key] for record in self.handed_out).items()))
 
     def cross(self) -> dict[str, dict[str, int]]:
         """document -> task -> records."""
         table: dict[str, dict[str, int]] = {}
-        for record in self.records:
+        for record in self.handed_out:
             row = table.setdefault(record["document"], {})
             row[record["task"]] = row.get(record["task"], 0) + 1
         return {document: dict(sorted(row.items())) for document, row in sorted(table.items())}
@@ -80,6 +92,9 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
     capped = _without_surplus(kept, seed)
     dropped["wording that carried more than its share of the task"] = len(kept) - len(capped)
     parts = _split(capped, seed)
+    silver = sum(map(_is_silver, parts["test"]))
+    parts["test"] = [draft for draft in parts["test"] if not _is_silver(draft)]
+    dropped["work order without gold labels in the test part"] = silver
     before = sum(map(len, parts.values()))
     _prune(parts)
     after = sum(map(len, parts.values()))
@@ -133,8 +148,13 @@ def _without_surplus(drafts: Sequence[Draft], seed: int) -> list[Draft]:
 
 
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
-    """Each group whole in one part; each document kind in the shares of PARTS."""
+    """Each group whole in one part; each document kind in the shares of PARTS.
+
+    Gold orders are test records, whatever their share; the others are split without them.
+    """
     parts: dict[str, list[Draft]] = {name: [] for name in PARTS}
+    parts["test"] = [draft for draft in drafts if is_gold(draft.record)]
+    drafts = [draft for draft in drafts if not is_gold(draft.record)]
     home: dict[str, str] = {}  # a group may hold records of several document kinds
     for document in sorted({draft.record["document"] for draft in drafts}):
         groups: dict[str, list[Draft]] = {}
@@ -154,9 +174,18 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
     return parts
 
 
+def _is_silver(draft: Draft) -> bool:
+    """A work order to be turned into JSON, with labels that nobody read: not to be tested on."""
+    record = draft.record
+    kind = (record["task"], record["document"])
+    return kind == ("understanding", "maintenance_log") and not is_gold(record)
+
+
 def _prune(parts: dict[str, list[Draft]]) -> None:
-    """Drop from train what is like val or test, and from val what is like test."""
-    for name, others in (("val", ("test",)), ("train", ("val", "test"))):
+    """Drop from each part what is like a part that weighs more: reserve, test, val, train."""
+    ranks = ("train", "val", "test", RESERVE)
+    for place in (2, 1, 0):
+        name, others = ranks[place], ranks[place + 1 :]
         own = [draft.record for draft in parts[name]]
         against = [draft.record for other in others for draft in parts[other]]
         close = splits.close_to(own, against)
@@ -176,18 +205,22 @@ def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None)
         "seed": seed,
         "drafts": track.drafts,
         "dropped": track.dropped,
-        "kept": len(track.records),
-        "parts": {name: len(part) for name, part in track.parts.items()},
+        "kept": len(track.handed_out),
+        "parts": {name: len(part) for name, part in handed_out(track.parts).items()},
+        "reserve": {
+            **reserve_of(track.parts),
+            "tasks": dict(sorted(Counter(r["task"] for r in track.parts[RESERVE]).items())),
+        },
         "tasks": track.counts("task"),
         "documents": track.counts("document"),
         "cross": track.cross(),
-        "groups": len({record["group"] for record in track.records}),
+        "groups": len({record["group"] for record in track.handed_out}),
         "overlap": overlap,
         "templates": {
             task: {"largest": name, "share": share, "templates": number}
             for task, (name, share, number) in track.templates.items()
         },
-        "diversity": diversity(track.records),
+        "diversity": diversity(track.handed_out),
     }
 
 
@@ -201,6 +234,10 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
             count = summary[kind].get(name, 0)
             if count < LEAST[key]:
                 wrong.append(f"{name}: {count} records, {LEAST[key]} are promised")
+    for task, count in summary["tasks"].items():
+        kept_back = summary["reserve"]["tasks"].get(task, 0)
+        if kept_back < LEAST_RESERVE * (count + kept_back):
+            wrong.append(f"{task}: {kept_back} records in reserve, 8 % are promised")
     for task, figures in summary["templates"].items():
         if figures["share"] > LARGEST_TEMPLATE_SHARE:
             wrong.append(f"{task}: one wording carries {figures['share']:.1%} of the records")

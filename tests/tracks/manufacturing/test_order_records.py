@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from course_utils import sources
+from course_utils import gold, sources
 from course_utils.facts import fact_accuracy, parse_facts
 from course_utils.records import overlap, validate
 from course_utils.tracks.manufacturing.order_questions import qa_drafts
@@ -61,6 +61,12 @@ def test_every_answer_states_all_its_facts(drafts):
     assert {len(parse_facts(record["facts"])) for record in of(drafts, "report")} == {5, 6, 7}
 
 
+def test_440_gold_orders_stay_each_in_a_group_of_its_own_kind(drafts):
+    own = [draft.record for draft in drafts if gold.is_gold(draft.record)]
+    assert len(own) == 440
+    assert {record["task"] for record in own} == {"understanding"}
+
+
 def test_understanding_is_json_of_the_known_keys_asked_for_in_60_wordings(drafts):
     own = of(drafts, "understanding")
     assert all(set(json.loads(r["output"])) <= set(sources.FIELDS.values()) for r in own)
@@ -71,8 +77,8 @@ def test_understanding_is_json_of_the_known_keys_asked_for_in_60_wordings(drafts
 
 
 def test_understanding_answers_are_those_of_the_cleaned_work_orders(drafts):
-    cleaned = sources.clean_work_orders(sources.load_work_orders()).records
-    known = {record["input"]: record["output"] for record in cleaned}
+    cleaned = sources.clean_work_orders(sources.load_work_orders())
+    known = {record["input"]: record["output"] for record in [*cleaned.gold, *cleaned.records]}
     assert all(known[r["input"]] == r["output"] for r in of(drafts, "understanding"))
 
 
@@ -83,7 +89,7 @@ def test_no_wording_carries_more_than_two_per_cent_of_a_task(drafts):
 def test_a_record_shows_only_dates_of_its_own_group(drafts):
     for draft in drafts:
         asset, group = draft.record["source"][-1], draft.record["group"]
-        assert re.fullmatch(r"excavator ([B-E] \d{4}-Q[1-4]|A \d{4})", group)
+        assert re.fullmatch(r"(gold )?excavator ([B-E] \d{4}-Q[1-4]|A \d{4})", group)
         if draft.record["task"] != "understanding":
             shown = re.findall(r"\b20\d\d-\d\d-\d\d\b", draft.record["input"])
             assert {group_name(asset, date.fromisoformat(d)) for d in shown} == {group}
@@ -91,7 +97,7 @@ def test_a_record_shows_only_dates_of_its_own_group(drafts):
 
 def test_groups_split_in_halves_share_no_near_copy(drafts):
     groups = sorted({draft.record["group"] for draft in drafts})
-    test = set(groups[::5])
+    test = {group for i, group in enumerate(groups) if i % 5 == 0 or group.startswith(gold.GROUP)}
     own = [draft.record for draft in drafts]
     parts = {
         "train": [record for record in own if record["group"] not in test],

@@ -79,7 +79,7 @@ def test_a_group_with_records_of_several_documents_stays_in_one_part_too():
     assert all(len(parts) == 1 for parts in home(track).values())
 
 
-def test_every_document_is_split_80_10_10():
+def test_every_document_is_split_by_the_shares_of_the_parts():
     track = tracks.assemble(many(800, per_group=4), seed=5)
     for document in DOCUMENTS:
         sizes = {
@@ -128,7 +128,12 @@ def test_a_near_copy_in_another_part_is_dropped_and_the_test_part_keeps_its_own(
 
 @pytest.mark.parametrize(
     ("own", "other", "left"),
-    [("train", "val", "val"), ("train", "test", "test"), ("val", "test", "test")],
+    [
+        ("train", "val", "val"),
+        ("train", "test", "test"),
+        ("val", "test", "test"),
+        ("test", "reserve", "reserve"),
+    ],
 )
 def test_of_two_near_copies_the_one_that_is_trained_on_goes(own, other, left):
     parts = {name: [draft(f"{name} stands alone here")] for name in tracks.PARTS}
@@ -138,7 +143,7 @@ def test_of_two_near_copies_the_one_that_is_trained_on_goes(own, other, left):
     tracks._prune(parts)
     found = [name for name, part in parts.items() if len(part) == 2]
     assert found == [left]
-    assert sum(map(len, parts.values())) == 4
+    assert sum(map(len, parts.values())) == len(tracks.PARTS) + 1
 
 
 def test_near_copies_inside_one_part_may_stay():
@@ -218,6 +223,7 @@ GOOD = {
     "tasks": {"qa": 4000, "report": 1500, "understanding": 2500},
     "documents": dict.fromkeys(DOCUMENTS, 2000),
     "templates": {"qa": {"share": 0.02}},
+    "reserve": {"tasks": {"qa": 400, "report": 150, "understanding": 250}},
     "overlap": {"exact": 0, "near": 0, "groups": 0},
 }
 
@@ -232,6 +238,7 @@ def test_a_track_that_keeps_its_promises_falls_short_of_nothing():
         ({"kept": 7999}, "7999 records, 8000"),
         ({"tasks": GOOD["tasks"] | {"report": 1499}}, "report: 1499 records, 1500"),
         ({"tasks": {"qa": 8000}}, "understanding: 0 records"),
+        ({"reserve": {"tasks": {"report": 150, "understanding": 250}}}, "qa: 0 records in reserve"),
         ({"documents": GOOD["documents"] | {"quality_report": 999}}, "quality_report: 999"),
         ({"documents": {"quality_report": 8000}}, "maintenance_log: 0 records, 1000"),
         ({"templates": {"qa": {"share": 0.021}}}, "qa: one wording carries 2.1%"),
@@ -278,14 +285,29 @@ def test_the_track_keeps_its_promises(written):
 
 def test_the_summary_counts_what_was_written(written):
     summary, folder = written
-    parts = {name: read_records(folder / f"{name}.jsonl", "manufacturing") for name in tracks.PARTS}
+    names = [name for name in tracks.PARTS if name != "reserve"]
+    parts = {name: read_records(folder / f"{name}.jsonl", "manufacturing") for name in names}
     assert summary["parts"] == {name: len(part) for name, part in parts.items()}
     assert summary["kept"] == sum(summary["parts"].values())
-    assert summary["kept"] + sum(summary["dropped"].values()) == summary["drafts"]
+    everything = summary["kept"] + summary["reserve"]["records"]
+    assert everything + sum(summary["dropped"].values()) == summary["drafts"]
     assert summary["tasks"] == Counter(r["task"] for part in parts.values() for r in part)
     assert json.loads((folder / "summary.json").read_text()) == summary
-    for name, share in tracks.PARTS.items():
-        assert abs(summary["parts"][name] / summary["kept"] - share) < 0.02
+    for name in names:
+        assert abs(summary["parts"][name] / everything - tracks.PARTS[name]) < 0.02
+
+
+def test_the_reserve_is_whole_groups_of_every_task_and_on_no_disk(track, written):
+    summary, folder = written
+    kept_back = track.parts["reserve"]
+    assert not (folder / "reserve.jsonl").exists()
+    handed_out = "".join((folder / f"{part}.jsonl").read_text() for part in summary["parts"])
+    assert not any(json.dumps(r["output"], ensure_ascii=False) in handed_out
+                   for r in kept_back if r["task"] == "report")  # fmt: skip
+    assert summary["reserve"]["records"] == len(kept_back)
+    for task, count in summary["tasks"].items():
+        own = summary["reserve"]["tasks"][task]
+        assert own / (own + count) >= tracks.LEAST_RESERVE
 
 
 def test_every_part_holds_every_task_of_every_document_it_can(track):
@@ -302,7 +324,9 @@ def test_a_second_build_is_the_same_bytes(track, written, tmp_path):
         *quality_records.quality_drafts(42, tracks.LOTS),
     ]
     again = tracks.assemble(drafts, 42)
-    for name, part in again.parts.items():
+    assert again.parts["reserve"] == track.parts["reserve"]
+    for name in written[0]["parts"]:
+        part = again.parts[name]
         write_records(tmp_path / f"{name}.jsonl", part)
         assert (tmp_path / f"{name}.jsonl").read_bytes() == (
             written[1] / f"{name}.jsonl"
