@@ -78,7 +78,7 @@ def load_work_orders() -> "pandas.DataFrame":
 class Cleaned:
     """Records with what was dropped on the way, and why.
 
-    `records` carry silver labels, to be trained on; `gold` those that were read by hand, to be
+    `records` carry silver labels, to be trained on; `gold` those that were read one by one, to be
     tested on. No record shares its text, or a group of near copies, with a gold one. `strong` is
     the number of records whose labels the table states too, all of them and no other. `labels`
     says field by field how many labels stand in both, and how many in one alone.
@@ -174,16 +174,16 @@ def _labelled(
 ) -> "pandas.DataFrame":
     """With gold labels or ours, what the table says, and a group number."""
     read = {order.sha256: gold.as_sets(order.labels) for order in gold.read_gold()}
-    by_hand = [read.get(gold.checksum(text)) for text in rows["text"]]
+    settled = [read.get(gold.checksum(text)) for text in rows["text"]]
     labels = [
-        apply_rules(text) if hand is None else hand
-        for text, hand in zip(rows["text"], by_hand, strict=True)
+        apply_rules(text) if one is None else one
+        for text, one in zip(rows["text"], settled, strict=True)
     ]
     said_of_each = [said[key] for key in rows["key"]]
     return rows.assign(
         labels=labels,
         said=said_of_each,
-        gold=[hand is not None for hand in by_hand],
+        gold=[one is not None for one in settled],
         doubtful=list(map(is_doubtful, labels, said_of_each)),
         strong=list(map(is_strong, labels, said_of_each)),
         number=near_duplicate_groups(list(rows["text"]), threshold=threshold),

@@ -27,6 +27,7 @@ from course_utils.tracks.manufacturing.lot_facts import (
     index_facts,
     leader_fact,
     length_fact,
+    off_centre,
     share_fact,
     two_largest,
 )
@@ -48,7 +49,7 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/lot_questions")
 NUMBER, NAME, YES_NO, SENTENCE = QUESTION_FORMS
 QUIET_SHARE = 0.15  # of the charts without a signal are asked about; "in control" is soon learned
-SIGNAL_WEIGHT = 4
+WEIGHT = 4  # of a question for which only some lots have something to tell
 
 
 @dataclass(frozen=True)
@@ -255,8 +256,8 @@ def _fate(sheet: Sheet, rng: random.Random) -> Asked | None:
         return Asked([disposition_fact(sheet), *chart_facts(sheet)], fate)
     if len(out) > 1:
         return None
-    case = f"{fate}, {out[0]}" if out else fate
-    return Asked([disposition_fact(sheet), *(ends[end] for end in out or ends)], case)
+    values = {"end": out[0], "piece": ends[out[0]].value} if out else {}
+    return Asked([disposition_fact(sheet), *(ends[end] for end in out or ends)], fate, values)
 
 
 def _finding(sheet: Sheet, rng: random.Random) -> Asked:
@@ -327,8 +328,9 @@ KINDS = {
 
 def question_drafts(sheet: Sheet, rng: random.Random, group: str, count: int = 2) -> list[Draft]:
     """Questions of different kinds, with the part of the sheet that answers each."""
-    # One lot in four has a signal: there it is asked about more often.
-    names = [*KINDS, *["signal"] * (SIGNAL_WEIGHT if sheet.fig.signals else 0)]
+    # One lot in four has a signal, one in five is off centre: there it is asked about more often.
+    telling = "signal" if sheet.fig.signals else "finding" if off_centre(sheet) else ""
+    names = [*KINDS, *[telling] * (WEIGHT if telling else 0)]
     rng.shuffle(names)
     drafts = []
     for name in dict.fromkeys(names):

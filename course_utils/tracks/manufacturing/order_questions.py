@@ -57,10 +57,11 @@ TOTALS = (1000, 2000, 5000, 10000, 20000, 50000)
 
 
 def questions(orders: Sequence[Order]) -> list[Question]:
-    """Every question that these orders answer in one way only."""
+    """Every question that these orders answer in one way only, a name only among others."""
     what = figures(orders)
     asked = _about_systems(orders, what) + _about_modes(orders, what) + _about_costs(orders, what)
-    return asked + _compared(what) + _about_dates(orders) + _about_work(orders)
+    asked += _compared(what) + _about_dates(orders) + _about_work(orders)
+    return [one for one in asked if one.form != NAME or one.facts[0].others]
 
 
 def _name(kind: str, right: str, names: Sequence[str], **values: str) -> Question:

@@ -90,7 +90,10 @@ def _blocks(period: Period, what: Figures, shown: Collection[str]) -> Blocks:
     months = {name: {orders: n} for name, n in months.items()}
     dearest = sorted(period.orders, key=lambda order: -order.cost)
     some = sorted(dearest[:3], key=lambda order: order.date) if "costliest" in shown else []
-    costly = {f'"{order.text}", {order.date}': {cost: order.cost} for order in some}
+    costly: dict[str, dict[str, object]] = {}
+    for order in some:
+        label = f'"{order.text}", {order.date}'
+        costly[f"{label} again" if label in costly else label] = {cost: order.cost}
     blocks = {"systems": systems, "modes": modes, "months": months, "costliest": costly}
     return {SAY.phrase("blocks", name): rows for name, rows in blocks.items() if rows}
 

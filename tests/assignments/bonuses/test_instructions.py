@@ -201,7 +201,7 @@ def test_answers_say_only_what_the_entry_says(training):
         answer = one.record["output"]
         if one.constraints[0].kind == "json_keys":
             answer = " ".join(json.loads(answer).values())
-        words = {word.strip(",").lower() for word in answer.split() if word.strip("-|;/")}
+        words = {word.strip(",;:()").lower() for word in answer.split() if word.strip("-|;/")}
         assert words <= {w.strip(",;:()").lower() for w in one.record["input"].split()}
 
 
