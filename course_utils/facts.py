@@ -88,11 +88,15 @@ class Fact:
         """The right names: several where all of them must be stated."""
         return tuple(self.value.split(ALSO))
 
-    def __str__(self) -> str:
+    @property
+    def right(self) -> str:
+        """The right value in words: "at most 90 °C", "gear wheel"."""
         number = f"{self.value} and {self.upper}" if self.upper else self.value
         around = f"{WITHIN}{self.within}" if self.within else ""
-        right = " ".join(filter(None, (self.limit, number + around, self.unit)))
-        return f"{self.name}={OR_ELSE.join((right, *self.others))}"
+        return " ".join(filter(None, (self.limit, number + around, self.unit)))
+
+    def __str__(self) -> str:
+        return f"{self.name}={OR_ELSE.join((self.right, *self.others))}"
 
 
 def format_facts(facts: Iterable[Fact]) -> str:

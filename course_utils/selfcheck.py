@@ -12,10 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from course_utils import metrics, scoring, tasks
 from course_utils.errors import CourseError
+from course_utils.records import read_records
 from course_utils.scoring import Record
 from course_utils.statements import read, sentences
 
@@ -31,6 +33,7 @@ REFERENCE, ECHO, ECHO_VALUES, VALUES, MAJORITY, NEGATED, SWAPPED = ROWS = (
     "negated reference",
     "swapped limits",
 )
+PARTS = ("train", "val", "test")
 MOST_VALUES = 12  # a fact's name with more different values is no closed set
 CANDIDATES = 30  # reports of which the one that scores best elsewhere is the majority answer
 LIMIT = 0.05
@@ -100,6 +103,8 @@ def check(
     The most frequent answers are those of the training part, or of all where there is none.
     Raises CourseError where no record can be scored.
     """
+    for name, part in parts.items():
+        _check_facts(name, part)
     train = parts.get("train") or [record for part in parts.values() for record in part]
     cells = _by_cell(record for part in parts.values() for record in part)
     drawn = {cell: _sample(own, sample, f"{seed}/{cell}") for cell, own in cells.items()}
@@ -119,6 +124,32 @@ def check(
             'build the data anew, or give records their facts: "facts": "answer=4.5 mm/s"',
         )
     return results
+
+
+def read_parts(path: Path) -> dict[str, list[Record]]:
+    """{"train": records, ...} of a folder with parts of data, or of one file of records.
+
+    Raises CourseError where there is nothing to read, or a record is broken.
+    """
+    if path.is_dir():
+        files = [path / f"{part}.jsonl" for part in PARTS]
+        found = [file for file in files if file.is_file()] or sorted(path.glob("*.jsonl"))
+        if not found:
+            raise CourseError(
+                f"{path}: there is no .jsonl file in it",
+                "give a folder of `course data build`, or one file of records",
+            )
+    else:
+        found = [path]
+    return {file.stem: read_records(file) for file in found}
+
+
+def _check_facts(part: str, records: Sequence[Record]) -> None:
+    for number, record in enumerate(records, 1):
+        try:
+            scoring.facts_of(record)
+        except CourseError as error:
+            raise CourseError(f"{part}, record {number}: {error.message}", error.cure) from None
 
 
 def cell_of(record: Record) -> Cell:

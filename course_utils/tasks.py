@@ -117,7 +117,11 @@ def _answer_scores(text: str, record: Record) -> dict[str, float]:
 
 
 def main_score(text: str, record: Record) -> float | None:
-    """The main score (0 to 1) of one answer; None for a report or question without facts."""
+    """The main score (0 to 1) of one answer; None for a report or question without facts.
+
+    Records of your own need not name facts. Token F1 and ROUGE-L tell what words such an answer has
+    in common with its reference, which a copy of the input has, too.
+    """
     task = task_of(record)
     if task == "understanding":
         return metrics.record_f1(text, scoring.reference_of(record))
@@ -125,18 +129,6 @@ def main_score(text: str, record: Record) -> float | None:
         counts = scoring.report_counts(text, record)
         return counts.f1 if counts else None
     return float(scoring.fact_match(text, record)) if scoring.facts_of(record) else None
-
-
-def main_score_of(records: Sequence[Record]) -> str:
-    """The score that speaks for records of one task: its main score, where it can be told.
-
-    Records of your own need not carry facts. Questions then have token F1, reports ROUGE-L: words
-    in common with the reference, which a copy of the input has, too.
-    """
-    task = _one_task(records)
-    if task == "understanding" or any(map(scoring.facts_of, records)):
-        return MAIN_SCORE[task]
-    return {"qa": "token_f1", "report": "rougeL"}[task]
 
 
 def _one_task(records: Sequence[Record]) -> str:

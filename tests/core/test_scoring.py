@@ -115,10 +115,8 @@ def test_an_open_name_in_a_list_of_others_is_wrong():
 
 
 def test_a_name_must_be_stated_more_often_than_denied():
-    record = qa("component=belt", "The belt.", SENTENCE)
-    assert right(
-        record, "The belt drifts, as an idler is not square to the belt, so mend the belt."
-    )
+    record = qa("component=belt", "The belt drifts because an idler is not square.", SENTENCE)
+    assert right(record, "The belt drifts: its idler is not square to the belt, mend the belt.")
     assert not right(record, "It is the belt, or it is not the belt.")
 
 

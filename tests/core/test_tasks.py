@@ -98,13 +98,6 @@ def test_the_main_score_of_one_answer():
     assert tasks.main_score("x", report("")) is None
 
 
-def test_records_of_your_own_without_facts_have_another_main_score():
-    assert tasks.main_score_of([qa("x"), qa("3 mm", "answer=3 mm")]) == "fact_match"
-    assert tasks.main_score_of([qa("x")]) == "token_f1"
-    assert tasks.main_score_of([report("")]) == "rougeL"
-    assert tasks.main_score_of([understanding("{}")]) == "field_f1"
-
-
 def test_records_of_geology_are_questions():
     record = {"system": "", "instruction": "?", "context": "", "answer": "2.65", "facts": "a=2.65"}
     assert tasks.task_of(record) == "qa"

@@ -294,7 +294,7 @@ def test_the_summary_counts_what_was_written(written):
     assert summary["tasks"] == Counter(r["task"] for part in parts.values() for r in part)
     assert json.loads((folder / "summary.json").read_text()) == summary
     for name in names:
-        assert abs(summary["parts"][name] / everything - tracks.PARTS[name]) < 0.02
+        assert abs(summary["parts"][name] / everything - tracks.PARTS[name]) < 0.03
 
 
 def test_the_reserve_is_whole_groups_of_every_task_and_on_no_disk(track, written):
