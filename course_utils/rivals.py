@@ -142,7 +142,7 @@ def word_features() -> "FeatureUnion":
 
 
 def _labels(record: Record) -> set[tuple[str, str]]:
-    """The (field, value) pairs of a JSON answer, as they are spelt; several values stand by "; "."""
+    """The (field, value) pairs of a JSON answer, as they are spelt."""
     fields = json.loads(answer_of(record))
     return {
         (field, value.strip()) for field, text in fields.items() for value in str(text).split(";")
