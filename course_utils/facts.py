@@ -18,29 +18,9 @@ NUMBER = re.compile(
     r"(?<![\w.])(?<!\d,)(?<![^\W\d]-)[-+\u2212]?"
     r"(?:\d{1,3}(?:[,\u202f\u00a0 ]\d{3}(?!\d))+|\d+)(?:\.\d+)?(?![.,]?\d)"
 )
-DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")  # its day is no number of anything
-# What stands for a unit in text: several spellings of the same thing count as the same.
-SAME_UNIT = {
-    "hours": "h",
-    "hour": "h",
-    "hrs": "h",
-    "days": "d",
-    "day": "d",
-    "minutes": "min",
-    "minute": "min",
-    "seconds": "s",
-    "second": "s",
-    "percent": "%",
-    "per cent": "%",
-    "a$": "AUD",
-    "degrees c": "°C",
-    "deg c": "°C",
-    "ppm": "ppm",
-}
 ANSWER = "answer"  # the name of the one fact of a question's record
 LIMITS = ("at most", "at least", "between")
 ALSO, OR_ELSE, WITHIN = " & ", " | ", " ± "
-BEFORE = ("AUD", "EUR", "USD")  # a currency may stand before its number
 
 
 @dataclass(frozen=True)
@@ -149,95 +129,6 @@ def _parse_value(name: str, text: str, others: tuple[str, ...]) -> Fact:
     return Fact(name, first.group(), unit, limit, upper, others, within.group())
 
 
-def stands_in(text: str, fact: Fact) -> bool:
-    """Whether a text states a fact: the name as words, or the number with its unit beside it.
-
-    A number counts when it has the fact's value at the fact's own decimals (12.50 states 12.5) and
-    the unit follows it, or precedes it for currencies. Without a unit, a word of the fact's name
-    must stand in the same sentence, or any bare number would do (unless the name is "answer").
-    """
-    number = fact.number
-    if number is None:
-        return re.search(rf"(?<!\w){re.escape(_plain(fact.value))}(?!\w)", _plain(text)) is not None
-    for sentence in _sentences(_without_dates(text)):
-        if not fact.unit and fact.name != ANSWER and not _names(sentence, fact.name):
-            continue
-        for match in NUMBER.finditer(sentence):
-            if _equal(match.group(), fact) and _has_unit(sentence, match, fact.unit):
-                return True
-    return False
-
-
-def answers_number(text: str, fact: Fact) -> bool:
-    """Whether the first or the last number with the fact's unit in a text is the right one.
-
-    A result stands in front or at the end of its working ("6 x 4.439 gives Cp = 0.68"). Only these
-    two count: an answer that lists all numbers of the sheet must not count as right.
-    """
-    text = _without_dates(text)
-    told = [m.group() for m in NUMBER.finditer(text) if _has_unit(text, m, fact.unit)]
-    return any(_equal(number, fact) for number in (told[:1] + told[-1:]))
-
-
-def fact_accuracy(text: str, facts: Iterable[Fact]) -> float:
-    """Share (0 to 1) of the facts that the text states."""
-    found = [stands_in(text, fact) for fact in facts]
-    if not found:
-        raise CourseError("there is no fact to look for", "give the record its facts")
-    return sum(found) / len(found)
-
-
 def to_number(text: str) -> float:
+    """The number of a text that `NUMBER` matches; thousands may be set apart."""
     return float(re.sub(r"[,\u202f\u00a0 ]", "", text).replace("\u2212", "-"))
-
-
-def _equal(text: str, fact: Fact) -> bool:
-    decimals = len(fact.value.partition(".")[2])
-    return round(to_number(text), decimals) == round(fact.number, decimals) and (
-        # 12 does not state 12.46: a coarser number is another one.
-        len(text.partition(".")[2]) >= decimals or to_number(text) == fact.number
-    )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _without_dates(text: str) -> str:
-    return DATE.sub("date", text)
-
-
-def _sentences(text: str) -> list[str]:
-    """Sentences and lines; a decimal point, or the one in "no. 3", does not end a sentence."""
-    return re.split(r"\n|;\s+|(?<=[.!?])(?<!\b[Nn]o\.)\s+(?=[A-Z\d(-])", text)
-
-
-def _names(sentence: str, name: str) -> bool:
-    plain = _plain(sentence)
-    words = [word for word in re.findall(r"\w+", name.casefold()) if len(word) > 2]
-    if not words:  # a short name is no beginning of a longer one: Cp is not Cpk
-        return re.search(rf"(?<!\w){re.escape(_plain(name))}(?!\w)", plain) is not None
-    return any(re.search(rf"(?<!\w){re.escape(word)}", plain) for word in words)
-
-
-def _has_unit(sentence: str, match: re.Match, unit: str) -> bool:
-    if not unit:
-        return True
-    after = sentence[match.end() :].lstrip(" \u202f\u00a0-")
-    if _begins_with_unit(after, unit):
-        return True
-    before = sentence[: match.start()].rstrip()
-    return unit in BEFORE and before.endswith((unit, "A$" if unit == "AUD" else unit))
-
-
-def _begins_with_unit(text: str, unit: str) -> bool:
-    unit = SAME_UNIT.get(unit.casefold(), unit)
-    spellings = {unit} | {long for long, short in SAME_UNIT.items() if short == unit}
-    spellings |= {unit.replace("·", " "), unit.replace("µ", "u"), unit.replace("³", "3")}
-    spellings |= {unit.replace("²", "2")}
-    lower = text.casefold()
-    # What follows must not make another unit of it: 4.5 mm/s is no length, 5 min⁻¹ no time.
-    return any(
-        re.match(rf"{re.escape(spelling.casefold())}(?![\w²³⁻^]|[/·*]\w)", lower)
-        for spelling in spellings
-    )

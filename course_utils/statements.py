@@ -122,7 +122,7 @@ _FIGURE_DENIED = re.compile(
     re.IGNORECASE,
 )
 _FIGURE_DENIED_AFTER = re.compile(
-    r"\W*(?:is|was|are)\s*(?:(?:not|n['\u2019]t)\s+(?:right|correct|the\s+(?:answer|limit|value|"
+    r"\W*(?:[^\s.,;:]+\s+){0,2}?(?:is|was|are)\s*(?:(?:not|n['\u2019]t)\s+(?:right|correct|the\s+(?:answer|limit|value|"
     r"result)|it)|wrong|false|incorrect|untrue)\b",
     re.IGNORECASE,
 )
@@ -235,6 +235,8 @@ def read(text: str) -> Reading:
     labels = _label_spans(plain)
     figures: list[Figure] = []
     for match in NUMBER.finditer(plain):
+        if figures and match.start() < figures[-1].end:
+            continue  # the 15 of "3 N/15 mm"
         sentence = reading._sentence(match.start())
         figure = _figure(plain, match, sentence, figures[-1].end if figures else 0, labels)
         if figure.label:  # what denies a name denies a label, too: "not subgroups 3, 4 and 7"
@@ -244,7 +246,8 @@ def read(text: str) -> Reading:
     ranges = _ranges(plain, figures)
     for low, high in ranges:  # "0.2 to 0.8 mm": the unit is said once
         if not figures[low].unit:
-            figures[low] = replace(figures[low], unit=figures[high].unit)
+            unit, following = figures[high].unit, figures[high].following
+            figures[low] = replace(figures[low], unit=unit, following=following)
     pairs = tuple((figures[low], figures[high]) for low, high in ranges)
     return Reading(text, tuple(figures), pairs, starts)
 

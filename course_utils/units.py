@@ -113,8 +113,11 @@ _ATOM = "|".join(
     for text in sorted({*_SYMBOLS, *_PLAIN}, key=len, reverse=True)
 )
 _JOINED = r"(?:\s?[·*⋅]\s?|/|[\s\u00a0]+per[\s\u00a0]+)"
+_PER_COUNT = rf"(?:/\d+[\s\u00a0]?(?:{_ATOM}))?"  # N/15 mm, l/100 km
 # What follows must not make another unit of it: 4.5 mm/s is no length, 5 min⁻¹ no time.
-_UNIT = re.compile(rf"((?:/|per\s+)?)((?:{_ATOM})(?:{_JOINED}(?:{_ATOM}))*)(?![\w²³⁻^$]|[/·*⋅]\w)")
+_UNIT = re.compile(
+    rf"((?:/|per\s+)?)((?:{_ATOM})(?:{_JOINED}(?:{_ATOM}))*{_PER_COUNT})(?![\w²³⁻^$]|[/·*⋅]\w)"
+)
 _SPACES = " \u202f\u00a0\u2009-"
 _BEFORE = re.compile(r"(?:(?<!\w)(AUD|AU\$|A\$|EUR|€|USD|US\$|\$))[\s\u00a0]*$")
 

@@ -34,8 +34,9 @@ WHY = qa(
     SENTENCE,
     "Known causes: worn seal, misalignment, blocked filter. The pump leaks.",
 )
+RATE = qa("rate=between 35 and 55 strokes/min", "between 35 and 55 strokes/min", NUMBER)
 BAND = qa("answer=2205 ± 10 nm", "2205 nm", NUMBER)
-ALL = [YIELD, LIMIT, GAP, WHEEL, GROUPS, REASON, WHY, BAND]
+ALL = [YIELD, LIMIT, GAP, WHEEL, GROUPS, REASON, WHY, RATE, BAND]
 
 
 def right(record, *texts):
@@ -74,6 +75,7 @@ def test_a_denied_reference_is_wrong(record):
         (REASON, ["yes, since 92 °C exceeds the maximum of 90 °C", "**Yes** - 92 °C, max. 90 °C"]),
         (WHY, ["A worn seal lets it leak.", "Its seal is worn: worn seal, not misalignment."]),
         (BAND, ["2200 nm", "2215 nanometres"]),
+        (RATE, ["35 to 55 strokes/min", "35-55 strokes/min", "between 35 and 55 strokes/min"]),
     ],
 )
 def test_the_right_answer_in_other_words_is_right(record, texts):
@@ -94,6 +96,7 @@ def test_the_right_answer_in_other_words_is_right(record, texts):
         (REASON, ["Yes. No. 92 °C is above the limit of at most 90 °C"]),
         (WHY, ["Misalignment.", "The seal.", "It is a worn seal or misalignment."]),
         (WHY, ["The pump leaks. The cause is a worn seal."]),  # one sentence was asked for
+        (RATE, ["35 to 55", "35 to 55 min", "35 strokes/min to 56 strokes/min"]),
         (BAND, ["2194 nm", "2205 µm", "2205"]),
     ],
 )

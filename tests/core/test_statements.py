@@ -31,6 +31,7 @@ def stated(text, names=VERDICTS):
         ("\u22125 °C", [(-5, "°C")]),
         ("0.2 to 0.8 mm", [(0.2, "mm"), (0.8, "mm")]),
         ("12 work orders", [(12, "")]),
+        ("at least 3 N/15 mm, 2 m", [(3, "N/15 mm"), (2, "m")]),
     ],
 )
 def test_figures_are_read_with_their_units(text, expected):

@@ -32,6 +32,7 @@ from course_utils import units
         (" A$.", "AUD"),
         (" mm²", "mm²"),
         (" g/cm3", "g/cm³"),
+        (" N/15 mm", "N/15 mm"),
     ],
 )
 def test_a_unit_is_read_whatever_its_spelling(text, unit):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import chat, records
+from course_utils import chat, records, selfcheck
 from course_utils.commands.main import command_line
 from course_utils.drawing import figure_title
 from course_utils.errors import CourseError
@@ -42,6 +42,12 @@ def summary(built):
 
 
 # --- the track as a whole ----------------------------------------------------------------------
+
+
+def test_answers_that_understand_nothing_are_not_paid(parts):
+    results = selfcheck.check(parts, sample=60)
+    print(selfcheck.table(results))
+    assert selfcheck.verdict(results) == "nothing can be fooled"
 
 
 def test_the_build_says_what_it_made_and_ends_with_where_it_is(built, summary):
