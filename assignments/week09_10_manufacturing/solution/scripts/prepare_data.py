@@ -18,9 +18,11 @@ def prepare(seed):
     track = tracks.build_manufacturing(seed)
     parts = tracks.handed_out(track.parts)  # all but the reserve, which is never written down
     ### BEGIN SOLUTION
-    for name, part in parts.items():
-        # An answer longer than its source is a sign of a broken record; none is expected.
-        parts[name] = [r for r in part if r["output"].strip() and len(r["output"]) < 2000]
+    # An answer longer than its source is a sign of a broken record; none is expected.
+    parts = {
+        name: [r for r in part if r["output"].strip() and len(r["output"]) < 2000]
+        for name, part in parts.items()
+    }
     ### END SOLUTION
     return track, parts
 
