@@ -24,6 +24,7 @@ def complete(track, nano_model_path, tmp_path_factory):
     """A complete submission: data, adapter, evidence and reports as the scripts write them."""
     from course_utils import records
     from course_utils.assignments import scripts, writeup
+    from course_utils.tracks.parts import handed_out
 
     folder = tmp_path_factory.mktemp("complete") / "my_submission"
     for name in ("data", "scripts", "configs", "reports"):
@@ -35,9 +36,10 @@ def complete(track, nano_model_path, tmp_path_factory):
         shutil.copy(script, folder / "scripts")
     parser = scripts.arguments("", folder)
     workspace = scripts.open_workspace(parser, [])
-    for name, part in track.parts.items():
+    parts = handed_out(track.parts)
+    for name, part in parts.items():
         records.write_records(workspace.data(name), part)
-    counts = {name: len(part) for name, part in track.parts.items()}
+    counts = {name: len(part) for name, part in parts.items()}
     workspace.run.write("data_summary.json", {"parts": counts, "drafts": track.drafts})
     save_adapter(workspace.adapter, nano_model_path)
     workspace.run.write("training.json", training())
