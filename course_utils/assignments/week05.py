@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from course_utils import records as records_module
-from course_utils import splits
-from course_utils.assignments import checklist, packing
+from course_utils import kit, splits
+from course_utils.assignments import checklist, hollow, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -98,7 +98,8 @@ def belongs(name: str) -> bool:
     return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)
+_STARTER = kit.ASSIGNMENTS / "week05_parameter_lab" / "starter"
+CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
 
@@ -303,6 +304,7 @@ def _scores(visit: Visit) -> str:
     if not math.isclose(told, mean, abs_tol=1e-4):
         raise wrong("week05.answers.score", told=told, right=mean)
     before = number_in(content["base"]["token_f1"], "token_f1")
+    hollow.no_zeros([mean])
     return f"token F1 {mean:.3f}, base model {before:.3f}"
 
 

@@ -145,7 +145,7 @@ def _known(own) -> bool:
 def _older(times: Mapping[str, str]) -> bool:
     """Whether the evidence was written before the adapter it is about."""
     try:
-        evidence, adapter = (datetime.fromisoformat(times[name]) for name in ("evidence", "adapter"))
+        evidence, adapter = map(datetime.fromisoformat, (times["evidence"], times["adapter"]))
         return adapter - evidence > OLDER
     except (KeyError, ValueError, TypeError):  # not told, or not comparable
         return False

@@ -1,4 +1,4 @@
-"""The leaderboard: hidden-record scores that the grader computed, for those who chose to stand on it.
+"""The leaderboard: hidden-record scores, computed by the grader, of those who chose to be on it.
 
 Rows are students under the name they chose, and the cheap rivals. A row's place is its mean over
 the tasks; an entry without a score is last. The compute stands beside it.

@@ -38,7 +38,7 @@ Overrides = dict[tuple[str, str], Override]  # (submission, item) -> the change
 
 
 def read_overrides(path: Path, submissions: Collection[str], rubric: Rubric) -> Overrides:
-    """The changes of a file; {} where there is none. Raises CourseError that names each bad line."""
+    """The changes of a file; {} where there is none. Raises CourseError with each bad line."""
     if not Path(path).exists():
         return {}
     sheet = read_sheet(path)
