@@ -133,8 +133,8 @@ def _alone(result: Result) -> Iterator[Suspicion]:
         said = say("integrity.hollow", names=", ".join(own.hollow))
         yield Suspicion("integrity.hollow", who, said, len(own.hollow))
     if _older(own.times):
-        values = {"evidence": own.times["evidence"], "adapter": own.times["adapter"]}
-        yield Suspicion("integrity.older", who, say("integrity.older", **values))
+        said = say("integrity.older", evidence=own.times["evidence"], adapter=own.times["adapter"])
+        yield Suspicion("integrity.older", who, said)
 
 
 def _known(own) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from course_utils import kit, messages
 from course_utils.assignments import handout
+from course_utils.assignments.explaining import bearing_on
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import explain
 from course_utils.commands import main as cli
