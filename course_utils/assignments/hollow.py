@@ -86,5 +86,3 @@ def no_zeros(scores: Iterable[Any]) -> None:
     numbers = [s for s in scores if isinstance(s, int | float) and not isinstance(s, bool)]
     if numbers and all(round(number, 3) == 0 for number in numbers):
         raise warn("hollow.zero", count=len(numbers))
-
-

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from course_utils import records as records_module
 from course_utils import kit, splits
+from course_utils import records as records_module
 from course_utils.assignments import checklist, hollow, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error

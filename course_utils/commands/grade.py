@@ -38,7 +38,9 @@ class GradeGroup(typer.core.TyperGroup):
 
 
 grade_app = typer.Typer(
-    cls=GradeGroup, no_args_is_help=True, help="The class: marks of people, totals, exports to the LMS."
+    cls=GradeGroup,
+    no_args_is_help=True,
+    help="The class: marks of people, totals, exports to the LMS.",
 )
 
 GradesArgument = Annotated[Path, typer.Argument(help="The folder of grades.")]

@@ -79,6 +79,7 @@ def marking_view(
                 "part": str(i.part),
                 "title": i.title,
                 "max": i.points,
+                "bonus": i.part == "bonus",
                 "parts": item_parts(i),
             }
             for i in items

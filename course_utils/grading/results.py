@@ -38,7 +38,7 @@ class Model(BaseModel):
 class Owner(Model):
     """Whose submission it is, as the inbox told it. `ids` are the LMS's own: see inbox.py."""
 
-    name: str
+    name: str = Field(max_length=200)
     lms: Lms = "folder"
     ids: dict[str, str] = {}
     late: bool | None = None  # None: the inbox does not say

@@ -129,9 +129,14 @@ def _marked(item: RubricItem, found: Item | None, marks: Mapping[str, Mark], sta
         return Line(item, "disagreement", None, found, marks)
     if given:
         return Line(item, "marked", given.pop(), found, marks)
-    if status == "rejected" or (found and found.state == "not judged"):
+    if status == "rejected" or (found and found.state == "not judged") or _passed_over(item, found):
         return Line(item, "not judged", None, found)  # there is nothing to read
     return Line(item, "waiting", None, found)
+
+
+def _passed_over(item: RubricItem, found: Item | None) -> bool:
+    """A bonus for which nothing was handed in: nobody waits for it."""
+    return item.part == "bonus" and not (found and found.work)
 
 
 def priced(points: float, before: float, now: float) -> float:
