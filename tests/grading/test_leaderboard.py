@@ -28,8 +28,11 @@ def test_rows_are_in_order_of_the_mean_and_rivals_stand_between_them():
 
 
 def test_equal_means_share_a_place():
-    _, rows = leaderboard([entered(n, name, {"qa": s, "report": s})
-                           for n, (name, s) in enumerate([("b", 0.6), ("a", 0.6), ("c", 0.5)])])  # fmt: skip
+    means = {"b": 0.6, "a": 0.6, "c": 0.5}
+    students = [
+        entered(n, name, {"qa": s, "report": s}) for n, (name, s) in enumerate(means.items())
+    ]
+    _, rows = leaderboard(students)
     assert [(row.name, row.place) for row in rows if row.entry] == [("a", 1), ("b", 1), ("c", 3)]
 
 
