@@ -221,6 +221,7 @@ def prediction_rows(
                 "input": record["input"],
                 "reference": record["output"],
                 "facts": record.get("facts", ""),
+                "form": record.get("form", ""),
                 "base": baseline[prompt]["answers"][index],
                 "tuned": tuned["answers"][index],
                 "nll": tuned["nll"][index],

@@ -324,6 +324,7 @@ def _evaluation(visit: Visit) -> str:
         raise wrong("week09_10.evaluation.number", count=len(rows))
     texts = ("task", "instruction", "input", "reference", "facts", "base", "tuned")
     for number, row in enumerate(rows, start=1):
+        _string(row.get("form", ""))
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
             raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
@@ -347,9 +348,9 @@ def _string(value: Any) -> str:
     return value
 
 
-def _identity(record: Mapping[str, str], answer: str) -> tuple[str, str, str, str]:
-    facts = record.get("facts", "")
-    return record["instruction"], record["input"], record[answer], facts
+def _identity(record: Mapping[str, str], answer: str) -> tuple[str, ...]:
+    more = record.get("facts", ""), record.get("form", "")
+    return record["instruction"], record["input"], record[answer], *more
 
 
 @_check("evaluation.scores", 4, "run/evaluation.json", "run.evaluation")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from course_utils import chat, evaluation, models, ownership, tasks
 from course_utils.assignments import markdown
 from course_utils.files import read_json, write_text_atomic
-from course_utils.metrics import record_f1
 from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.tracks.manufacturing import track as tracks
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from course_utils.assignments.scripts import Workspace
 
 SYSTEMS = {"zero_shot": "base, zero-shot", "few_shot": "base, few-shot", "tuned": "tuned"}
+NO_FACTS = "cannot be told: no record of this task names its facts (field `facts`)"
 EXAMPLES = 2  # shown of each task, best and worst
 
 
@@ -75,7 +75,7 @@ def diversity_table(summary: Mapping[str, Any]) -> str:
     ]
     for task, figures in summary["diversity"].items():
         cells = [
-            f"{figures[side][name]:>11.{digits}f}"
+            f"{figures[side][name]:>11.{digits}f}" if side in figures else f"{'-':>11}"
             for name, digits in (("distinct_3", 2), ("self_bleu", 1))
             for side in ("prompt", "answer")
         ]
@@ -229,6 +229,8 @@ def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
         values = "".join(f"{_number(result[side][main]):>8}" for side in ("base", "tuned"))
         interval = _interval(result["difference"][main])
         lines.append(f"{task:<15}{tasks.NAMES[main]:<16}{values}   {interval}")
+        if result["tuned"][main] is None:
+            lines.append(f"{'':<15}{NO_FACTS}")
     return "\n".join(lines)
 
 
@@ -266,11 +268,7 @@ def comparison_page(content: Mapping[str, Any]) -> str:
     ]
     for task, result in content["tasks"].items():
         main = result["main"]
-        verdict = (
-            "the tuned model is better: the interval excludes 0"
-            if result["gain"]
-            else "no gain shown: the interval holds 0 or lies on the wrong side"
-        )
+        verdict = _verdict(result)
         better = SYSTEMS[result["base_prompt"]]
         lines += [
             f"## {task}",
@@ -290,6 +288,14 @@ def comparison_page(content: Mapping[str, Any]) -> str:
         lines += [*markdown.table(heads, rows), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    if result["tuned"][result["main"]] is None:
+        return NO_FACTS
+    if result["gain"]:
+        return "the tuned model is better: the interval excludes 0"
+    return "no gain shown: the interval holds 0 or lies on the wrong side"
 
 
 def _examples(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
@@ -316,11 +322,8 @@ def _gain(row: Mapping[str, str]) -> float:
 
 
 def _row_score(row: Mapping[str, str], side: str) -> float:
-    if row["task"] == "understanding":
-        return record_f1(row[side], row["reference"])
-    if row["task"] == "report" and row["facts"]:
-        return tasks.fact_scores([row[side]], [row])[0]
-    return tasks.token_f1(row[side], row["reference"])
+    score = tasks.main_score(row[side], {**row, "output": row["reference"]})
+    return tasks.token_f1(row[side], row["reference"]) if score is None else score
 
 
 def _quoted(title: str, text: str) -> list[str]:

@@ -262,7 +262,7 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
 
 def _fetch_what_is_needed(base_model: str) -> None:
     """The embedded model and the work orders, before any kernel starts."""
-    if base_model in (models.EMBEDDED, "nano"):
+    if base_model in models.MADE_HERE:
         models.prepare_model(base_model)
     sources.work_orders_path()
 

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_as
+from course_utils.handwritten import read_as
 
 FOLDER = kit.DATA / "knowledge" / "manufacturing"
 Limit = Literal["at most", "at least", "between", "equal to"]
+TRADE = "trade value"  # the source of a figure that no standard or handbook gives
 
 
 class Strict(BaseModel):
@@ -37,7 +38,14 @@ class Quantity(Strict):
     upper: str | None = Field(None, pattern=r"^-?\d+(\.\d+)?$")
     unit: str = Field(description="SI or usual unit, or '' for a ratio")
     how: str = Field("", description="where or with what it is measured")
-    source: str = Field("", description="standard, handbook or formula; '' = trade value")
+    source: str = Field(
+        min_length=3, description=f"standard, handbook, maker or formula; or '{TRADE}'"
+    )
+
+    @property
+    def cited(self) -> bool:
+        """Whether the figure names where it stands; a trade value is usual, and no rule."""
+        return self.source != TRADE
 
 
 class Component(Strict):
@@ -174,14 +182,14 @@ def count_facts(equipment: tuple[Equipment, ...]) -> int:
 
 
 def count_sources(equipment: tuple[Equipment, ...]) -> tuple[int, int]:
-    """Figures that name a source, and all figures; the others are trade knowledge."""
+    """Figures that name a source, and all figures; the others are trade values."""
     quantities = [quantity for one in equipment for quantity in _quantities(one)]
-    return sum(bool(quantity.source) for quantity in quantities), len(quantities)
+    return sum(quantity.cited for quantity in quantities), len(quantities)
 
 
 if __name__ == "__main__":
     for one in load():
-        cited = sum(bool(quantity.source) for quantity in _quantities(one))
+        cited = sum(quantity.cited for quantity in _quantities(one))
         print(
             f"{one.name:<32} {len(list(one.facts())):>4} facts, "
             f"{len(one.failure_modes)} failure modes, {cited} figures with a source"

@@ -249,12 +249,8 @@ def fooled(page: str) -> list[list[str]]:
     return [row[-4:] for row in rows if len(row) == 6 and row[0].startswith(names)]
 
 
-def test_the_results_page_shows_the_fooled_scores_of_the_benchmark():
-    assert len(fooled("docs/results.md")) == 4
-    assert fooled("docs/results.md") == fooled("benchmarks/README.md")
-
-
 def test_texts_that_quote_the_fooled_scores_quote_the_measured_ones():
+    assert len(fooled("docs/results.md")) == 4
     _, report, qa, _ = fooled("docs/results.md")
     hand_out = words(kit.ROOT / "assignments/week09_10_manufacturing/README.md")
     assert f"a fact accuracy of {report[0]}, a right bare answer a token F1 of {qa[3]}" in hand_out

@@ -8,7 +8,7 @@ import yaml
 from course_utils.errors import CourseError
 from course_utils.tracks import knowledge
 
-CHECK = {"name": "oil level", "limit": "at least", "value": "20", "unit": "mm"}
+CHECK = {"name": "oil level", "limit": "at least", "value": "20", "unit": "mm", "source": "ISO 1"}
 MODE = {
     "id": "leak",
     "name": "leakage",
@@ -25,7 +25,10 @@ PUMP = {
     "name": "pump",
     "function": "moves liquid",
     "example": "75 kW",
-    "specifications": [{"name": f"figure {n}", "value": str(n), "unit": "mm"} for n in range(6)],
+    "specifications": [
+        {"name": f"figure {n}", "value": str(n), "unit": "mm", "source": knowledge.TRADE}
+        for n in range(6)
+    ],
     "components": [
         {"name": name, "function": "does its job"}
         for name in ("seal", "shaft", "casing", "wheel", "base")
@@ -102,14 +105,39 @@ def test_every_range_rises():
 
 def test_short_citations_belong_to_a_full_title():
     for one in knowledge.load():
-        cited = [quantity.source for quantity in knowledge._quantities(one) if quantity.source]
+        cited = [quantity.source for quantity in knowledge._quantities(one) if quantity.cited]
         assert not cited or one.sources, one.name
+
+
+def test_a_trade_value_is_not_counted_as_a_source(tmp_path):
+    (pump,) = knowledge.load(write(tmp_path, PUMP))
+    assert knowledge.count_sources((pump,)) == (5, 6 + 5)  # the checks cite, the data sheet not
+
+
+def test_a_figure_without_a_source_is_refused(tmp_path):
+    figures = [{k: v for k, v in PUMP["specifications"][0].items() if k != "source"}]
+    figures += PUMP["specifications"][1:]
+    message = problem(write(tmp_path, {**PUMP, "specifications": figures}))
+    assert "specifications.0.source: Field required" in message
+
+
+def test_at_least_60_per_cent_of_the_figures_name_a_source():
+    cited, figures = knowledge.count_sources(knowledge.load())
+    assert cited >= 0.6 * figures
+
+
+def test_no_text_holds_a_sign_that_separates_facts():
+    for one in knowledge.load():
+        parts = [part.name for part in one.components]
+        modes = [mode.name for mode in one.failure_modes]
+        for text in (*one.facts(), *parts, *modes):
+            assert not any(mark in text for mark in (";", "=", "|", " & ")), (one.name, text)
 
 
 def test_no_text_holds_format_signs_doubled_spaces_or_a_full_stop():
     for one in knowledge.load():
         for text in one.facts():
-            assert not set(text) & set("{};="), (one.name, text)
+            assert not set(text) & set("{}"), (one.name, text)
             assert "  " not in text
             assert "\n" not in text
             assert not text.endswith("."), (one.name, text)

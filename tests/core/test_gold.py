@@ -5,11 +5,10 @@ import random
 
 import pytest
 
-from course_utils import sources
+from course_utils import gold, gold_scores, sources
 from course_utils.errors import CourseError
-from course_utils.tracks.manufacturing import gold, gold_scores
-from course_utils.tracks.manufacturing.order_fields import closed_set
-from course_utils.tracks.manufacturing.order_labels import apply_rules
+from course_utils.order_fields import closed_set, within_closed_set
+from course_utils.order_labels import apply_rules
 
 PUMP, FAN, LEAK = {"part": ["Pump"]}, {"part": ["Fan"]}, {"failure_mode": ["Leak"]}
 
@@ -76,7 +75,7 @@ def test_rules_state_nearly_what_gold_states(orders, table):
     """Not tuned on gold: they were measured on it once they were written."""
     ruled = [apply_rules(text) for text in gold.texts_of(orders, table)]
     published = gold.published_labels(orders, table)
-    closed = [gold.within_closed_set(labels) for labels in published]
+    closed = [within_closed_set(labels) for labels in published]
     ours = gold_scores.score(ruled, orders, samples=100)["f1"]["all"]
     theirs = gold_scores.score(closed, orders, samples=100)["f1"]["all"]
     assert ours["low"] >= 0.90
@@ -129,7 +128,7 @@ def test_published_labels_are_split_and_spelt_as_the_closed_set(tmp_path):
         "system": {"Engine", "Hydraulic Cylinders"},
         "part": {"Misc", "Brakes"},
     }
-    assert gold.within_closed_set(labels)["part"] == {"Brakes"}
+    assert within_closed_set(labels)["part"] == {"Brakes"}
 
 
 def test_agreement_of_four_orders_by_hand(tmp_path):

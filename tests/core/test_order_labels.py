@@ -3,7 +3,7 @@
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.tracks.manufacturing.order_labels import apply_rules, load_rules, plain_words
+from course_utils.order_labels import apply_rules, load_rules, plain_words
 
 # What the published rules read into parts of words, each with what the text really states.
 ACCIDENTS = [

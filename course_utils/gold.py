@@ -8,8 +8,7 @@ the two readers wrote, what was settled, and why where that was more than copyin
 lies beside it. Gold is for scoring only: no model and no rule may be trained on it.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.sources import FIELDS, WORK_ORDERS
-from course_utils.tracks.manufacturing.order_fields import Labels, as_spelt, closed_set, outside
+from course_utils.order_fields import Labels, outside, published
 
 if TYPE_CHECKING:
     import pandas
 
 FILE = kit.DATA / "gold" / "work_orders.jsonl"
+GROUP = "gold "  # the groups of gold orders begin so, and hold no other record
 CURE = "data/gold/guideline.md and data/gold/labels.yaml say what a label may be"
 
 
@@ -104,8 +103,8 @@ def texts_of(orders: Iterable[GoldOrder], table: "pandas.DataFrame") -> list[str
         if checksum(text) != order.sha256:
             raise CourseError(
                 f"row {order.row} of the work orders is not the text that was labelled as gold",
-                f"gold belongs to {Path(WORK_ORDERS.member).name} of {WORK_ORDERS.package} "
-                f"{WORK_ORDERS.version}: remove it from the cache and run `course data prepare`",
+                "gold belongs to the table that the kit fetches: remove excavators-cleaned.csv "
+                "from the cache and run `course data prepare`",
             )
         texts.append(text)
     return texts
@@ -114,23 +113,14 @@ def texts_of(orders: Iterable[GoldOrder], table: "pandas.DataFrame") -> list[str
 def published_labels(orders: Iterable[GoldOrder], table: "pandas.DataFrame") -> list[Labels]:
     """What the table itself says of these rows, all its values, two spellings of one made alike."""
     rows = table.fillna("")
-    return [
-        {
-            field: {as_spelt(field, value) for value in map(str.strip, cell.split("_")) if value}
-            for column, field in FIELDS.items()
-            if (cell := rows[column].iloc[order.row]).strip("_ ")
-        }
-        for order in orders
-    ]
+    return [published(rows.iloc[order.row]) for order in orders]
 
 
-def within_closed_set(labels: Labels) -> Labels:
-    """Without values that the guideline never labels (Unspecified, Misc, Hours)."""
-    kept = {field: values & set(closed_set().get(field, ())) for field, values in labels.items()}
-    return {field: values for field, values in kept.items() if values}
+def is_gold(record: Mapping[str, str]) -> bool:
+    """Whether a record of a track is a gold order: its group says so, see `gold_group`."""
+    return record.get("group", "").startswith(GROUP)
 
 
-def as_text(labels: Labels, fields: Sequence[str] = ()) -> str:
-    """Labels as the JSON text that a model would write and `course_utils.metrics` scores."""
-    chosen = {field: labels[field] for field in fields or labels if field in labels}
-    return json.dumps({field: "; ".join(sorted(values)) for field, values in chosen.items()})
+def gold_group(group: str) -> str:
+    """The group of a gold order whose machine and time are those of `group`."""
+    return f"{GROUP}{group}"

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_as
-from course_utils.tracks.manufacturing.order_fields import Labels, closed_set, outside
+from course_utils.handwritten import read_as
+from course_utils.order_fields import Labels, closed_set, outside
 
 FILE = kit.DATA / "knowledge" / "work_orders.yaml"
 USED_UP = "|"  # in place of a name, so that the words around it do not come together
@@ -108,7 +108,7 @@ def load_rules(file: Path = FILE) -> tuple[Names, list[Trigger]]:
     Raises CourseError that names the file and the place when it cannot be read, or when a rule
     states a value that is not in the closed set.
     """
-    cure = "course_utils/tracks/manufacturing/order_labels.py describes every key"
+    cure = "course_utils/order_labels.py describes every key"
     content = read_as(RuleFile, file, cure)
     _check(file, content)
     ready = [

@@ -13,8 +13,8 @@ from typing import Any
 
 from course_utils import metrics
 from course_utils.errors import CourseError
-from course_utils.tracks.manufacturing.gold import GoldOrder, as_sets, as_text
-from course_utils.tracks.manufacturing.order_fields import Labels, closed_set
+from course_utils.gold import GoldOrder, as_sets
+from course_utils.order_fields import Labels, as_answer, closed_set
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def _agree(
     name: str, fields: Sequence[str], first: Sequence[Labels], second: Sequence[Labels]
 ) -> Agreement:
     kappas = [kappa for field in fields for kappa in _kappas(field, first, second)]
-    ours = [as_text(labels, fields) for labels in first]
-    theirs = [as_text(labels, fields) for labels in second]
+    ours = [as_answer(labels, fields) for labels in first]
+    theirs = [as_answer(labels, fields) for labels in second]
     return Agreement(
         field=name,
         values=len(kappas),
@@ -81,8 +81,10 @@ def score(
     parts = {field: [field] for field in closed_set()} | {"all": []}
     scores = {}
     for name, fields in parts.items():
-        answers = [as_text(one, fields) if fields else as_text(one) for one in labels]
-        truth = [as_text(one, fields) if fields else as_text(one) for one in gold]
+        answers = [as_answer(one, fields) for one in labels]
+        truth = [as_answer(one, fields) for one in gold]
         scores[name] = metrics.field_f1_interval(answers, truth, samples)
-    exact = metrics.exact_match([as_text(one) for one in labels], [as_text(one) for one in gold])
+    exact = metrics.exact_match(
+        [as_answer(one) for one in labels], [as_answer(one) for one in gold]
+    )
     return {"orders": len(orders), "f1": scores, "exact": exact}
