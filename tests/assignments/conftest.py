@@ -5,7 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from submissions import CONFIG, README, SCRIPTS, evaluate, save_adapter, training, write_notebook
+from submissions import (
+    CONFIG,
+    README,
+    SCRIPTS,
+    evaluate,
+    save_adapter,
+    training,
+    without_marks,
+    write_notebook,
+)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +42,7 @@ def complete(track, nano_model_path, tmp_path_factory):
     (folder / "README.md").write_text(README)
     (folder / "requirements.txt").write_text("peft==0.21.2\ntrl==1.16.0  # training\n")
     for script in SCRIPTS.glob("*.py"):
-        shutil.copy(script, folder / "scripts")
+        (folder / "scripts" / script.name).write_text(without_marks(script.read_text()))
     parser = scripts.arguments("", folder)
     workspace = scripts.open_workspace(parser, [])
     parts = handed_out(track.parts)
