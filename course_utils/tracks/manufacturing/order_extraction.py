@@ -21,7 +21,7 @@ SAY = Wordings("manufacturing/order_extraction")
 
 
 def instruction_to_extract(say: Realiser) -> str:
-    """One of 768 ways to ask for the JSON record of a work order."""
+    """One of 384 ways to ask for the JSON record of a work order."""
     only = say("only", SAY["remark"])
     keys = say("keys", SAY["keys"])
     demand = say("demand", SAY["demand"], keys=keys)

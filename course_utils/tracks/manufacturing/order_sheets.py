@@ -4,6 +4,7 @@ The words: data/wordings/manufacturing/order_sheets.yaml.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from course_utils.tracks.manufacturing.order_items import WATCHED, money
@@ -48,8 +49,11 @@ def show_figures(say: Realiser, period: Period, what: Figures, asked: Collection
     shown = {name for name in ("busiest", "costliest") if name in asked or say.rng.random() < 0.4}
     blocks = _blocks(period, what, shown)
     figures = _single_figures(what)
+    names = say.order("blocks", list(blocks))
+    # Most that is asked for stands alone: never on top, or whoever copies a beginning had it.
+    names.insert(say.rng.randint(1, len(names)), "")
     blocks[""] = {name: figures[name] for name in say.order("figures", list(figures))}
-    blocks = {name: blocks[name] for name in say.order("blocks", list(blocks))}
+    blocks = {name: blocks[name] for name in names}
     show = (_as_table, _as_text, _as_json)[int(say("layout", ["0", "1", "2"]))]
     rules = [say("types", SAY["types"])]
     rules += [say("watch", SAY["watch"], share=WATCHED)] if "watch" in asked else []
@@ -164,6 +168,5 @@ def tokens_about(record: Mapping[str, str]) -> int:
     Least squares over 750 reports: a digit costs more than a token, since a space before it is one.
     """
     text = record["instruction"] + record["input"] + record["output"]
-    digits = sum(map(str.isdigit, text))
-    rare = sum(letter.isupper() or not (letter.isalnum() or letter.isspace()) for letter in text)
+    digits, rare = len(re.findall(r"\d", text)), len(re.findall(r"[^a-z\d\s]", text))
     return round(26 + 1.33 * digits + 0.41 * rare + 0.235 * (len(text) - digits - rare))
