@@ -186,6 +186,39 @@ def test_every_remedy_for_a_damaged_part_renews_that_part(machine, mode):
         assert any(word in work for word in RENEWED), (remedy.cause, work)
 
 
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "sharp smell near the hoist motor",
+        "scorched smell at the flywheel hub",
+        "burnt grease smell at the end shield",
+        "burnt grease smell near the shaft",
+        "blisters or cracks in the outer layer",
+        "blisters or bare wires on the hose cover",
+        "blocked-chute probe alarm",
+        "feed stream stopping while the hopper is full",
+        "line of spillage under the belt centre",
+        "coupling bolts working loose",
+        "crackling noise over the sheaves",
+        "one phase drawing far more current",
+        "white steam from the chimney",
+        "repeated purge without ignition",
+        "foaming in the gauge glass",
+        "late venting noise at the silencer",
+        "display that shows load on an empty hook",
+        "sidebands at shaft speed around the mesh frequency",
+        "bronze flakes in the return oil",
+        "flakes of steel in the grease",
+    ],
+)
+def test_signs_of_the_same_danger_demand_a_stop_on_every_machine(sign):
+    """The crew was told to run on with a smoking hoist brake."""
+    modes = [mode for one in knowledge.load() for mode in one.failure_modes]
+    found = [symptom for mode in modes for symptom in mode.reported if symptom.text == sign]
+    assert found
+    assert all(symptom.stop for symptom in found)
+
+
 # --- Files of one's own ---
 
 

@@ -42,7 +42,7 @@ SAY = Wordings("manufacturing/manuals")
 # Questions of which each failure mode gets two, drawn; the others are asked of every one.
 DRAWN = ("cause", "causes", "safety", "effect", "fault_of_effect")
 LONG = ("action", "cause", "safety", "cure")  # rows of causes and remedies: two entries are enough
-STOP_SHARE = 0.6  # of the questions whether to run on, where the entry has a stop sign
+STOP_SHARE = 0.75  # of the questions whether to stop, where the entry has a stop sign
 
 
 def manual_drafts(seed: int) -> list[Draft]:
@@ -61,7 +61,7 @@ def _mode_drafts(page: Page, mode: FailureMode, rng: random.Random) -> Iterator[
     for check in mode.checks:
         yield _limit_question(page.around(mode, 4, rng), check, rng)
     yield from _reading_question(page.around(mode, 3, rng), rng.choice(mode.checks), rng)
-    yield _running_question(page.around(mode, 4, rng), mode, rng)
+    yield _stop_question(page.around(mode, 4, rng), mode, rng)
     kinds = ["action", "fault", "component", *(["origin"] if mode.origins else [])]
     for kind in [*kinds, *rng.sample(DRAWN, 2)]:
         entries = 2 if kind in LONG else 4
@@ -118,17 +118,17 @@ def _reading_question(page: Page, check: Quantity, rng: random.Random) -> Iterat
 # --- Questions on signs, causes and remedies ----------------------------------------------------
 
 
-def _running_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
-    """Whether a machine may run on after a report: the page lists the signs that forbid it."""
-    say = Realiser(rng, "qa/manual-running")
+def _stop_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    """Whether a report demands a stop at once: the page lists the signs that do, and no more."""
+    say = Realiser(rng, "qa/manual-stop")
     given = excerpt(say, page, ["symptoms"], rng.randint(0, 1))
     stop = [sign for sign in mode.reported if sign.stop]
     other = [sign for sign in mode.reported if not sign.stop]
     wanted = stop if stop and (not other or rng.random() < STOP_SHARE) else other
     sign = rng.choice(wanted)
-    question = say("question", SAY["running"], symptom=sign.text, machine=page.equipment.name)
-    answer = SAY.phrase("running_answer", "stop" if sign.stop else "run", fault=mode.name)
-    facts = [yes_fact(not sign.stop), name_fact(mode.name, page.faults, "fault")]
+    question = say("question", SAY["stop_sign"], symptom=sign.text, machine=page.equipment.name)
+    answer = SAY.phrase("stop_sign_answer", "stop" if sign.stop else "ordinary", fault=mode.name)
+    facts = [yes_fact(sign.stop), name_fact(mode.name, page.faults, "fault")]
     return _record(say, page, question, given, answer, facts, YES_NO)
 
 

@@ -134,6 +134,19 @@ def test_a_note_names_only_the_origin_of_the_cause_that_it_names(records):
     assert seen > 20
 
 
+def test_no_question_asks_whether_a_repair_may_wait(records):
+    """The page lists stop signs; that the other signs may wait does not follow from it."""
+    for record in of(records, "qa", MANUAL):
+        assert not re.search(r"\bwait for|keep running|run on for now|stay in service",
+                             record["instruction"]), record["instruction"]  # fmt: skip
+
+
+def test_yes_and_no_are_about_equally_often_right(records):
+    asked = [r for r in of(records, "qa", MANUAL) if r["form"].startswith("yes or no")]
+    yes = sum(record["output"].startswith("Yes") for record in asked)
+    assert 0.35 < yes / len(asked) < 0.65
+
+
 def test_no_plural_component_takes_a_singular_verb(records):
     plural = [part.name for one in BASE.values() for part in one.components if is_plural(part)]
     names = "|".join(map(re.escape, plural))

@@ -242,7 +242,7 @@ def test_yes_or_no_on_a_reading_follows_from_the_limit(records):
 STOP_LABELS = r"(?:Stop signs, do not run on|Stop the machine at once on|Signs that demand a stop)"
 
 
-def test_a_machine_may_run_on_unless_the_page_lists_the_sign_as_a_stop_sign(records):
+def test_a_sign_demands_a_stop_where_the_page_lists_it_as_a_stop_sign(records):
     asked = of(records, "qa", "yes or no, then the reason", "equipment_manual")
     signs = [record for record in asked if "fault" in facts_of(record)]
     assert len(signs) > 100
@@ -257,8 +257,8 @@ def test_a_machine_may_run_on_unless_the_page_lists_the_sign_as_a_stop_sign(reco
             parts = re.split(r"; | \| | / |: |- |\. ?", other)
             for sign in {part.strip() for part in parts if len(part) > 6}:
                 if f": {sign}" in record["instruction"] and sign not in stops:
-                    holding.append((len(sign), fault, "yes"))
-            holding += [(len(s), fault, "no") for s in stops if f": {s}" in record["instruction"]]
+                    holding.append((len(sign), fault, "no"))
+            holding += [(len(s), fault, "yes") for s in stops if f": {s}" in record["instruction"]]
         _, fault, answer = max(holding)
         facts = facts_of(record)
         assert (facts["answer"], facts["fault"]) == (answer, fault), record
