@@ -240,7 +240,7 @@ def _working_report(found: Inspection, rng: random.Random) -> Draft:
     )
     sheet = _sheet(say, found, _raw_figures(say, found))
     facts = [Fact("mean", str(reading.mean), reading.quantity.unit)] if several else []
-    facts.append(Fact("deviation", str(reading.deviation), reading.quantity.unit))
+    facts.append(Fact("deviation", str(reading.deviation), reading.deviation_unit))
     facts += _conclusions(found, further)
     report = "\n".join(_working_lines(found, further))
     return draft(
@@ -265,7 +265,7 @@ def _working_lines(found: Inspection, further: Sequence[str]) -> Iterator[str]:
         "work_deviation",
         high=high,
         low=low,
-        deviation=reading.text(reading.deviation),
+        deviation=reading.deviation_text,
         side=reading.side,
     )
     yield SAY.phrase("work_verdict", verdict=reading.verdict, limit=names["limit"])
@@ -303,7 +303,7 @@ def _given_report(found: Inspection, rng: random.Random) -> Draft:
     facts = [
         Fact("reading", str(reading.mean), reading.quantity.unit),
         limit_fact(reading.quantity, "limit"),
-        Fact("deviation", str(reading.deviation), reading.quantity.unit),
+        Fact("deviation", str(reading.deviation), reading.deviation_unit),
     ]
     report = _prose(say, found, further)
     return draft(
@@ -316,7 +316,7 @@ def _prose(say: Realiser, found: Inspection, further: Sequence[str]) -> str:
     reading, names = found.reading, _names(found)
     names |= {
         "value": reading.text(reading.mean),
-        "deviation": reading.text(reading.deviation),
+        "deviation": reading.deviation_text,
         "side": reading.side,
         "verdict": reading.verdict,
         "Check": capital(names["check"]),

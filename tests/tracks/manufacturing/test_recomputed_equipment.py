@@ -110,7 +110,12 @@ def conclusions(record, limit, mean):
         place = re.search(r"^Component: (.+?)(?:; suspected cause mended at: (.+))?$", sheet, re.M)
         expected["component"] = place[1]
         expected |= {"origin": place[2]} if place[2] else {}
-    assert Decimal(facts["deviation"].split()[0]) == deviation
+    number, unit = facts["deviation"].split(maxsplit=1)
+    assert Decimal(number) == deviation
+    share = (facts.get("reading") or facts.get("mean") or unit).endswith("%")
+    assert unit != "%"
+    assert not share or re.fullmatch("percentage points?", unit), record
+    assert facts["deviation"] in record["output"]
     for value in expected.values():
         assert value.casefold() in record["output"].casefold(), record
     rivals = {"side", "verdict", "disposition"}
