@@ -46,10 +46,9 @@ LICENCE = (
 )
 
 COPIES = "near duplicate with the same labels"
-INSTRUCTION = (
-    "Turn the work order into JSON: system, part, action, failure_mode, location. "
-    "Only what is stated."
-)
+# Short on purpose: it stands in every record, and on a CPU time is tokens. What keys and values
+# look like, the training records show.
+INSTRUCTION = "Work order to JSON, only what is stated."
 
 
 def is_prepared() -> bool:

@@ -118,7 +118,7 @@ def _of_prose(text: str) -> Figures:
     found: Figures = {}
     for line in text.split("\n")[1:]:
         name, _, rest = line.partition(": ")
-        if name.lower() not in ("systems", "failure modes", "months", "three costly orders"):
+        if name.lower() not in ("systems", "failure modes", "months", "the three costliest orders"):
             parts = line.removesuffix(".").split("; ")
             found |= {_key(part): part.removeprefix(part[: len(_key(part))])[1:] for part in parts}
             continue

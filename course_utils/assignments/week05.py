@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from course_utils import kit, splits, tasks
 from course_utils import records as records_module
-from course_utils import splits, tasks
-from course_utils.assignments import checklist, packing
+from course_utils.assignments import checklist, hollow, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -98,7 +98,8 @@ def belongs(name: str) -> bool:
     return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)
+_STARTER = kit.ASSIGNMENTS / "week05_parameter_lab" / "starter"
+CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
 
@@ -303,7 +304,7 @@ def _scores(visit: Visit) -> str:
         raise wrong("week05.answers.others")
     asked = [question_of(row).scored() for row in visit.questions]
     columns = tasks.record_scores([answer for _, answer in pairs], asked)
-    found = []
+    found, means = [], []
     for name in ("fact_match", "token_f1"):
         known = [value for value in columns[name] if not math.isnan(value)]
         if not known:
@@ -312,8 +313,10 @@ def _scores(visit: Visit) -> str:
         told = number_in(content["tuned"][name], name)
         if not math.isclose(told, mean, abs_tol=1e-4):
             raise wrong("week05.answers.score", name=tasks.NAMES[name], told=told, right=mean)
+        means.append(mean)
         before = number_in(content["base"][name], name)
         found.append(f"{tasks.NAMES[name]} {mean:.3f}, base model {before:.3f}")
+    hollow.no_zeros(means)
     return "; ".join(found)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from course_utils import evaluation, kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, packing, writeup
+from course_utils.assignments import checklist, hollow, packing, writeup
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
@@ -117,7 +117,8 @@ def belongs(name: str) -> bool:
     return name in REQUIRED or in_folders(name, ADAPTER, ALSO)
 
 
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)
+_STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
+CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
 CHECKS = CHECKLIST.checks
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
@@ -372,6 +373,13 @@ def _evaluation_scores(visit: Visit) -> str:
     return "scores and intervals follow from the stored answers (perplexity is not recomputed here)"
 
 
+@_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")
+def _evaluation_zero(visit: Visit) -> str:
+    results = visit.evaluation["tasks"].items()
+    hollow.no_zeros(result["tuned"].get(tasks.MAIN_SCORE[task]) for task, result in results)
+    return "the tuned model's scores are not all 0"
+
+
 def _records(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [{**row, "output": row["reference"]} for row in rows]
 
@@ -481,9 +489,8 @@ def _readme(visit: Visit) -> str:
 
 def _starter_lines() -> list[str]:
     """Lines of the README that the starter comes with; none where the kit has no starter folder."""
-    starter = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
     try:
-        text = (starter / "README.md").read_text(encoding="utf-8")
+        text = (_STARTER / "README.md").read_text(encoding="utf-8")
     except OSError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]

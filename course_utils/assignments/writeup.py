@@ -34,13 +34,15 @@ def data_summary(
     workspace: "Workspace",
 ) -> dict[str, Any]:
     """The content of run/data_summary.json, with token lengths of the base model's tokenizer."""
-    own = {name: list(part) for name, part in parts.items()}
+    own = {name: list(part) for name, part in tracks.handed_out(parts).items()}
+    own[tracks.RESERVE] = track.parts[tracks.RESERVE]
     track = tracks.Track(own, track.drafts, track.dropped, track.templates)
     tokenizer = models.load_tokenizer(workspace.config.base_model)
     limit = workspace.config.max_length
     lengths: dict[str, dict[str, float]] = {}
-    for task, indices in tasks.by_task(track.records).items():
-        counts = sorted(chat.count_tokens(track.records[i], tokenizer) for i in indices)
+    records = track.handed_out
+    for task, indices in tasks.by_task(records).items():
+        counts = sorted(chat.count_tokens(records[i], tokenizer) for i in indices)
         lengths[task] = {
             "mean": sum(counts) / len(counts),
             "p99": counts[int(0.99 * (len(counts) - 1))],
@@ -248,7 +250,8 @@ def evaluation_page(content: Mapping[str, Any]) -> str:
         rows = [[tasks.NAMES[name], _number(value)] for name, value in result["tuned"].items()]
         lines += [f"## {task} ({result['records']} records)", ""]
         lines += markdown.table(["score", "tuned model"], rows)
-        lines += ["", *_examples(content["predictions"], task), ""]
+        lines += ["", *_by_form(content["predictions"], task)]
+        lines += [*_examples(content["predictions"], task), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
 
@@ -296,6 +299,29 @@ def _verdict(result: Mapping[str, Any]) -> str:
     if result["gain"]:
         return "the tuned model is better: the interval excludes 0"
     return "no gain shown: the interval holds 0 or lies on the wrong side"
+
+
+def _by_form(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
+    """The task's main score for each form of its answers: where code computed, and where not."""
+    own: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        if row["task"] == task and row.get("form"):
+            own.setdefault(row["form"], []).append(row)
+    if len(own) < 2:
+        return []
+    cells = [
+        [form, str(len(part)), *(_number(_mean_score(part, side)) for side in ("base", "tuned"))]
+        for form, part in sorted(own.items())
+    ]
+    heads = ["form of the answer", "records", "base", "tuned"]
+    name = tasks.NAMES[tasks.MAIN_SCORE[task]]
+    return [f"Mean {name} by form:", "", *markdown.table(heads, cells), ""]
+
+
+def _mean_score(rows: Sequence[Mapping[str, str]], side: str) -> float | None:
+    scores = [tasks.main_score(row[side], {**row, "output": row["reference"]}) for row in rows]
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _examples(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:

@@ -50,7 +50,8 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.", show_default="auto"
+            help="nano, quick, cpu, t4, l4, a100, or auto: chosen from the hardware.",
+            show_default="auto",
         ),
     ] = None,
     track: Annotated[

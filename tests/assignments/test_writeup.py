@@ -188,6 +188,25 @@ def test_the_best_and_the_worst_answers_are_shown_once_each():
     assert writeup._examples(asked, "report") == []
 
 
+def test_the_main_score_stands_beside_each_form_where_a_task_has_several():
+    asked = [
+        {**dict.fromkeys(("instruction", "input"), ""), "task": "qa", "form": form,
+         "facts": facts, "reference": right, "base": base, "tuned": right}
+        for form, facts, right, base in (
+            ("name only", "answer=pump | hose", "pump", "hose"),
+            ("name only", "answer=hose | pump", "hose", "hose"),
+            ("number and unit only", "answer=4 mm", "4 mm", "5 mm"),
+        )
+    ]  # fmt: skip
+    lines = writeup._by_form(asked, "qa")
+    assert lines[0] == "Mean fact match by form:"
+    assert [line.strip("| ").split(" | ") for line in lines[4:6]] == [
+        ["name only", "2", "0.500", "1.000"],
+        ["number and unit only", "1", "0.000", "1.000"],
+    ]
+    assert writeup._by_form(asked[:2], "qa") == writeup._by_form(asked, "report") == []
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "# heading\n\n| a | b |\n|---|---|\n| 1 | 2 |",
@@ -335,9 +354,11 @@ def test_the_data_summary_counts_what_the_parts_hold(workspace, prepared):
     ]
     track = tracks.assemble(drafts, 1)
     overlap = {"exact": 0, "near": 0, "groups": 0}
-    kept = {name: part[:20] for name, part in track.parts.items()}
+    track.parts["reserve"] = track.parts["train"][-3:]  # one group: whole groups leave it empty
+    kept = {name: part[:20] for name, part in tracks.handed_out(track.parts).items()}
     summary = writeup.data_summary(track, kept, overlap, workspace)
     assert summary["kept"] == sum(map(len, kept.values()))
+    assert summary["reserve"]["records"] == 3
     assert summary["parts"] == {name: len(part) for name, part in kept.items()}
     assert sum(summary["tasks"].values()) == summary["kept"]
     for figures in summary["tokens"].values():

@@ -157,3 +157,12 @@ def test_misspelt_key_is_named_with_its_place(tmp_path):
     file = rules_file(tmp_path, "  - {word: [boom], states: {part: [Lift]}}\n")
     with pytest.raises(CourseError, match=r"rules\.0\.words"):
         load_rules(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "side"), [("replace r/h f/drive", "Right"), ("L/H F/DRIVE LEAKING", "Left")]
+)
+def test_the_f_of_a_final_drive_is_not_the_front(text, side):
+    found = apply_rules(text)
+    assert found["location"] == {side}
+    assert found["system"] == {"Final Drive"}

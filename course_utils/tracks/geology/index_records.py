@@ -74,7 +74,8 @@ def _prose(
     else:
         wrong = [one for one in others if one.name != index.name]
         beside = [key_of(getattr(one, aspect)) for one in rng.sample(wrong, 4)]
-    return asked.sentence(plain(value), key_of(value), beside)
+    answer = SAY.phrase("answer", aspect, value=plain(value))
+    return asked.sentence(answer, key_of(value), beside)
 
 
 def _value(index: Index, surface: str, rng: random.Random) -> Draft:

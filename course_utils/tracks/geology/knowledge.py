@@ -72,7 +72,7 @@ class Zone(Strict):
     minerals: list[str] = Field(min_length=2)
     setting: Marked = Field(description="noun phrase: where it lies")
     conditions: Marked = Field(description="noun phrase: which fluid or process")
-    shows: Marked = Field(description="a clause: what a spectrum shows")
+    shows: Marked = Field(description="noun phrase, said after 'one sees'")
     source: str
 
 
@@ -91,7 +91,7 @@ class Concept(Strict):
     """A method of unmixing and matching, which has a use, or a notion, which occurs somewhere."""
 
     name: str
-    meaning: Marked = Field(description="noun phrase: what it is")
+    meaning: Marked = Field(description="noun phrase, said after 'it is'")
     use: Marked | None = Field(None, description="of a method: 'unmixing <intimate> mixtures'")
     occurs: Marked | None = Field(None, description="of a notion: 'in <soils>'")
     limit: Marked = Field(description="a clause: where it fails")
@@ -106,9 +106,9 @@ class Concept(Strict):
 
 class Mistake(Strict):
     name: str = Field(description="as a noun with participle: 'shadow mapped as a mineral'")
-    symptom: Marked
-    cause: Marked
-    cure: Marked
+    symptom: Marked = Field(description="a clause: 'no <pixel> matches'")
+    cause: Marked = Field(description="a clause")
+    cure: Marked = Field(description="imperative, without the full stop")
     source: str
 
 

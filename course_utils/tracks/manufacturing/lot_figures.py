@@ -108,9 +108,16 @@ def written(lot: Lot, fig: Figures) -> dict[str, str]:
         "third": (fig.reach * 2 / 3, three_figures(fig.reach * 2 / 3)),
         "cpk": (fig.cpk, INDEX),
     }
-    if fig.cp is not None:
+    if fig.cp is None:
+        lengths["room"] = (room(lot, fig.mean), d + 1)
+    else:
         lengths |= {"cp": (fig.cp, INDEX), "correction": (lot.nominal - fig.mean, d + 1)}
     return {name: f"{half_up(value, decimals):f}" for name, (value, decimals) in lengths.items()}
+
+
+def room(lot: Lot, mean: Fraction) -> Fraction:
+    """From the mean to the only limit."""
+    return abs((lot.upper if lot.lower is None else lot.lower) - mean)
 
 
 def written_counts(lot: Lot) -> dict[str, str]:
@@ -144,15 +151,34 @@ def step_by_step(lot: Lot, told: dict[str, str]) -> dict[str, Fraction]:
         "range_ucl": constants(lot.size).d4 * mean_range,
         "cpk": cpk,
     }
-    return steps | ({} if cp is None else {"cp": cp, "correction": lot.nominal - mean})
+    if cp is None:
+        return steps | {"room": room(lot, mean)}
+    return steps | {"cp": cp, "correction": lot.nominal - mean}
+
+
+def in_one_go(lot: Lot, told: dict[str, str]) -> dict[str, Fraction]:
+    """The same from mean and mean range as written, where nothing is rounded on the way."""
+    mean, mean_range = Fraction(told["mean"]), Fraction(told["mean_range"])
+    limits = chart_limits(mean, mean_range, lot.size)
+    sigma = within_sigma(mean_range, lot.size)
+    cp, cpk = capability(mean, sigma, lot.lower, lot.upper)
+    found = {
+        "lcl": limits.mean_low,
+        "ucl": limits.mean_high,
+        "zone_low": limits.zone_low,
+        "zone_high": limits.zone_high,
+        "cpk": cpk,
+    }
+    return found | ({} if cp is None else {"cp": cp})
 
 
 def settled(lot: Lot) -> bool:
     """Whether every reader of the sheet gets the same figures and the same conclusions.
 
-    False where a figure computed from rounded ones would differ from the exact one in its last
-    digit, where a decision lies within a digit of its limit, and for lots that an engineer would
-    not judge by the pieces on the sheet: Cpk below 1 without a piece out of tolerance.
+    False where a figure computed from rounded ones, step by step or in one go, would differ from
+    the exact one in its last digit, where a decision lies within a digit of its limit, and for lots
+    that an engineer would not judge by the pieces on the sheet: Cpk below 1 without a piece out of
+    tolerance.
     """
     if not _ranges_settled(lot):
         return False
@@ -180,7 +206,8 @@ def _ranges_settled(lot: Lot) -> bool:
 def _same_on_paper(lot: Lot, told: dict[str, str]) -> bool:
     return told.get("correction", "1").strip("-0.") != "" and all(
         f"{half_up(value, len(told[name].partition('.')[2])):f}" == told[name]
-        for name, value in step_by_step(lot, told).items()
+        for way in (step_by_step, in_one_go)
+        for name, value in way(lot, told).items()
     )
 
 

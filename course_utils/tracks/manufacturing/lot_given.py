@@ -56,7 +56,7 @@ KINDS = {
 
 # What a sheet with figures may hold: the name of a value, and what stands behind it.
 FIGURES = {
-    **dict.fromkeys(("produced", "scrap", "rework", "rejected", "good"), "parts"),
+    **dict.fromkeys(("produced", "scrap", "rework", "rejected", "good"), "pcs"),
     **dict.fromkeys(("yield_percent", "scrap_percent", "rework_percent", "yield_target"), "%"),
     **dict.fromkeys(("readings", "groups", "size", "cp", "cpk", "required"), ""),
     **dict.fromkeys(

@@ -67,10 +67,7 @@ class Sheet:
         for name, limit in (("lower", lot.lower), ("upper", lot.upper), ("nominal", lot.nominal)):
             if limit is not None:
                 told[name] = self.length(limit, 0)
-        if lot.nominal is None:
-            only = lot.upper if lot.lower is None else lot.lower
-            told["room"] = self.length(abs(only - fig.mean))
-        else:
+        if lot.nominal is not None:
             told["tolerance"] = self.length(lot.upper - lot.nominal, 0)
             told["width"] = self.length(lot.upper - lot.lower, 0)
         return told | {
@@ -147,10 +144,10 @@ def subgroups(numbers: Sequence[int]) -> str:
 
 
 def chart_text(sheet: Sheet) -> str:
-    """ "rising trend (subgroups 1, 2 and 3), range above limit (subgroup 4)" or "in control"."""
+    """ "rising trend (subgroups 1, 2 and 3) and range above limit (subgroup 4)" or "in control"."""
     found = sheet.fig.signals
     texts = [f"{signal.rule} ({subgroups(signal.subgroups)})" for signal in found]
-    return ", ".join(texts) or IN_CONTROL
+    return listing(texts) if texts else IN_CONTROL
 
 
 # ---------------------------------------------------------------------------------------------

@@ -221,7 +221,7 @@ def tasks_finding(comparison: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _move(task: str, entry: Mapping[str, Any]) -> str:
-    """'report (fact accuracy 0.20 to 0.72)'."""
+    """'report (fact F1 0.20 to 0.72)'."""
     main = _main(task, entry)
     systems = _systems(entry)
     before = numbers(entry.get("base")).get(main)

@@ -14,7 +14,7 @@ from course_utils.schemas import QUESTION_FORMS
 from course_utils.tracks.geology import minerals, spectra
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.geology.drafts import SAY, rivals, rounded
-from course_utils.tracks.geology.knowledge import load
+from course_utils.tracks.geology.knowledge import load, plain
 
 
 def of(drafts, *names):
@@ -94,6 +94,13 @@ def test_a_wavelength_from_memory_may_lie_ten_nanometres_off(drafts):
         assert scoring.fact_match(record["answer"], record)
         too_far = fact.number + 1.5 * float(fact.within)
         assert not scoring.fact_match(f"{too_far} {fact.unit}", record)
+
+
+def test_a_wavelength_is_asked_for_with_the_cause_of_the_band(drafts):
+    """Nontronite has two strong bands, at 1910 and 2288 nm: which, says the Fe-OH bond."""
+    causes = {plain(line.cause) for mineral in load().minerals for line in mineral.lines}
+    for record in of(drafts, "features/wavelength"):
+        assert any(cause in record["instruction"] for cause in causes), record["instruction"]
 
 
 def test_a_density_has_a_unit_and_a_specific_gravity_has_none(drafts):
@@ -299,8 +306,59 @@ def test_a_sentence_with_context_stands_in_the_context(drafts):
     names += [f"mistakes/{a} in context" for a in ("cause", "cure", "symptom")]
     names += [f"preprocessing/{a} in context" for a in ("how", "omitted")]
     names += [f"unmixing/{a} in context" for a in ("meaning", "use", "occurs", "limit")]
+    frame = re.compile(f"^({'|'.join(FRAMES)}) ")
     for record in of(drafts, *names):
-        assert record["answer"].rstrip(".").casefold() in record["context"].casefold()
+        told = frame.sub("", record["answer"]).rstrip(".")
+        assert told.casefold() in record["context"].casefold()
+
+
+# How an answer begins whose fact is a noun phrase ("green vegetation"); the verbs of the others.
+FRAMES = (
+    "It is due to", "It is high for", "It is used for", "It occurs", "It is", "It forms through",
+    "Its setting is", "One sees",
+)  # fmt: skip
+VERBS = (
+    "absorbs?|appear|assumes|belong|brings?|calibrate|cannot|changes|check|choose|convert|convolve"
+    "|correct|covers|damps|depends?|describe|differ|divide|does|dominates|drift|drop|dry|estimate"
+    "|evens|explode|fails|falls?|fit|follows|get|grows|has|have|hold|holds|is|are|was|leaks|leaves"
+    "|lies?|look|lowers|may|matches|model|moves|mask|measure|multiply|names|needs|normalise|orders"
+    "|pass|penetrates|puts|reflects|remain|removes|runs|says|seems|separates|share|shape|shifts"
+    "|shows|split|stand|stays|subtract|takes|turns|use|uses|ask|bring|weighs|weight|whiten"
+)
+
+
+def test_an_answer_in_one_sentence_is_a_sentence(all_records):
+    """ "Green vegetation." is the name of something and tells nothing of it."""
+    answers = {r["answer"] for r in all_records if r["form"] == "one sentence"}
+    verb = re.compile(rf"^({'|'.join(FRAMES)}) |\b({VERBS})\b", re.IGNORECASE)
+    assert [answer for answer in answers if not verb.search(answer)] == []
+    assert not verb.search("Green vegetation.")
+    assert not verb.search("The hot centre of a porphyry copper system.")
+    assert all(re.fullmatch(r"[A-Z].*[^.]\.", answer) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("indices/highlights", "It is high for "),
+        ("alteration/setting", "Its setting is "),
+        ("alteration/conditions", "It forms through "),
+        ("alteration/shows", "One sees "),
+        ("unmixing/meaning", "It is "),
+        ("unmixing/use", "It is used for "),
+        ("features/why", "It is due to "),
+    ],
+)
+def test_what_is_known_as_a_noun_is_told_in_a_sentence(drafts, name, begins):
+    for record in of(drafts, name, f"{name} in context"):
+        assert record["answer"].startswith(begins)
+
+
+def test_a_mistake_is_asked_about_by_its_name(drafts):
+    """A map on which no pixel matches may have more than one cause."""
+    names = [mistake.name for mistake in load().mistakes]
+    for record in of(drafts, "mistakes/cause", "mistakes/cure", "mistakes/symptom"):
+        assert any(name.casefold() in record["instruction"].casefold() for name in names), record
 
 
 def test_a_property_in_context_stands_there(drafts):

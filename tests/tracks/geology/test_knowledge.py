@@ -1,5 +1,7 @@
 """The hand-written knowledge agrees with what was measured; a mistake in a file is named."""
 
+import re
+
 import pytest
 
 from course_utils.errors import CourseError
@@ -84,6 +86,22 @@ def test_without_the_empirical_line_the_image_stays_radiance():
 def test_illite_is_told_from_muscovite_by_a_deeper_water_band():
     (water,) = [line for line in entry("minerals", "illite").lines if line.nm == 1910]
     assert water.shape == "a band deeper than in muscovite"
+
+
+def test_bands_of_one_cause_are_told_apart_by_more_than_an_adjective():
+    """A broad and a very broad band, or a weak and a moderate one: which is meant?"""
+    told = re.compile(
+        r"first|second|third|deeper|shallower|weaker|shoulder|in the blue|near infrared|edge"
+    )
+    pairs = 0
+    for mineral in geology_knowledge.load().minerals:
+        for line in mineral.lines:
+            same = [one for one in mineral.lines if one.cause == line.cause]
+            if len(same) > 1:
+                apart = [bool(told.search(one.shape)) for one in same]
+                assert apart.count(False) <= 1, (mineral.name, [one.shape for one in same])
+                pairs += 1
+    assert pairs > 15
 
 
 def test_index_values_are_those_of_their_formulas():

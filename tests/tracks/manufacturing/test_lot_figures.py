@@ -59,6 +59,15 @@ def test_a_figure_from_rounded_figures_is_the_exact_one_rounded(lots):
             assert f"{control_charts.half_up(value, decimals):f}" == written[name], (name, lot)
 
 
+def test_a_figure_from_mean_and_range_alone_is_the_exact_one_rounded(lots):
+    """UCL = 58.43 + 0.729 x 0.775 = 58.99 HRC, and not 59.00 by a rounding on the way."""
+    for lot in lots:
+        written = told(lot)
+        for name, value in lot_figures.in_one_go(lot, written).items():
+            decimals = len(written[name].partition(".")[2])
+            assert f"{control_charts.half_up(value, decimals):f}" == written[name], (name, lot)
+
+
 def test_no_index_lies_within_a_digit_of_what_is_required(lots):
     for lot in lots:
         fig, required = lot_figures.figures(lot), Fraction(str(lot.part.required))

@@ -166,6 +166,28 @@ def test_no_report_speaks_of_one_broken_rule(drafts):
         assert "One rule" not in record["output"]
 
 
+def test_the_largest_defect_is_called_no_majority(drafts):
+    """It may hold a third of the rejects: the largest share, and not most of them."""
+    most = r"\bmost (rejects|pieces|defects|of)\b|majority|mainly|mostly|chiefly|more than half"
+    for record in of(drafts, "report") + of(drafts, "qa"):
+        for text in (record["instruction"], record["output"]):
+            assert not re.search(most, text, re.IGNORECASE), text
+
+
+def test_several_broken_rules_end_with_and(drafts):
+    seen = 0
+    for record in of(drafts, "report") + of(drafts, "qa"):
+        if record["form"] != "name only" and (found := re.findall(r"\(subgroup", record["output"])):
+            assert record["output"].count(") and ") == (len(found) > 1), record["output"]
+            seen += len(found) > 1
+    assert seen > 10
+
+
+def test_one_piece_is_not_told_in_the_plural(drafts):
+    for record in of_form(drafts, "figures given"):
+        assert not re.search(r"(?<![\d.])1 \w+s\b(?<!pcs)", record["input"]), record["input"]
+
+
 def test_all_broken_rules_are_told_with_their_subgroups(drafts):
     seen = 0
     for draft in drafts:

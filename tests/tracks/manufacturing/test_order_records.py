@@ -11,6 +11,7 @@ import pytest
 from course_utils import gold, sources
 from course_utils.chat import count_tokens
 from course_utils.facts import parse_facts
+from course_utils.order_fields import closed_set
 from course_utils.records import overlap, validate
 from course_utils.schemas import QUESTION_FORMS, REPORT_FORMS
 from course_utils.tasks import main_score
@@ -139,6 +140,7 @@ def test_understanding_is_json_of_the_known_keys_asked_for_in_60_wordings(drafts
     for text in {record["instruction"] for record in own}:
         assert "JSON" in text
         assert all(key in text for key in sources.FIELDS.values())
+        assert f"location ({'; '.join(closed_set()['location'])})" in text
 
 
 def test_understanding_answers_are_those_of_the_cleaned_work_orders(drafts):

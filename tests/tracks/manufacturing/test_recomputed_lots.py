@@ -1,8 +1,8 @@
 """Every figure and every conclusion of the lots' records, worked out again from their texts alone.
 
 Nothing of the builders is called but the build itself: numbers are read out of input, output and
-facts, and computed by the few lines below. A fact may differ from what a reader gets from the
-printed sheet by one in its last digit, a conclusion not at all.
+facts, and computed by the few lines below. A fact is what a reader gets from the printed sheet,
+rounded once, half up, and a conclusion is the one he must draw.
 """
 
 import re
@@ -290,8 +290,8 @@ class Sheet:
             assert abs(Fraction(100 * count, total) - share) <= Fraction(1, 20)
         self.set_leader({kind: count for kind, (count, _) in found.items()})
         cp, cpk = indices(wanted["mean"], wanted["sigma"], self.low, self.high)
-        assert close(cpk, wanted["Cpk"], 2)
-        assert cp is None or close(cp, wanted["Cp"], 2)
+        assert agrees(cpk, wanted["Cpk"], 2)
+        assert cp is None or agrees(cp, wanted["Cp"], 2)
         wanted["yield target"] = "met" if wanted["first-pass yield"] >= goal(text) else "missed"
         if check := re.search(r"^(?:Chart|Rules broken).*\): (.+)$", text, re.M):
             self.set_chart(rules_in(check[1]))
@@ -379,8 +379,8 @@ def rounded(value, decimals):
     return Fraction(cut if value >= 0 else -cut, 10**decimals)
 
 
-def close(value, printed, decimals):
-    return abs(rounded(value, decimals) - printed) <= Fraction(1, 10**decimals)
+def agrees(value, printed, decimals):
+    return rounded(value, decimals) == printed
 
 
 ANSWERS = {  # kind of question -> the name under which its answer is computed again
@@ -453,7 +453,7 @@ def differs(fact, written, wanted):
         return numbers_of(written) != wanted
     number = written.split()[0]
     decimals = max(0, -Decimal(number).as_tuple().exponent)
-    return not close(wanted, Fraction(number), decimals)
+    return not agrees(wanted, Fraction(number), decimals)
 
 
 def test_every_fact_is_what_the_printed_sheet_gives(drafts):
@@ -502,8 +502,8 @@ def test_zone_a_in_the_working_is_that_of_the_sheet(drafts):
             told = find(record["output"], r"outside # to # ")
             _, _, low, high, _ = limits(*mean_and_range(record["input"]))
             decimals = len(re.search(r"to \d+\.?(\d*) ", record["output"])[1])
-            assert close(low, told[0], decimals), record
-            assert close(high, told[1], decimals), record
+            assert agrees(low, told[0], decimals), record
+            assert agrees(high, told[1], decimals), record
             seen += 1
     assert seen > 100
 

@@ -169,7 +169,7 @@ def check_blocks(sheet, sums):
         for order in sums.orders:
             counts[MONTHS[order.day.month - 1]] += 1
         assert months == {name: {"orders": n} for name, n in counts.items()}
-    if costly := sheet.get("three costly orders"):
+    if costly := sheet.get("the three costliest orders"):
         assert sorted(row["AUD"] for row in costly.values()) == sorted(sums.costs)[-len(costly) :]
 
 
@@ -198,7 +198,7 @@ def test_facts_of_reports_from_figures_stand_in_the_sheet(records):
             assert set(told["watch list"][0].split(" & ")) == watched
             assert others["watch list"] == set(systems) - watched
         if "highest cost" in told:
-            costs = [row["AUD"] for row in sheet["three costly orders"].values()]
+            costs = [row["AUD"] for row in sheet["the three costliest orders"].values()]
             assert int(told["highest cost"][0]) == max(costs)
         plain = {
             "number of orders": sheet["number of orders"],
