@@ -25,7 +25,7 @@ def track():
 
     drafts = manuals.manual_drafts(7)
     random.Random(7).shuffle(drafts)
-    return tracks.assemble(drafts[:150], 7)
+    return tracks.assemble(drafts[:900], 7)
 
 
 @pytest.fixture(scope="session")
