@@ -71,6 +71,10 @@ class Remedy(Strict):
     cause: str = Field(description="noun phrase")
     action: str = Field(description="imperative, without the full stop")
     safety: str = Field(description="imperative, before this action begins")
+    origin: str = Field("", description="the part where this cause is mended, if it is another one")
+    repair: str = Field(
+        "", description="imperative, what else a damaged part needs: the action ends only the cause"
+    )
 
 
 class FailureMode(Strict):
@@ -79,7 +83,6 @@ class FailureMode(Strict):
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     name: str = Field(description="noun phrase: 'mechanical seal leakage'")
     component: str = Field(description="the part where the fault sits")
-    origin: str = Field("", description="the part where the cause is mended, if it is another one")
     reported: list[Symptom] = Field(min_length=2, alias="symptoms")
     checks: list[Quantity] = Field(min_length=1)
     remedies: list[Remedy] = Field(min_length=2)
@@ -92,6 +95,11 @@ class FailureMode(Strict):
         return [symptom.text for symptom in self.reported]
 
     @property
+    def origins(self) -> list[str]:
+        """The other parts where a cause is mended, each once."""
+        return list(dict.fromkeys(remedy.origin for remedy in self.remedies if remedy.origin))
+
+    @property
     def causes(self) -> list[str]:
         """One for each remedy."""
         return [remedy.cause for remedy in self.remedies]
@@ -100,6 +108,11 @@ class FailureMode(Strict):
     def actions(self) -> list[str]:
         """Each once: those of the remedies, then the further ones."""
         return list(dict.fromkeys([one.action for one in self.remedies] + self.further_actions))
+
+    @property
+    def repairs(self) -> list[str]:
+        """What a damaged part needs beside the actions, each once."""
+        return list(dict.fromkeys(remedy.repair for remedy in self.remedies if remedy.repair))
 
     @property
     def safety(self) -> list[str]:
@@ -127,7 +140,7 @@ class Equipment(Strict):
         yield from (f"{part.name} {part.function}" for part in self.components)
         yield from self.maintenance
         for mode in self.failure_modes:
-            yield from (*mode.symptoms, *mode.causes, *mode.actions, *mode.safety)
+            yield from (*mode.symptoms, *mode.causes, *mode.actions, *mode.repairs, *mode.safety)
             yield from (check.name for check in mode.checks)
 
 
@@ -153,12 +166,18 @@ def _load_file(path: Path) -> Equipment:
 def _check_consistency(path: Path, equipment: Equipment) -> None:
     parts = {part.name for part in equipment.components}
     for mode in equipment.failure_modes:
-        for key, part in (("component", mode.component), ("origin", mode.origin)):
-            if part and part not in parts:
+        named = [("component", mode.component), *(("origin", part) for part in mode.origins)]
+        for key, part in named:
+            if part not in parts:
                 raise CourseError(
                     f"{path}: failure mode {mode.id}: {key} {part!r} is not listed",
                     f"add it to components; there are: {', '.join(sorted(parts))}",
                 )
+        if mode.component in mode.origins:
+            raise CourseError(
+                f"{path}: failure mode {mode.id}: origin {mode.component!r} is its component",
+                "leave origin out: it names another part",
+            )
     for quantity in _quantities(equipment):
         if (quantity.limit == "between") != (quantity.upper is not None):
             raise CourseError(

@@ -22,6 +22,7 @@ from course_utils.tracks.manufacturing.equipment_text import (
     limit_fact,
     limit_text,
     name_fact,
+    rivals,
     verb,
 )
 from course_utils.tracks.manufacturing.manual_pages import Page
@@ -63,6 +64,11 @@ class Inspection:
             return KEEP
         return STOP if self.critical else REPAIR
 
+    @property
+    def repair(self) -> str:
+        """What the damaged part needs beside the remedy; nothing while the machine runs on."""
+        return "" if self.disposition == KEEP else self.remedy.repair
+
 
 def inspection_reports(page: Page, mode: FailureMode, rng: random.Random) -> Iterator[Draft]:
     """Reports of both variants on one failure mode."""
@@ -100,11 +106,12 @@ def _names(found: Inspection) -> dict[str, str]:
         "asset": found.asset,
         "symptom": found.sign.text,
         "component": mode.component,
-        "origin": mode.origin,
+        "origin": found.remedy.origin,
         "was": verb(machine, mode.component, "was", "were"),
         "fault": mode.name,
         "cause": found.remedy.cause,
         "action": inside(found.remedy.action),
+        "repair": inside(found.remedy.repair),
         "safety": inside(found.remedy.safety),
         "check": check.name,
         "limit": limit_text(check),
@@ -118,10 +125,10 @@ def _sheet(say: Realiser, found: Inspection, figures: Sequence[str]) -> str:
     """The sheet: machine and complaint, figures, what the manual says, the rule."""
     names = _names(found)
     head = say("head", SAY["sheet_head"], **names)
-    place = SAY.phrase("sheet_place", "origin" if found.mode.origin else "plain", **names)
+    place = SAY.phrase("sheet_place", "origin" if found.remedy.origin else "plain", **names)
     cause = say("cause", SAY["sheet_cause"], **names)
     remedies = [
-        SAY.phrase("sheet_remedy", **one.model_dump())
+        SAY.phrase("sheet_remedy", "repair" if one.repair else "plain", **one.model_dump())
         for one in say.rng.sample(list(found.mode.remedies), len(found.mode.remedies))
     ]
     manual = [say("remedies", SAY["sheet_remedies"]), *remedies]
@@ -200,12 +207,26 @@ def _conclusions(found: Inspection, asked: Sequence[str]) -> list[Fact]:
     ]
     if "place" in asked:
         facts.append(Fact("component", mode.component))
-        facts += [Fact("origin", mode.origin)] if mode.origin else []
+        facts += [Fact("origin", found.remedy.origin)] if found.remedy.origin else []
     if "remedy" in asked:
-        for name in ("action", "safety"):
-            known = [getattr(one, name) for one in mode.remedies]
-            facts.append(name_fact(getattr(found.remedy, name), known, name))
+        facts += _remedy_facts(found)
     return facts
+
+
+def _remedy_facts(found: Inspection) -> list[Fact]:
+    """Action, repair and safety step; the rivals are what the other causes would ask for."""
+    parts = {
+        "action": found.remedy.action,
+        "repair": found.repair,
+        "safety": found.remedy.safety,
+    }
+    told = " / ".join(parts.values())
+    known = {name: [getattr(one, name) for one in found.mode.remedies] for name in parts}
+    return [
+        Fact(name, part, others=rivals(told, filter(None, known[name])))
+        for name, part in parts.items()
+        if part
+    ]
 
 
 def _working_report(found: Inspection, rng: random.Random) -> Draft:
@@ -219,7 +240,7 @@ def _working_report(found: Inspection, rng: random.Random) -> Draft:
     )
     sheet = _sheet(say, found, _raw_figures(say, found))
     facts = [Fact("mean", str(reading.mean), reading.quantity.unit)] if several else []
-    facts.append(Fact("deviation", str(reading.deviation), reading.quantity.unit))
+    facts.append(Fact("deviation", str(reading.deviation), reading.deviation_unit))
     facts += _conclusions(found, further)
     report = "\n".join(_working_lines(found, further))
     return draft(
@@ -244,7 +265,7 @@ def _working_lines(found: Inspection, further: Sequence[str]) -> Iterator[str]:
         "work_deviation",
         high=high,
         low=low,
-        deviation=reading.text(reading.deviation),
+        deviation=reading.deviation_text,
         side=reading.side,
     )
     yield SAY.phrase("work_verdict", verdict=reading.verdict, limit=names["limit"])
@@ -264,8 +285,10 @@ def _reason(found: Inspection) -> str:
 
 def _case(found: Inspection, name: str) -> str:
     if name == "place":
-        return "origin" if found.mode.origin else "plain"
-    return "later" if found.disposition == KEEP else "now"
+        return "origin" if found.remedy.origin else "plain"
+    if found.disposition == KEEP:
+        return "later"
+    return "repair" if found.repair else "now"
 
 
 def _given_report(found: Inspection, rng: random.Random) -> Draft:
@@ -280,7 +303,7 @@ def _given_report(found: Inspection, rng: random.Random) -> Draft:
     facts = [
         Fact("reading", str(reading.mean), reading.quantity.unit),
         limit_fact(reading.quantity, "limit"),
-        Fact("deviation", str(reading.deviation), reading.quantity.unit),
+        Fact("deviation", str(reading.deviation), reading.deviation_unit),
     ]
     report = _prose(say, found, further)
     return draft(
@@ -293,7 +316,7 @@ def _prose(say: Realiser, found: Inspection, further: Sequence[str]) -> str:
     reading, names = found.reading, _names(found)
     names |= {
         "value": reading.text(reading.mean),
-        "deviation": reading.text(reading.deviation),
+        "deviation": reading.deviation_text,
         "side": reading.side,
         "verdict": reading.verdict,
         "Check": capital(names["check"]),

@@ -17,7 +17,11 @@ SAY = Wordings("manufacturing/manual_pages")
 ENTRIES = 4  # of a page; the last page of a machine may have more
 PARTS_SHOWN = 5  # names in the list of the machine's parts
 EXTRA = ("symptoms", "checks", "causes", "effect")  # what an excerpt may show beside what it must
-COVERS = {"remedies": ("causes",), "safe_remedies": ("causes", "remedies")}
+COVERS = {
+    "remedies": ("causes",),
+    "safe_remedies": ("causes", "remedies"),
+    "whole_remedies": ("causes", "remedies"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class Page:
         return replace(self, modes=tuple(shown))
 
     def linked(self, name: str) -> list[str]:
-        """The causes, actions or safety steps ("cause", ...) of all remedies on the page."""
-        return [getattr(one, name) for mode in self.modes for one in mode.remedies]
+        """All causes, actions, repairs or safety steps ("cause", ...) of the page."""
+        found = [getattr(one, name) for mode in self.modes for one in mode.remedies]
+        return [one for one in found if one]
 
     @property
     def faults(self) -> list[str]:
@@ -64,8 +69,9 @@ def pages(equipment: Equipment) -> list[Page]:
 def excerpt(say: Realiser, page: Page, must: Sequence[str], extras: int = 1) -> str:
     """The page in one of several layouts: the parts `must` of each entry, and drawn further ones.
 
-    Parts: "component", "symptoms", "causes", "remedies" (cause and action), "safe_remedies" (with
-    the safety step), "checks", "effect".
+    Parts: "component", "origins" (causes that are mended elsewhere), "symptoms", "causes",
+    "remedies" (cause and action), "safe_remedies" (with the safety step),
+    "whole_remedies" (with the repair of a damaged part), "checks", "effect".
     """
     covered = {name for part in must for name in COVERS.get(part, ())} | set(must)
     free = [part for part in EXTRA if part not in covered]
@@ -100,8 +106,14 @@ def shown_items(mode: FailureMode, part: str) -> list[str]:
     if part in ("symptoms", "stop"):
         found = [sign.text for sign in mode.reported if sign.stop == (part == "stop")]
     elif part == "component":
-        mended = SAY.phrase("component", "origin", component=mode.component, origin=mode.origin)
-        found = [mended if mode.origin else mode.component]
+        found = [mode.component]
+    elif part == "origins":
+        found = [SAY.phrase("origin", **one.model_dump()) for one in mode.remedies if one.origin]
+    elif part == "whole_remedies":
+        found = [
+            SAY.phrase("remedy", part if one.repair else "remedies", **one.model_dump())
+            for one in mode.remedies
+        ]
     elif part in ("remedies", "safe_remedies"):
         found = [SAY.phrase("remedy", part, **one.model_dump()) for one in mode.remedies]
     elif part == "checks":
@@ -118,7 +130,7 @@ def _parts_list(say: Realiser, page: Page) -> str:
 
 def shown_parts(page: Page) -> list[str]:
     """The parts that the entries name and the first others of the machine, in its own order."""
-    named = {part for mode in page.modes for part in (mode.component, mode.origin) if part}
+    named = {part for mode in page.modes for part in (mode.component, *mode.origins)}
     known = [part.name for part in page.equipment.components]
     further = [part for part in known if part not in named][: PARTS_SHOWN - len(named)]
     return [part for part in known if part in named or part in further]

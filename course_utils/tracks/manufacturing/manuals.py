@@ -41,8 +41,8 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/manuals")
 # Questions of which each failure mode gets two, drawn; the others are asked of every one.
 DRAWN = ("cause", "causes", "safety", "effect", "fault_of_effect")
-LONG = ("action", "cause", "safety")  # rows of causes and remedies: two entries are enough
-STOP_SHARE = 0.6  # of the questions whether to run on, where the entry has a stop sign
+LONG = ("action", "cause", "safety", "cure")  # rows of causes and remedies: two entries are enough
+STOP_SHARE = 0.75  # of the questions whether to stop, where the entry has a stop sign
 
 
 def manual_drafts(seed: int) -> list[Draft]:
@@ -61,11 +61,12 @@ def _mode_drafts(page: Page, mode: FailureMode, rng: random.Random) -> Iterator[
     for check in mode.checks:
         yield _limit_question(page.around(mode, 4, rng), check, rng)
     yield from _reading_question(page.around(mode, 3, rng), rng.choice(mode.checks), rng)
-    yield _running_question(page.around(mode, 4, rng), mode, rng)
-    kinds = ["action", "fault", "component", *(["origin"] if mode.origin else [])]
+    yield _stop_question(page.around(mode, 4, rng), mode, rng)
+    kinds = ["action", "fault", "component", *(["origin"] if mode.origins else [])]
     for kind in [*kinds, *rng.sample(DRAWN, 2)]:
         entries = 2 if kind in LONG else 4
         yield _text_question(page.around(mode, entries, rng), mode, kind, rng)
+    yield _cure_question(page.around(mode, 2, rng), mode, rng)
     for _ in range(2):
         yield _understanding(page, mode, rng)
     yield from inspection_reports(page.around(mode, 2, rng), mode, rng)
@@ -117,24 +118,24 @@ def _reading_question(page: Page, check: Quantity, rng: random.Random) -> Iterat
 # --- Questions on signs, causes and remedies ----------------------------------------------------
 
 
-def _running_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
-    """Whether a machine may run on after a report: the page lists the signs that forbid it."""
-    say = Realiser(rng, "qa/manual-running")
+def _stop_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    """Whether a report demands a stop at once: the page lists the signs that do, and no more."""
+    say = Realiser(rng, "qa/manual-stop")
     given = excerpt(say, page, ["symptoms"], rng.randint(0, 1))
     stop = [sign for sign in mode.reported if sign.stop]
     other = [sign for sign in mode.reported if not sign.stop]
     wanted = stop if stop and (not other or rng.random() < STOP_SHARE) else other
     sign = rng.choice(wanted)
-    question = say("question", SAY["running"], symptom=sign.text, machine=page.equipment.name)
-    answer = SAY.phrase("running_answer", "stop" if sign.stop else "run", fault=mode.name)
-    facts = [yes_fact(not sign.stop), name_fact(mode.name, page.faults, "fault")]
+    question = say("question", SAY["stop_sign"], symptom=sign.text, machine=page.equipment.name)
+    answer = SAY.phrase("stop_sign_answer", "stop" if sign.stop else "ordinary", fault=mode.name)
+    facts = [yes_fact(sign.stop), name_fact(mode.name, page.faults, "fault")]
     return _record(say, page, question, given, answer, facts, YES_NO)
 
 
 def _text_question(page: Page, mode: FailureMode, kind: str, rng: random.Random) -> Draft:
     """A question that is answered by a name or a sentence of the page."""
     say = Realiser(rng, f"qa/manual-{kind}")
-    one = rng.choice(mode.remedies)
+    one = rng.choice([one for one in mode.remedies if one.origin or kind != "origin"])
     cured = [other.cause for other in mode.remedies if other.action == one.action]
     must, answers, candidates, form = {
         "action": (["remedies"], [one.action], page.linked("action"), SENTENCE),
@@ -145,7 +146,7 @@ def _text_question(page: Page, mode: FailureMode, kind: str, rng: random.Random)
         "fault": (["symptoms"], [mode.name], page.faults, NAME),
         "fault_of_effect": (["effect"], [mode.name], page.faults, NAME),
         "component": (["component"], [mode.component], shown_parts(page), NAME),
-        "origin": (["component"], [mode.origin], shown_parts(page), NAME),
+        "origin": (["component", "origins"], [one.origin], shown_parts(page), NAME),
     }[kind]
     given = excerpt(say, page, must, rng.randint(0, 1))
     question = say(
@@ -167,6 +168,20 @@ def _text_question(page: Page, mode: FailureMode, kind: str, rng: random.Random)
     return _record(say, page, question, given, answer, facts, form, case)
 
 
+def _cure_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    """What a broken limit and a known cause need: the action, and the repair of what is damaged."""
+    say, one = Realiser(rng, "qa/manual-cure"), rng.choice(mode.remedies)
+    given = excerpt(say, page, ["whole_remedies"], rng.randint(0, 1))
+    names = {"fault": definite(mode.name), "title": mode.name, "cause": one.cause}
+    question = say("question", SAY["cure"], machine=page.equipment.name, **names)
+    names = {"action": inside(one.action), "Action": capital(one.action), "repair": one.repair}
+    answer = SAY.phrase("cure_answer", "repair" if one.repair else "plain", **names)
+    others = rivals(answer, page.linked("action") + page.linked("repair"))
+    parts = {"action": one.action, "repair": one.repair}
+    facts = [Fact(name, part, others=others) for name, part in parts.items() if part]
+    return _record(say, page, question, given, answer, facts, SENTENCE)
+
+
 # --- A note to be turned into JSON --------------------------------------------------------------
 
 
@@ -178,7 +193,7 @@ def _understanding(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
         rng.choice(mode.symptoms),
     )
     details = {
-        "origin": {"origin": mode.origin} if mode.origin else {},
+        "origin": {"origin": one.origin} if one.origin else {},
         "symptom": {"symptom": inside(symptom)},
         "check": {"check": inside(check.name), **limit_keys(check)},
         "remedy": {"cause": inside(one.cause), "action": inside(one.action)},

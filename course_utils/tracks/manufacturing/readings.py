@@ -45,8 +45,19 @@ class Reading:
     @property
     def signed(self) -> str:
         """The deviation with its sign and unit: mean less limit."""
-        sign = "+" if self.mean > self.end else "-"
-        return f"{sign}{amount(str(self.deviation), self.quantity.unit)}"
+        return f"{'+' if self.mean > self.end else '-'}{self.deviation_text}"
+
+    @property
+    def deviation_unit(self) -> str:
+        """52 % is 2 percentage points over 50 %; "2 % over" would be 51 %."""
+        if self.quantity.unit != "%":
+            return self.quantity.unit
+        return "percentage point" if str(self.deviation) == "1" else "percentage points"
+
+    @property
+    def deviation_text(self) -> str:
+        """The deviation with its unit, without its sign."""
+        return amount(str(self.deviation), self.deviation_unit)
 
     @property
     def within(self) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -67,6 +68,28 @@ def test_cause_action_and_safety_of_a_report_come_from_one_remedy(reports):
     assert seen > 400
 
 
+def test_a_sheet_and_its_report_name_only_the_origin_of_the_suspected_cause(reports):
+    seen = 0
+    for record in reports:
+        line = next(line for line in record["input"].splitlines() if line.startswith("Component:"))
+        origin = line.partition("; suspected cause mended at: ")[2]
+        suspected = re.search(
+            r"(?:Suspected cause|Cause in view|this cause): (.+)", record["input"]
+        )
+        (one,) = {
+            (one.cause, one.origin)
+            for mode in modes_of(record)
+            for one in mode.remedies
+            if one.cause == suspected[1] and f"Component: {mode.component}" in line
+        }
+        assert origin == one[1], record
+        facts = facts_of(record)
+        if "component" in facts:
+            assert facts["origin"].value == origin if origin else "origin" not in facts
+        seen += bool(origin)
+    assert seen > 100
+
+
 def inspection(mode_index=0, stop=False, within=True):
     page = pages(BASE["mechanical_press"])[0]
     mode = page.modes[0]
@@ -79,6 +102,36 @@ def inspection(mode_index=0, stop=False, within=True):
     mean = limit / 2 if within else limit * 2
     reading = Reading(check, (mean,), mean, limit)
     return Inspection(page, mode, "MP-1", signs[mode_index], mode.remedies[0], reading)
+
+
+@pytest.mark.parametrize(
+    ("stop", "within", "due"), [(False, True, False), (False, False, True), (True, True, True)]
+)
+def test_what_is_damaged_is_repaired_beside_the_cause(stop, within, due):
+    """A worn hook was "cured" by another shackle."""
+    found = inspection(0, stop=stop, within=within)
+    remedy = found.remedy.model_copy(update={"repair": "renew the worn lining"})
+    assert replace(found, remedy=remedy).repair == ("renew the worn lining" if due else "")
+
+
+def test_a_report_on_a_machine_that_stops_names_the_repair_of_its_remedy(reports):
+    seen = 0
+    for record in reports:
+        facts = facts_of(record)
+        if "action" in facts and facts["disposition"].value != "keep in service":
+            (repair,) = {
+                one.repair
+                for mode in modes_of(record)
+                for one in mode.remedies
+                if (one.action, one.safety) == (facts["action"].value, facts["safety"].value)
+                and one.cause in record["input"]
+            }
+            assert (facts["repair"].value if "repair" in facts else "") == repair, record
+            assert repair.casefold() in record["output"].casefold()
+            seen += bool(repair)
+        else:
+            assert "repair" not in facts
+    assert seen > 150
 
 
 @pytest.mark.parametrize("within", [True, False])
@@ -109,7 +162,7 @@ def test_facts_are_what_the_instruction_asks_for(reports):
         for asked, wordings in inspections.SAY["asked"].items():
             if any(wording in record["instruction"] for wording in wordings):
                 expected |= names.get(asked, {asked})
-        assert set(facts_of(record)) - {"origin"} == expected
+        assert set(facts_of(record)) - {"origin", "repair"} == expected
 
 
 def test_a_sheet_with_given_figures_holds_many_and_states_no_conclusion(reports):

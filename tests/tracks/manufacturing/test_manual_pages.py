@@ -51,5 +51,5 @@ def test_the_parts_of_a_page_hold_those_of_its_faults_and_rivals():
     for page in PAGES:
         shown = shown_parts(page)
         assert {mode.component for mode in page.modes} <= set(shown)
-        assert {mode.origin for mode in page.modes if mode.origin} <= set(shown)
+        assert {part for mode in page.modes for part in mode.origins} <= set(shown)
         assert len(shown) >= 4

@@ -117,9 +117,34 @@ def test_where_a_fault_sits_is_not_where_its_cause_is_mended(records):
     for record in asked:
         named = [mode for mode in modes if mode.name in record["instruction"]]
         mode = max(named, key=lambda mode: len(mode.name))
-        for_origin = "cause of" in record["instruction"] or "its cause" in record["instruction"]
-        for_origin = for_origin or "come back" in record["instruction"]
-        assert record["output"] == (mode.origin if for_origin else mode.component), record
+        told = [one for one in mode.remedies if f": {one.cause}" in record["instruction"]]
+        assert len(told) <= 1
+        assert record["output"] == (told[0].origin if told else mode.component), record
+
+
+def test_a_note_names_only_the_origin_of_the_cause_that_it_names(records):
+    modes = {mode.name: mode for one in BASE.values() for mode in one.failure_modes}
+    seen = 0
+    for record in of(records, "understanding", MANUAL):
+        answer = json.loads(record["output"])
+        for one in modes[answer["failure_mode"]].remedies:
+            if one.cause.casefold() == answer.get("cause", "").casefold():
+                assert answer.get("origin", "") == one.origin, record
+                seen += bool(one.origin)
+    assert seen > 20
+
+
+def test_no_question_asks_whether_a_repair_may_wait(records):
+    """The page lists stop signs; that the other signs may wait does not follow from it."""
+    for record in of(records, "qa", MANUAL):
+        assert not re.search(r"\bwait for|keep running|run on for now|stay in service",
+                             record["instruction"]), record["instruction"]  # fmt: skip
+
+
+def test_yes_and_no_are_about_equally_often_right(records):
+    asked = [r for r in of(records, "qa", MANUAL) if r["form"].startswith("yes or no")]
+    yes = sum(record["output"].startswith("Yes") for record in asked)
+    assert 0.35 < yes / len(asked) < 0.65
 
 
 def test_no_plural_component_takes_a_singular_verb(records):

@@ -70,6 +70,13 @@ def test_side_verdict_and_sign_follow_from_the_mean(reading, side, verdict, sign
     assert reading.side in reading.sides
 
 
+def test_the_deviation_of_a_percentage_is_in_percentage_points():
+    reading = at(quantity("at most", "50", unit="%"), "52", "50")
+    assert (reading.text(reading.mean), reading.signed) == ("52 %", "+2 percentage points")
+    assert reading.deviation_text == "2 percentage points"
+    assert at(quantity("at least", "50", unit="%"), "49", "50").signed == "-1 percentage point"
+
+
 def test_a_plain_value_and_a_negative_limit_are_not_read():
     rng = random.Random(1)
     assert draw_reading(quantity("equal to"), True, rng) is None
