@@ -21,6 +21,7 @@ from typing import Any
 
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
+from course_utils.execution.confined import Custody
 from course_utils.execution.display import PlainDisplay, TerminalDisplay
 from course_utils.execution.jobs import (
     BatchEnded,
@@ -83,6 +84,7 @@ def execute_notebooks(
     cwd: Path | None = None,
     names: Sequence[str] | None = None,
     workers: int = 1,
+    custody: Custody | None = None,
 ) -> list[NotebookResult]:
     """Execute notebooks; one result each, in their order, up to a failure if that stops the run.
 
@@ -91,7 +93,7 @@ def execute_notebooks(
     (default: `state.choose_names`). `resume` skips what finished with the same cells, parameters
     and `fingerprint`. In a `chain` each notebook reads what the one before wrote: names are the
     notebooks' own, and one is skipped only if the one before didn't run since. `workers` notebooks
-    run at a time.
+    run at a time. With `custody` each runs in the sandbox, in a copy of its own folder.
 
     Raises CourseError for unknown parameters or an unusable folder, Interrupted after Ctrl-C,
     BatchEnded where no further notebook can run; the last two hold the results so far.
@@ -121,7 +123,7 @@ def execute_notebooks(
     with lock, display_class(console, jobs, workers) as display:
         for note in notes:
             display.say(note)
-        batch = Batch(jobs, environment, display, keep)
+        batch = Batch(jobs, environment, display, keep, custody)
         return batch.run(workers, resume, stop_on_failure, chain)
 
 
@@ -134,7 +136,9 @@ class Batch:
         environment: Mapping[str, str],
         display: PlainDisplay,
         keep: list[int],
+        custody: Custody | None = None,
     ):
+        self.custody = custody
         self.waiting = deque(enumerate(jobs))
         self.folder = jobs[0].folder if jobs else Path()
         self.running: list[Running] = []
@@ -184,7 +188,7 @@ class Batch:
                 return
             self.all_again = chain  # what follows reads what this one writes
             self._make_way(job, chain)
-            running = Running(job, index, self.environment, self.keep, self.events)
+            running = Running(job, index, self.environment, self.keep, self.events, self.custody)
         except (OSError, CourseError) as error:
             self._ended(index, _system_error(job, error), error)
             return

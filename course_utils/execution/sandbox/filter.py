@@ -87,7 +87,7 @@ def compile_filter(network: bool = True, connect: bool = True) -> bytes:
         if flag != 0x80:  # CLONE_NEWTIME stands in clone's signal byte: clone3 and unshare only
             _add(rules, refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, flag, flag))
     if not network:
-        closed = pyseccomp.ERRNO(errno.EAFNOSUPPORT)
+        closed = pyseccomp.ERRNO(errno.EOPNOTSUPP)  # any other one makes libzmq abort
         _add(rules, closed, "socket", pyseccomp.Arg(0, pyseccomp.NE, int(socket.AF_UNIX)))
     if not connect:
         _add(rules, pyseccomp.ERRNO(errno.EACCES), "connect")

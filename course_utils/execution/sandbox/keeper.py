@@ -54,7 +54,7 @@ def keep(connection: socket.socket, run: Callable[[list[str]], int]) -> None:
         signal.signal(number, signal.SIG_IGN)  # it ends when its socket closes
     adopt_orphans()
     request, files = _receive(connection)
-    if request is None:
+    if request is None or "argv" not in request:  # let go before it began
         return
     child = _start(request, files, connection, run)
     for number in files:

@@ -69,7 +69,7 @@ class Leash:
                 self.end = json.loads(lines[0])
             elif not piece:
                 self.end = dict(LOST)
-            if self.end is not None and self.own_reason:
+            if self.end is not None and self.own_reason and self.end["reason"] == "ended":
                 self.end |= self.own_reason
 
     def send_signal(self, number: int) -> None:
