@@ -13,7 +13,7 @@ from typing import Any
 from course_utils import hardware, packages
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution.confined import Custody
+from course_utils.execution.custody import Custody
 from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.jobs import BatchEnded, Interrupted, NotebookResult
 from course_utils.execution.notebooks import (
@@ -28,6 +28,7 @@ from course_utils.execution.sandbox.box import Sandbox
 from course_utils.execution.sandbox.levels import choose_level, is_for_strangers, probe
 from course_utils.execution.sandbox.limits import GIB, Limits
 from course_utils.execution.state import check_state, choose_names, foreign_files, read_state
+from course_utils.execution.workers import WorkerServer
 
 WARM_FROM = 3  # notebooks: for fewer, importing everything once is not worth its time
 OWN_RIGHTS = "These notebooks run with your rights. Other people's: --sandbox auto"
@@ -200,7 +201,8 @@ def _custody(count: int, options: BatchOptions, console: Any) -> Iterator[Custod
         if box.warm:
             told = box.wait_until_warm()
             _say(console, f"the warm server imported its libraries in {told['seconds']:.0f} s")
-        yield Custody(box, limits)
+        with WorkerServer() if box.warm else contextlib.nullcontext() as workers:
+            yield Custody(box, limits, workers=workers)
 
 
 def _limits(options: BatchOptions) -> Limits:

@@ -157,7 +157,7 @@ def failure_lines(result: NotebookResult) -> list[str]:
 
 def _in_short(result: NotebookResult) -> str:
     """The verdict; the error where a cell failed, which says more than the cell's number."""
-    if result.verdict is None or result.verdict.reason == "failed":
+    if result.verdict is None or result.verdict.reason in ("failed", "rejected"):
         return result.error
     return "" if result.verdict.ok else result.verdict.text
 

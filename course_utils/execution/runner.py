@@ -21,7 +21,7 @@ from typing import Any
 
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
-from course_utils.execution.confined import Custody
+from course_utils.execution.custody import Custody
 from course_utils.execution.display import PlainDisplay, TerminalDisplay
 from course_utils.execution.jobs import (
     BatchEnded,
@@ -34,6 +34,7 @@ from course_utils.execution.jobs import (
 )
 from course_utils.execution.notebooks import validate_parameters
 from course_utils.execution.running import Running, end_all, now
+from course_utils.execution.sandbox.verdicts import Verdict
 from course_utils.execution.state import (
     ENDINGS,
     check_state,
@@ -245,7 +246,8 @@ class Batch:
 
 
 def _invalid(job: Job, problem: CourseError) -> NotebookResult:
-    return job.result("invalid", error=problem.message, cure=problem.cure)
+    verdict = Verdict("rejected", f"rejected: {problem.message}")
+    return job.result("invalid", error=problem.message, cure=problem.cure, verdict=verdict)
 
 
 def _skipped(job: Job) -> NotebookResult:
@@ -257,6 +259,7 @@ def _skipped(job: Job) -> NotebookResult:
         cell=cells or None,
         cells=cells,
         executed=job.path(".ipynb"),
+        verdict=Verdict("finished", "finished", cells=cells, reached=list(range(1, cells + 1))),
         log=job.path(".log"),
     )
 
@@ -283,6 +286,6 @@ def _system_error(job: Job, error: OSError | CourseError) -> NotebookResult:
         text, cure = error.message, error.cure
     else:
         text, cure = f"{error.filename or job.source}: {error.strerror or error}", ""
-    return job.result(
-        "invalid", error=text, cure=FOR_ALL.get(number) or FOR_ONE.get(number) or cure
-    )
+    cure = FOR_ALL.get(number) or FOR_ONE.get(number) or cure
+    verdict = Verdict("rejected", f"rejected: {text}")
+    return job.result("invalid", error=text, cure=cure, verdict=verdict)

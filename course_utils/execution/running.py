@@ -17,13 +17,14 @@ from typing import IO, Any
 import psutil
 
 from course_utils import kit
-from course_utils.execution.confined import Custodian, Custody
 from course_utils.execution.cures import cure_for
+from course_utils.execution.custody import Custodian, Custody
 from course_utils.execution.jobs import Job, NotebookResult
 from course_utils.execution.processes import descendants, end_processes
 from course_utils.execution.sandbox.place import Place
 from course_utils.execution.sandbox.verdicts import Verdict, notebook_verdict
 from course_utils.execution.state import remember, source_key
+from course_utils.execution.workers import ForkedWorker, WorkerServer
 from course_utils.progress import PROGRESS_FILE
 
 INTERRUPT_GRACE = 8  # seconds for a cell to take KeyboardInterrupt, so that the copy shows where
@@ -54,12 +55,13 @@ class Running:
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(job.path(".log").open("wb"))
             if custody:
-                self.custodian = Custodian.of(custody, place or custody.admit(job.source))
+                self.custodian = Custodian.of(custody, job.source, place)
                 stack.callback(self.custodian.finish)
                 keep = [*keep, self.custodian.leash.connection.fileno()]
             sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
             folder = stack.enter_context(sockets)
-            self.process = _start_worker(job, log, environment, keep)
+            server = custody.workers if custody else None
+            self.process = _start_worker(job, log, environment, keep, server)
             told = self.custodian and self.custodian.told(job.limit, environment)
             _send_job(self.process, job, folder, told)
             if self.custodian:
@@ -148,6 +150,7 @@ class Running:
             cell=self.seen["cell"] or None,
             cells=self.seen["cells"],
             error=error,
+            verdict=Verdict("ended", "ended from outside", cell=self.seen["cell"] or None),
             executed=partial if partial.exists() else None,
             log=self.job.path(".log"),
         )
@@ -158,14 +161,20 @@ def now() -> str:
 
 
 def _start_worker(
-    job: Job, log: IO[bytes], environment: Mapping[str, str], keep: list[int]
-) -> subprocess.Popen:
+    job: Job,
+    log: IO[bytes],
+    environment: Mapping[str, str],
+    keep: list[int],
+    server: WorkerServer | None,
+) -> subprocess.Popen | ForkedWorker:
     """The child process, in a session of its own so that Ctrl-C does not reach it."""
     env = {**os.environ, **environment}
     env[PROGRESS_FILE] = str(job.progress_path)
     root = kit.ROOT
     if (root / "pyproject.toml").exists():  # a plain clone: the kernel must find course_utils too
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
+    if server:
+        return server.start(job.cwd, env, log.fileno(), keep)
     # -P: a file named like a library in the working folder must not be imported in its place.
     command = [sys.executable, "-P", "-c"]
     return subprocess.Popen(

@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +250,7 @@ class Runner:
         return judge(self.copy())
 
     def run_papermill(self) -> None:
-        # An optional check of addresses in notebooks' schemas, and files on Hadoop: a second and
-        # more to import, for each notebook.
-        for name in ("rfc3987_syntax", "pyarrow"):
-            sys.modules.setdefault(name, None)
+        leave_out_slow_imports()
         try:
             source_notebook = read_notebook(Path(self.job["source"]))
         except CourseError as problem:
@@ -341,6 +339,20 @@ class Runner:
             return f"the kernel crashed ({name}): a native library failed or memory ran out"
         ending = "" if code is None else f" with exit code {code}"
         return f"the kernel ended{ending}: {DEAD_KERNEL_EXIT}"
+
+
+def leave_out_slow_imports() -> None:
+    """An optional check of addresses in notebooks' schemas, and files on Hadoop: seconds each."""
+    for name in ("rfc3987_syntax", "pyarrow"):
+        sys.modules.setdefault(name, None)
+
+
+def import_early() -> None:
+    """Everything that `Runner` imports when it runs, for a process that forks workers."""
+    leave_out_slow_imports()
+    import_module("course_utils.execution.warm.provisioner")
+    import_module("papermill")
+    engine_class()
 
 
 def main() -> None:

@@ -70,7 +70,9 @@ class Sandbox:
     """One level for a batch of submissions; with `warm`, a zygote that has imported everything.
 
     `readable` are further files and folders that submissions may read (a base model). `environment`
-    is that of all submissions. Raises CourseError for a level that this machine has not.
+    is that of all submissions, `cache` the kit's folder of prepared models. `imports` replaces the
+    zygote's list: "module", "module:name", or "module:function()", which is called once; no tensor
+    operation may happen there. Raises CourseError for a level that this machine has not.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Sandbox:
         readable: Iterable[Path] = (),
         environment: Mapping[str, str] | None = None,
         cache: Path | None = None,
+        imports: Sequence[str] | None = None,
     ):
         if level not in LEVELS:
             raise CourseError(f"sandbox {level}: no such level", f"use one of {', '.join(LEVELS)}")
@@ -88,6 +91,7 @@ class Sandbox:
         self.cache = cache or Path(os.environ.get("COURSE_CACHE", "/nonexistent"))
         extra = [str(Path(path).resolve()) for path in readable]
         self.extra = [*extra, *([str(self.cache)] if self.cache.exists() else [])]
+        self.imports = imports
         self.devices = gpu_devices()
         self.warm_problem = self._why_not_warm() if warm else "--no-warm"
         self.warm = not self.warm_problem
@@ -219,6 +223,7 @@ class Sandbox:
     def _start_zygote(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [sys.executable, "-P", "-c", ZYGOTE, str(theirs.fileno())]
+        words += [json.dumps(list(self.imports))] if self.imports is not None else []
         if self.level == "bwrap":
             words = bubblewrap.command(
                 words, self.readable, [str(self.root)], self.devices, Limits()

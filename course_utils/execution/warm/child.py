@@ -36,10 +36,10 @@ def run(argv: list[str]) -> int:
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     begin_anew()
     sys.argv = [target if kind == "script" else "-m" if kind == "module" else "-c", *rest]
-    first = os.path.dirname(os.path.abspath(target)) if kind == "script" else os.getcwd()
+    first = {"script": os.path.dirname(os.path.abspath(target)), "module": os.getcwd(), "code": ""}
     sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]
     if not safe_path:
-        sys.path.insert(0, first)
+        sys.path.insert(0, first[kind])
     code = 1
     try:
         if kind == "script":

@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +46,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     started = time.monotonic()
-    missing = import_all()
+    missing = import_all(json.loads(sys.argv[2]) if len(sys.argv) > 2 else IMPORTED)
     told = {
         "seconds": round(time.monotonic() - started, 2),
         "bytes": psutil.Process().memory_info().rss,
@@ -58,17 +59,18 @@ def main() -> None:
     serve(control)
 
 
-def import_all() -> list[str]:
-    """Import the list; returns what is not installed here."""
+def import_all(names: Sequence[str]) -> list[str]:
+    """Import the names, and call those that end in "()"; returns what is not installed here."""
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks for a GPU without opening it
     missing = []
     with warnings.catch_warnings(), in_a_notebook():
         warnings.simplefilter("ignore")
-        for name in IMPORTED:
-            module, _, part = name.partition(":")
+        for name in names:
+            module, _, part = name.removesuffix("()").partition(":")
             try:
-                found = importlib.import_module(module)
-                getattr(found, part, None)
+                found = getattr(importlib.import_module(module), part, None)
+                if name.endswith("()"):
+                    found()
             except ModuleNotFoundError as error:
                 missing.append(f"{name} ({error})")
     gc.collect()
