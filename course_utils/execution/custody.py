@@ -51,7 +51,7 @@ class Custodian:
     def of(cls, custody: Custody, source: Path, place: Place | None) -> "Custodian":
         """With the caller's place, or a new one that goes at the end."""
         stays, place = place is not None, place or custody.admit(source)
-        return cls(custody, place, custody.box.lease(place, custody.limits), stays)
+        return cls(custody, place, custody.box.lease(place), stays)
 
     def told(self, limit: float | None, environment: Mapping[str, str]) -> dict[str, Any]:
         """What the worker is told: the number of the keeper's socket, which it inherits, and more.

@@ -22,7 +22,8 @@ class Guard(threading.Thread):
     def __init__(self, leash: Leash, limits: Limits):
         super().__init__(daemon=True)
         self.leash, self.limits = leash, limits
-        self.started = self.cell_started = time.monotonic()
+        self.started = time.monotonic()
+        self.cell_started: float | None = None  # before the first cell the kernel starts
         self.printed = 0  # bytes, counted by the client
         self.disconnects: Any = None  # a socket that tells when zmq cut the kernel off
         self.dropped_at: float | None = None
@@ -64,8 +65,8 @@ class Guard(threading.Thread):
                     return
             elif self.limits.wall and now - self.started > self.limits.wall:
                 self._interrupt("wall", now - self.started, self.limits.wall)
-            elif self.limits.cell and now - self.cell_started > self.limits.cell:
-                self._interrupt("cell", now - self.cell_started, self.limits.cell)
+            elif self._in_cell(now) > (self.limits.cell or now):
+                self._interrupt("cell", self._in_cell(now), self.limits.cell)
             if self.printed > self.limits.output:
                 self._end("output", self.printed, self.limits.output)
                 return
@@ -76,6 +77,9 @@ class Guard(threading.Thread):
             if self._cut_off(now):
                 self._end("message", None, self.limits.message)
                 return
+
+    def _in_cell(self, now: float) -> float:
+        return now - self.cell_started if self.cell_started is not None else 0.0
 
     def _cut_off(self, now: float) -> bool:
         """Whether zmq dropped a kernel that lives: one that ends is dropped too, moments before."""

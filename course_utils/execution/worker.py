@@ -316,6 +316,7 @@ class Runner:
             cure = "open it in Jupyter and save it, or take it out of the list; the log says more"
         else:
             text = f"{type(error).__name__}: {getattr(error, 'message', error)}"
+            where["protocol"] = bool(self.confined) and not isinstance(error, OSError | CourseError)
         self.logger.error(text, exc_info=not isinstance(error, DeadKernelError))
         where["disk_full"] = is_disk_full(error)
         return {**where, "error": one_line(text), "cure": cure}

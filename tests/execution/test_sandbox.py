@@ -233,7 +233,7 @@ if os.fork() == 0:
 
 def test_when_the_holder_is_gone_the_keeper_ends_everything(plain_box):
     place = plain_box.place()
-    leash = plain_box.lease(place, SMALL)
+    leash = plain_box.lease(place)
     code = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
     with open(os.devnull, "r+b") as nothing:
         request = plain_box.request(place, [sys.executable, "-c", code], SMALL)

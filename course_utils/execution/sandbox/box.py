@@ -34,9 +34,9 @@ from course_utils.execution.sandbox.limits import Limits
 from course_utils.execution.sandbox.place import Place
 from course_utils.execution.sandbox.privileges import closed_to_others
 from course_utils.execution.sandbox.system import (
-    HARDWARE,
     environment_for,
     gpu_devices,
+    inside_folders,
     kit_folders,
     python_folders,
     system_folders,
@@ -133,9 +133,7 @@ class Sandbox:
     def _readable(self) -> tuple[str, ...]:
         paths = [*system_folders(), *python_folders(), *kit_folders(), *self.extra]
         paths.append(str(self.library))
-        if self.level == "landlock":
-            paths += ["/proc", *HARDWARE]
-        elif self.devices:
+        if self.level == "bwrap" and self.devices:
             paths.append("/sys")
         kept: list[str] = []
         for path in sorted(dict.fromkeys(paths), key=len):
@@ -154,21 +152,19 @@ class Sandbox:
 
     # --- Keepers ------------------------------------------------------------------------------
 
-    def lease(self, place: Place, limits: Limits) -> Leash:
+    def lease(self, place: Place) -> Leash:
         """A keeper that waits for a request (`Leash.begin`)."""
         ours, theirs = socket.socketpair()
         with theirs:
             if self.warm and self._fork_keeper(theirs):
                 return Leash(ours)
-            return Leash(ours, self._start_keeper(theirs, place, limits))
+            return Leash(ours, self._start_keeper(theirs, place))
 
-    def _start_keeper(
-        self, connection: socket.socket, place: Place, limits: Limits
-    ) -> subprocess.Popen:
+    def _start_keeper(self, connection: socket.socket, place: Place) -> subprocess.Popen:
         words = [sys.executable, "-P", "-c", KEEPER, str(connection.fileno())]
         if self.level == "bwrap":
             writable = [str(place.outer)]
-            words = bubblewrap.command(words, self.readable, writable, self.devices, limits)
+            words = bubblewrap.command(words, self.readable, writable, self.devices)
         with (self.root / f"{place.outer.name}.log").open("wb") as log:
             return subprocess.Popen(
                 words,
@@ -193,10 +189,9 @@ class Sandbox:
         confined = self.level in ("bwrap", "landlock")
         inside = self.level == "landlock" or (self.level == "bwrap" and self.warm)
         writable = [str(place.outer)]
-        readable = [*self.readable]
-        if self.level == "bwrap":
-            readable += ["/proc", "/sys"]
-            writable += ["/dev/shm"] if self.root_user else []
+        readable = [*self.readable, *inside_folders(self.devices)]
+        shared = self.level == "bwrap" and (self.root_user or not self.warm)
+        writable += ["/dev/shm"] if shared else []
         closed = any(closed_to_others(path) for path in self.readable)
         confinement = Confinement(
             level=self.level,
@@ -216,6 +211,7 @@ class Sandbox:
             "limits": limits.as_json(),
             "confinement": confinement.as_json(),
             "watched": [str(place.outer)],
+            "shared": place.uid if self.level == "bwrap" and self.warm else None,
         }
 
     # --- The zygote ---------------------------------------------------------------------------
@@ -226,7 +222,7 @@ class Sandbox:
         words += [json.dumps(list(self.imports))] if self.imports is not None else []
         if self.level == "bwrap":
             words = bubblewrap.command(
-                words, self.readable, [str(self.root)], self.devices, Limits()
+                words, self.readable, [str(self.root)], self.devices, several=True
             )
         (self.root / "nobody" / ".home" / "tmp").mkdir(parents=True, exist_ok=True)
         environment = environment_for(
@@ -291,7 +287,7 @@ class Sandbox:
     ) -> Outcome:
         """Run a program in a place and wait for its end, whatever that is."""
         started = time.monotonic()
-        leash = self.lease(place, limits)
+        leash = self.lease(place)
         try:
             printed = _Printed(leash, limits.output, stdin)
             leash.begin(self.request(place, argv, limits, environment, cwd), printed.theirs)

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from course_utils.execution.sandbox.limits import MIB, Limits
+from course_utils.execution.sandbox.limits import MIB, SHARED_MEMORY
 
-SHARED_MEMORY = 256 * MIB  # of /dev/shm, for the workers of a DataLoader
+MOST_SHARED = 1024 * MIB  # of /dev/shm, where several submissions have it in common
 # Of root inside: taking a submission's user, ending its processes, reading their memory and folder.
 CAPABILITIES = [
     "SETUID",
@@ -36,9 +36,9 @@ def command(
     readable: Iterable[str],
     writable: Iterable[str],
     devices: Iterable[str],
-    limits: Limits,
+    several: bool = False,
 ) -> list[str]:
-    """The words that start `argv` inside."""
+    """The words that start `argv` inside, for one submission or the server of several."""
     bwrap = program() or "bwrap"
     words = [bwrap, "--die-with-parent", "--new-session"]
     words += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
@@ -47,7 +47,7 @@ def command(
     words += ["--proc", "/proc", "--dev", "/dev"]
     sized = "--size" in _options(bwrap)
     if sized:
-        words += ["--size", str(min(SHARED_MEMORY, limits.memory or SHARED_MEMORY))]
+        words += ["--size", str(MOST_SHARED if several else SHARED_MEMORY)]
     words += ["--perms", "1777", "--tmpfs", "/dev/shm"]
     for device in devices:
         words += ["--dev-bind", device, device]

@@ -47,7 +47,7 @@ class Confinement:
         no_new_privileges()
         if self.landlock:
             nodes = [f"/dev/{name}" for name in DEVICES]
-            writable = (*self.writable, *(("/proc",) if self.devices else ()))
+            writable = (*self.writable, *(("/proc/self",) if self.devices else ()))
             landlock.restrict(self.readable, writable, [*nodes, *self.devices])
         if self.seccomp:
             load_filter(base64.b64decode(self.seccomp))

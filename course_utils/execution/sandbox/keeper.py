@@ -24,8 +24,8 @@ import psutil
 
 from course_utils.execution.processes import adopt_orphans, descendants
 from course_utils.execution.sandbox.confinement import Confinement
-from course_utils.execution.sandbox.limits import Limits
-from course_utils.execution.sandbox.usage import folder_size, proportional, usage_of
+from course_utils.execution.sandbox.limits import SHARED_MEMORY, Limits
+from course_utils.execution.sandbox.usage import folder_size, proportional, shared_memory, usage_of
 
 TICK = 0.1  # seconds
 DISK_TICK = 1.0
@@ -115,6 +115,7 @@ class Watch:
         self.limits = Limits(**request["limits"])
         self.limited = request["confinement"]["level"] != "none"
         self.folders = tuple(request["watched"])
+        self.shared = request["shared"]  # the user whose shared memory is watched
         self.started, self.next_disk = time.monotonic(), 0.0
         self.cpu_of_dead, self.peak, self.disk, self.code = 0.0, 0, 0, None
         self.reason: dict[str, Any] | None = None
@@ -170,6 +171,8 @@ class Watch:
             return _reason("cpu", cpu, limits.cpu)
         if limits.processes and usage.processes > limits.processes:
             return _reason("processes", usage.processes, limits.processes)
+        if self.shared is not None and (used := shared_memory(self.shared)) > SHARED_MEMORY:
+            return _reason("memory", used, SHARED_MEMORY)
         return self._too_much_memory(usage.resident) or self._too_much_disk()
 
     def _too_much_memory(self, resident: int) -> dict[str, Any] | None:
@@ -207,6 +210,8 @@ class Watch:
             time.sleep(0.01)
 
     def _tell(self) -> None:
+        if self.shared is not None:
+            shared_memory(self.shared, remove=True)
         if self.limited:  # what was written in the last second counts too
             self.disk, files = folder_size(self.folders, self.limits.files)
             if self.limits.disk and self.disk > self.limits.disk and not self.reason:

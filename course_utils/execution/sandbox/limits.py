@@ -6,6 +6,7 @@ from typing import Any
 from course_utils.errors import UsageError
 
 MIB, GIB = 2**20, 2**30
+SHARED_MEMORY = 128 * MIB  # of /dev/shm for each submission: the workers of a DataLoader
 
 
 @dataclass(frozen=True)

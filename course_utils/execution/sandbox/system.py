@@ -3,7 +3,7 @@
 import glob
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from course_utils import kit
@@ -15,6 +15,11 @@ SYSTEM_FILES = (
     *["os-release", "passwd", "resolv.conf", "ssl/certs", "ssl/openssl.cnf", "timezone"],
 )
 HARDWARE = ("/sys/devices/system", "/sys/fs/cgroup", "/sys/bus/pci", "/sys/class/drm")
+# Of other processes nothing, not even their command lines: Landlock can say "my own" only so.
+PROC = (
+    *["self", "cpuinfo", "meminfo", "stat", "loadavg", "uptime", "version", "filesystems"],
+    *["vmstat", "sys", "driver/nvidia"],
+)
 GPU = ("/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")
 KIT = ("course_utils", "data", "notebooks", "pyproject.toml", "requirements.txt", "constraints.txt")
 # Variables of the caller that a submission gets; everything else, tokens too, stays outside.
@@ -41,6 +46,12 @@ def kit_folders() -> list[str]:
 def system_folders() -> list[str]:
     """Programs, libraries and settings of the system; no shadow, no keys, no home."""
     return _existing([*SYSTEM, *(f"/etc/{name}" for name in SYSTEM_FILES)])
+
+
+def inside_folders(devices: Sequence[str]) -> list[str]:
+    """What a process may read of the kernel's own folders. /proc/self is the asking process's."""
+    hardware = ["/sys"] if devices else HARDWARE
+    return [*hardware, *(f"/proc/{name}" for name in PROC)]
 
 
 def gpu_devices() -> list[str]:

@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+SHARED = "/dev/shm"
 
 
 @dataclass
@@ -44,6 +47,22 @@ def _pss(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return process.memory_info().rss
     return 0
+
+
+def shared_memory(user: int | None, remove: bool = False) -> int:
+    """Bytes of a user's files in /dev/shm, which several warm submissions have in common."""
+    size = 0
+    with contextlib.suppress(OSError), os.scandir(SHARED) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_uid == user:
+                    size += status.st_blocks * 512
+                    if remove and entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    elif remove:
+                        os.unlink(entry.path)
+    return size
 
 
 def folder_size(folders: tuple[str, ...], most_files: int | None) -> tuple[int, int]:

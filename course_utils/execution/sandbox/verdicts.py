@@ -27,8 +27,8 @@ SIZES = ("memory", "disk", "output", "message")
 class Verdict:
     """How a run ended.
 
-    `reason` is for programs: finished, failed, died, exited, rejected, not gradable, or a limit
-    (wall, cell, cpu, memory, processes, disk, files, output). `text` is for people. Cells are
+    `reason` is for programs: finished, failed, died, exited, protocol, rejected, not started, not
+    gradable, ended, abandoned, or a limit (`SENTENCES`). `text` is for people. Cells are
     counted as Jupyter's In [n]; `reached` began, `failed` raised. Bytes or seconds for `used`.
     """
 
@@ -97,6 +97,8 @@ def notebook_verdict(
     if error.startswith("SystemExit"):
         return Verdict("exited", f"stopped by sys.exit{where}", **common)
     name = error.partition(":")[0] or judged["status"]
+    if judged.get("protocol"):
+        return Verdict("protocol", f"the kernel sent what is no message{where} ({name})", **common)
     return Verdict("failed", f"{name}{where}", **common)
 
 

@@ -83,7 +83,7 @@ class ConfinedProvisioner(LocalProvisioner):
         limits = Limits()
         place = cls.box.place()
         self._into(place)
-        leash = cls.box.lease(place, limits)
+        leash = cls.box.lease(place)
         request = cls.box.request(place, [], limits)
         return Held(leash, request, place, lambda piece: None)
 
