@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 from shared import positive
 
 from course_utils.console import console
@@ -91,29 +90,25 @@ def with_papermill(notebooks: Sequence[Path], folder: Path) -> dict[str, Any]:
 def in_sandbox(notebooks: Sequence[Path], folder: Path, warm: bool, light: bool) -> dict[str, Any]:
     level = choose_level("auto").level
     imports = ("json", "ipykernel.kernelapp", "ipykernel.ipkernel") if light else None
-    begun, cpu_before = time.monotonic(), processor_seconds()
-    with contextlib.ExitStack() as stack:
-        box = stack.enter_context(Sandbox(level, warm=warm, imports=imports))
-        workers = stack.enter_context(WorkerServer()) if box.warm else None
-        server_cpu = 0.0
+    begun = time.monotonic()
+    with Sandbox(level, warm=warm, imports=imports) as box:
         if box.warm:
             box.wait_until_warm()
-            for process in psutil.Process(box.zygote.pid).children(recursive=True):
-                server_cpu += sum(process.cpu_times()[:2])
-        warm_up, started = time.monotonic() - begun, time.monotonic()
-        results = execute_notebooks(
-            *(notebooks, folder, {}, {}, 30, False, True),
-            console=console(file=io.StringIO()),
-            custody=Custody(box, Limits(), workers=workers),
-        )
-        seconds = time.monotonic() - started
-    for result in results:
-        assert result.verdict.ok, (result.verdict, result.log)
-    row = told(f"sandbox ({level}), {'warm' if warm else 'fresh'}", started, 0, [
-        result.executed for result in results
-    ])  # fmt: skip
-    cpu = processor_seconds() - cpu_before - server_cpu
-    return {**row, "seconds": seconds / len(results), "cpu": cpu / len(results), "warm_up": warm_up}
+        warm_up, started, cpu = time.monotonic() - begun, time.monotonic(), processor_seconds()
+        with WorkerServer() if box.warm else contextlib.nullcontext() as workers:
+            results = execute_notebooks(
+                *(notebooks, folder, {}, {}, 30, False, True),
+                console=console(file=io.StringIO()),
+                custody=Custody(box, Limits(), workers=workers),
+            )
+        for result in results:
+            assert result.verdict.ok, (result.verdict, result.log)
+        name = f"sandbox ({level}), {'warm' if box.warm else 'fresh'}"
+        row = told(name, started, cpu, [result.executed for result in results])
+    if box.warm or level == "bwrap":  # what ran below these is not among this process's children
+        inside = [result.usage["cpu"] + result.usage["watching"] for result in results]
+        row["cpu"] += sum(inside) / len(inside)
+    return {**row, "warm_up": warm_up}
 
 
 def told(name: str, started: float, cpu: float, copies: Sequence[Path]) -> dict[str, Any]:

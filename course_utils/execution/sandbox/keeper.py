@@ -117,6 +117,7 @@ class Watch:
         self.folders = tuple(request["watched"])
         self.shared = request["shared"]  # the user whose shared memory is watched
         self.started, self.next_disk = time.monotonic(), 0.0
+        self.cpu_at_start = time.process_time()
         self.cpu_of_dead, self.peak, self.disk, self.code = 0.0, 0, 0, None
         self.reason: dict[str, Any] | None = None
         self.living: list[psutil.Process] = []
@@ -222,6 +223,7 @@ class Watch:
             "event": "end",
             "code": self.code,
             "cpu": round(self.cpu_of_dead, 3),
+            "watching": round(time.process_time() - self.cpu_at_start, 3),  # the keeper's own
             "peak": self.peak,
             "disk": self.disk,
             "seconds": round(time.monotonic() - self.started, 3),
