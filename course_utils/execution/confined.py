@@ -29,6 +29,7 @@ class Confined:
         self.leash = Leash(socket.socket(fileno=told["keeper"]))
         self.guard = Guard(self.leash, self.limits)
         self.request, self.logger = told["request"], logger
+        self.early: list[bytes] = []
 
     def take_kernels(self) -> None:
         """From now on, every kernel that this process starts is started by the keeper."""
@@ -47,11 +48,20 @@ class Confined:
         self.guard.start()
 
     def _log(self, piece: bytes) -> None:
+        """What is printed past the kernel while cells run; of its start only where that failed."""
+        if self.guard.cell_started is None:
+            self.early.append(piece)
+        elif not self.guard.stopped.is_set():
+            self._write(piece)
+
+    def _write(self, piece: bytes) -> None:
         for line in piece.decode("utf-8", "replace").splitlines():
             self.logger.info(line)
 
     def finish(self) -> dict[str, Any]:
         """End all that is left; return what keeper and guard told."""
+        if self.guard.cell_started is None:
+            self._write(b"".join(self.early))
         self.guard.stop()
         self.leash.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):

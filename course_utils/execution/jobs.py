@@ -41,7 +41,9 @@ class NotebookResult:
     disk_full: bool = False
     verdict: Verdict | None = None
     sandbox: str = ""  # its level; empty: it ran with our rights
-    usage: dict[str, Any] = field(default_factory=dict)  # seconds, cpu, peak and disk (bytes)
+    usage: dict[str, Any] = field(
+        default_factory=dict
+    )  # seconds, cpu, watching; peak, disk (bytes)
 
     @property
     def ok(self) -> bool:

@@ -54,6 +54,7 @@ ERROR_WIDTH = 400
 DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STATUS = {"wall": "timed_out", "cell": "timed_out"}
+USAGE = ("seconds", "cpu", "watching", "peak", "disk")
 DEAD_KERNEL_EXIT = "if no cell calls os._exit, the machine may have run out of memory"
 
 
@@ -229,7 +230,9 @@ class Runner:
         verdict = notebook_verdict(judged, end, self.reached, self.failed_cells())
         if end.get("reason") not in (None, "ended"):
             judged |= {"status": STATUS.get(verdict.reason, "failed"), "error": verdict.text}
-        usage = {key: end[key] for key in ("seconds", "cpu", "peak", "disk") if key in end}
+        usage = {
+            key: end[key] for key in ("seconds", "cpu", "watching", "peak", "disk") if key in end
+        }
         return {**judged, "verdict": verdict.as_json(), "usage": usage}
 
     def failed_cells(self) -> list[int]:

@@ -13,7 +13,7 @@ from sandboxes import SMALL, STRONG, level_or_skip, opened, run_code
 from course_utils import kit
 from course_utils.errors import CourseError, UsageError
 from course_utils.execution.sandbox import bubblewrap, levels
-from course_utils.execution.sandbox.box import LEVELS, Sandbox, read_json_back
+from course_utils.execution.sandbox.box import LEVELS, Sandbox, read_json_back, sweep
 from course_utils.execution.sandbox.filter import compile_filter
 from course_utils.execution.sandbox.limits import GIB, MIB, Limits
 from course_utils.execution.sandbox.place import copy_in, read_back
@@ -300,6 +300,15 @@ def test_a_folder_that_is_too_large_is_refused_before_it_is_copied(plain_box, tm
         file.truncate(5 * GIB)
     with pytest.raises(CourseError, match="more than"):
         copy_in(tmp_path, plain_box.place(), SMALL)
+
+
+def test_what_a_killed_sandbox_left_is_swept_away(tmp_path):
+    living, dead = tmp_path / f"course-box-{os.getpid()}-a", tmp_path / "course-box-4194999-b"
+    others = tmp_path / "course-box-notes"
+    for folder in (living, dead, others):
+        (folder / "1" / "work").mkdir(parents=True)
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [living, others]
 
 
 def test_the_sandbox_leaves_nothing_behind(tmp_path):

@@ -1,12 +1,18 @@
 """Warm and fresh processes: the same results, and no trace of one submission in another."""
 
 import json
+import os
+import subprocess
 import sys
+import tomllib
 
+import nbformat
 import psutil
 import pytest
 from sandboxes import LIGHT, SMALL, opened, run_code
+from small_notebooks import write_notebook
 
+from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
 from course_utils.execution.sandbox.limits import GIB, Limits
@@ -132,6 +138,34 @@ def test_a_module_that_is_not_installed_is_left_out():
 def test_a_python_command_line_is_read_as_python_does(words, expected):
     assert child.python_words([sys.executable, *words]) == expected
     assert child.python_words(["/bin/true", *words]) is None
+
+
+# --- Other programs that start kernels ------------------------------------------------------------
+
+
+def test_papermill_itself_starts_its_kernels_in_the_sandbox(warm, tmp_path):
+    project = tomllib.loads((kit.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(name, target)] = project["entry-points"]["jupyter_client.kernel_provisioners"].items()
+    code = f"""
+import os, sys
+from importlib.metadata import EntryPoint
+from jupyter_client.provisioning.factory import KernelProvisionerFactory as Factory
+Factory.instance().provisioners[{name!r}] = EntryPoint({name!r}, {target!r}, Factory.GROUP_NAME)
+from course_utils.execution.sandbox.box import Sandbox
+from course_utils.execution.warm.provisioner import ConfinedProvisioner
+import papermill
+with Sandbox({warm.level!r}) as box:
+    ConfinedProvisioner.box = box
+    papermill.execute_notebook("hw.ipynb", "out.ipynb", progress_bar=False, cwd=os.getcwd())
+"""
+    tries = "try:\n    open('/etc/shadow').read()\nexcept OSError:\n    print('closed')"
+    write_notebook(tmp_path / "hw.ipynb", "print(open('data.txt').read())", tries)
+    (tmp_path / "data.txt").write_text("beside it", encoding="utf-8")
+    environment = {**os.environ, "JUPYTER_DEFAULT_PROVISIONER_NAME": name}
+    environment["PYTHONPATH"] = os.pathsep.join([str(kit.ROOT), *sys.path])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert [c.outputs[0].text for c in cells[1:]] == ["beside it\n", "closed\n"]
 
 
 # --- The real libraries ---------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from course_utils import kit
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox import bubblewrap, landlock
@@ -48,6 +50,7 @@ FIRST_UID, LAST_UID = 60001, 61183  # given to nobody on Debian, Fedora and thei
 KEEPER = "from course_utils.execution.sandbox.keeper import main; main()"
 ZYGOTE = "from course_utils.execution.warm.zygote import main; main()"
 CALL = "course_utils.execution.warm.call"
+PREFIX = "course-box-"
 KEPT_TEXT = 1_000_000  # bytes of stdout and of stderr that an outcome keeps
 
 
@@ -109,7 +112,8 @@ class Sandbox:
         return ""
 
     def __enter__(self) -> "Sandbox":
-        self.root = Path(tempfile.mkdtemp(prefix="course-box-")).resolve()
+        sweep(Path(tempfile.gettempdir()))
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")).resolve()
         self.root.chmod(0o711)
         self.library = self.root / "library"
         self.library.mkdir(mode=0o755)
@@ -345,6 +349,15 @@ def read_json_back(place: Place, name: str, limits: Limits) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise CourseError(f"{name}: not valid JSON ({error})", "") from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what sandboxes of ours left that were ended by `kill -9`."""
+    for left in folder.glob(f"{PREFIX}[0-9]*-*"):
+        pid = int(left.name.removeprefix(PREFIX).partition("-")[0])
+        with contextlib.suppress(OSError):
+            if left.stat().st_uid == os.getuid() and not psutil.pid_exists(pid):
+                places.remove(Place(left))
 
 
 class _Printed:

@@ -117,9 +117,11 @@ class Watch:
         self.folders = tuple(request["watched"])
         self.shared = request["shared"]  # the user whose shared memory is watched
         self.started, self.next_disk = time.monotonic(), 0.0
+        self.cpu_at_start = time.process_time()
         self.cpu_of_dead, self.peak, self.disk, self.code = 0.0, 0, 0, None
         self.reason: dict[str, Any] | None = None
         self.living: list[psutil.Process] = []
+        self.ends = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []  # wakes at its end
 
     def until_the_end(self) -> None:
         while self.code is None and self.reason is None:
@@ -132,7 +134,8 @@ class Watch:
 
     def _listen(self) -> None:
         """Wait a moment; pass a signal on; end when the other side is gone."""
-        if not select.select([self.connection], [], [], TICK)[0]:
+        ready = select.select([self.connection, *self.ends], [], [], TICK)[0]
+        if self.connection not in ready:
             return
         words = self.connection.recv(4096)
         if not words:
@@ -220,6 +223,7 @@ class Watch:
             "event": "end",
             "code": self.code,
             "cpu": round(self.cpu_of_dead, 3),
+            "watching": round(time.process_time() - self.cpu_at_start, 3),  # the keeper's own
             "peak": self.peak,
             "disk": self.disk,
             "seconds": round(time.monotonic() - self.started, 3),

@@ -8,7 +8,6 @@ the level (default: auto).
 
 import asyncio
 import atexit
-import contextlib
 import os
 import sys
 import threading
@@ -22,9 +21,8 @@ from course_utils.execution.sandbox.box import Sandbox
 from course_utils.execution.sandbox.leash import Leash
 from course_utils.execution.sandbox.levels import choose_level
 from course_utils.execution.sandbox.limits import Limits
-from course_utils.execution.sandbox.place import Place, hand_over
+from course_utils.execution.sandbox.place import Place, copy_in, remove
 
-NAME = "course-sandbox"
 LOG_BYTES = 10_000_000  # of what a kernel's processes print past the kernel
 
 
@@ -59,9 +57,15 @@ class ConfinedProvisioner(LocalProvisioner):
 
     held: Held | None = None  # the worker's; class attribute: one worker, one kernel
     box: Sandbox | None = None  # where nobody gives a keeper
+    own: Held | None = None
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        if type(self).held is None:
+            self.own = self._own(kwargs.get("cwd") or os.getcwd())
+        return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
-        held = type(self).held or self._own(kwargs)
+        held = type(self).held or self.own
         # The program is this environment's Python, whatever the notebook asks for.
         self.process = held.launch([sys.executable, *cmd[1:]], self.parent.connection_file)
         self.pid, self.pgid, self.cwd = 0, None, held.request["cwd"]
@@ -69,34 +73,31 @@ class ConfinedProvisioner(LocalProvisioner):
 
     async def wait(self) -> int | None:
         while self.process and self.process.poll() is None:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         self.process = None
         return 0
 
-    def _own(self, kwargs: dict[str, Any]) -> Held:
-        """A keeper of this process's own sandbox; the kernel's folder is the writable one."""
+    async def cleanup(self, restart: bool = False) -> None:
+        await super().cleanup(restart)
+        if self.own and not restart:
+            self.own.leash.close()
+            remove(self.own.place)
+
+    def _own(self, cwd: str) -> Held:
+        """A keeper of this process's own sandbox, and sockets in its place instead of ports.
+
+        The kernel works in a copy of its folder.
+        """
         cls = type(self)
         if cls.box is None:
             level = choose_level(os.environ.get("COURSE_SANDBOX", "auto")).level
             cls.box = Sandbox(level, warm=True).__enter__()
             atexit.register(cls.box.__exit__)
-        limits = Limits()
-        place = cls.box.place()
-        self._into(place)
-        leash = cls.box.lease(place)
-        request = cls.box.request(place, [], limits)
-        return Held(leash, request, place, lambda piece: None)
-
-    def _into(self, place: Place) -> None:
-        """Move the connection into the place: sockets, since inside there is no network."""
+        limits, place = Limits(), cls.box.place()
+        copy_in(Path(cwd), place, limits)
         manager = self.parent
-        with contextlib.suppress(OSError):
-            Path(manager.connection_file).unlink()
-        manager.connection_file = str(place.sockets / "kernel.json")
         manager.transport, manager.ip = "ipc", str(place.sockets / "s")
-        for number, name in enumerate(("shell", "iopub", "stdin", "hb", "control"), start=1):
-            setattr(manager, f"{name}_port", number)
-        manager._connection_file_written = False
-        manager.write_connection_file()
-        self.connection_info = manager.get_connection_info()
-        hand_over(place)
+        manager.connection_file = str(place.sockets / "kernel.json")
+        return Held(
+            cls.box.lease(place), cls.box.request(place, [], limits), place, lambda piece: None
+        )
