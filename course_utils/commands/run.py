@@ -51,7 +51,8 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.", show_default="auto"
+            help="nano, quick, cpu, t4, l4, a100, or auto: chosen from the hardware.",
+            show_default="auto",
         ),
     ] = None,
     track: Annotated[
@@ -288,7 +289,7 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
 
 def _fetch_what_is_needed(base_model: str) -> None:
     """The embedded model and the work orders, before any kernel starts."""
-    if base_model in (models.EMBEDDED, "nano"):
+    if base_model in models.MADE_HERE:
         models.prepare_model(base_model)
     sources.work_orders_path()
 
@@ -328,7 +329,9 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
     page = report.write_report(folder)
     if (folder / "evaluation.json").is_file():
         written = report.write_results(folder)
-        console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
+        results = json.loads(written.read_text(encoding="utf-8"))
+        console.print(report.results_table(results))
+        print(report.headline(results))
         print(f"Results: {written}")
     print(f"Report:  {page}")
 
