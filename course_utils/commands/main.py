@@ -28,7 +28,17 @@ def command_line() -> typer.Typer:
     )
     try:
         # Late, since only the doctor may be imported where the installation is broken.
-        from course_utils.commands import assignment, data, explain, lab, model, report, run, sweep
+        from course_utils.commands import (
+            assignment,
+            data,
+            explain,
+            lab,
+            model,
+            report,
+            run,
+            serve,
+            sweep,
+        )
     except ImportError as error:
         if "doctor" not in sys.argv[1:]:
             raise CourseError(
@@ -38,7 +48,10 @@ def command_line() -> typer.Typer:
         app.callback()(lambda: None)  # with one command alone, typer would take no name for it
         groups = (doctor,)
     else:
-        groups = (run, doctor, explain, model, data, assignment, lab, report, sweep)
+        groups = (
+            *(run, doctor, explain, model, data, assignment),
+            *(lab, report, sweep, serve),
+        )
     for group in groups:
         group.mount(app)
     return app
