@@ -118,6 +118,7 @@ class _Server(Remote):
         settings.n_parallel = self.slots
         settings.n_ctx = self.context * self.slots  # shared out among the slots
         settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GB of them
+        settings.warmup = False  # the self-test does that
         settings.verbosity = 0
         threads = self.threads or _threads()
         settings.cpuparams.n_threads = threads

@@ -20,9 +20,9 @@ from course_utils.endpoint.source import Source
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
 
-TOKENS = 12  # of each answer
+TOKENS = 8  # of each answer; a start waits for them
 # Mean difference of a token's log-likelihood, in nats, that rounding may make. Measured on the
-# embedded model: f16 0.002, q8_0 0.03; an adapter at half its scale 0.5 and more.
+# embedded model with an adapter: f16 0.002, q8_0 0.07.
 ALLOWED = {"f16": 0.05, "q8_0": 0.25}
 ROUNDING = 1e-3  # nats; batches of another size round differently
 PROMPTS: tuple[Messages, ...] = (
@@ -95,7 +95,8 @@ async def same_as_trained(
     kind = f"{form}-merged" if engine.merged else form
     note = folder / f"verified-{kind}-{xllamacpp.__version__}.json"
     texts = {model: [p.text for p in probes] for model, probes in found.items()}
-    if (known := _read(note)) is not None:
+    asked = {"prompts": list(prompts), "tokens": TOKENS}
+    if (known := _read(note, asked)) is not None:
         _compare_with_first(texts, known)
         return
     print("comparing once with the model in PyTorch ...", flush=True)
@@ -107,12 +108,14 @@ async def same_as_trained(
                 f"a token; rounding explains {ALLOWED[form]}",
                 "serve it with --engine transformers, and report which base model it is",
             )
-    write_json_atomic(note, {"answers": texts, "nats_a_token": differences})
+    write_json_atomic(note, {"asked": asked, "answers": texts, "nats_a_token": differences})
 
 
-def _read(note: Path) -> dict[str, list[str]] | None:
+def _read(note: Path, asked: dict[str, Any]) -> dict[str, list[str]] | None:
+    """The answers of the first start, if it asked the same."""
     try:
-        return dict(json.loads(note.read_text(encoding="utf-8"))["answers"])
+        known = json.loads(note.read_text(encoding="utf-8"))
+        return dict(known["answers"]) if known["asked"] == asked else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
