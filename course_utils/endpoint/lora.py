@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = 32  # so many of each matrix are compared; a block of Q8_0
 CLOSE = 0.02  # relative error of an 8-bit weight, with room
 Order = Callable[["np.ndarray"], "np.ndarray"]
+Pair = tuple["np.ndarray", "np.ndarray"]  # A (r, in), B (out, r)
 
 
 def write_adapter(adapter: Path, base: Path, base_gguf: Path, target: Path) -> Path:
@@ -34,7 +35,7 @@ def write_adapter(adapter: Path, base: Path, base_gguf: Path, target: Path) -> P
     alpha = float(config["lora_alpha"])
     pairs = dict(_pairs(adapter))
     architecture = reader.fields["general.architecture"].contents()
-    rows = _matching_rows(reader, architecture, base, list(pairs))
+    rows = _matching_rows(reader, architecture, base, pairs)
     with atomic_path(target) as temporary:
         writer = gguf.GGUFWriter(temporary, architecture)
         writer.add_string("general.type", "adapter")
@@ -65,8 +66,8 @@ def scaling(config: dict[str, Any], module: str, rank: int) -> float:
     return alpha / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def _pairs(adapter: Path) -> Iterator[tuple[str, tuple["np.ndarray", "np.ndarray"]]]:
-    """(module, (A (r, in), B (out, r))) of each adapted matrix."""
+def _pairs(adapter: Path) -> Iterator[tuple[str, Pair]]:
+    """(module, its factors) of each adapted matrix."""
     from safetensors import safe_open
 
     with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
@@ -82,7 +83,7 @@ def _pairs(adapter: Path) -> Iterator[tuple[str, tuple["np.ndarray", "np.ndarray
 
 
 def _matching_rows(
-    reader: Any, architecture: str, base: Path, modules: list[str]
+    reader: Any, architecture: str, base: Path, pairs: dict[str, Pair]
 ) -> dict[str, tuple[str, Order]]:
     """For each module: its tensor's name in the GGUF file, and how its rows are ordered there."""
     import gguf
@@ -95,10 +96,17 @@ def _matching_rows(
     heads = {config.get("num_attention_heads"), config.get("num_key_value_heads")} - {None}
     orders: list[Order] = [_as_it_is, *(_interleaved(count) for count in sorted(heads))]
     found = {}
-    for module, original in _originals(base, modules):
+    for module, original in _originals(base, list(pairs)):
         name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
         stored = _first_columns(tensors[name]) if name in tensors else None
         fitting = [o for o in orders if stored is not None and _same(stored, o, original)]
+        a, b = pairs[module]
+        if name in tensors and [a.shape[1], len(b)] != tensors[name].shape.tolist():
+            raise CourseError(
+                f"{module}: the adapter is for a matrix of {len(b)} x {a.shape[1]}, the base "
+                f"model's is another",
+                "name the base model that the adapter was trained on with --base",
+            )
         if not fitting:
             raise CourseError(
                 f"{module}: this matrix of the adapter has no equal in the converted base model",

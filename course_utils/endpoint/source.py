@@ -17,6 +17,7 @@ from course_utils.packages import cache_folder, sha256_of
 
 PLACES = (".", "adapter", "models/finetuned_model")  # where an adapter lies in a folder
 HASHED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "*.jinja")
+LARGE = 50_000_000  # bytes; below, a checksum is quicker than a note
 MERGES = ("use_dora", "modules_to_save", "lora_bias")  # what no separate adapter file can say
 
 
@@ -117,7 +118,7 @@ def digest(folder: Path) -> str:
 
 def _remembered(path: Path) -> str:
     status = path.stat()
-    if status.st_size < 50_000_000:
+    if status.st_size < LARGE:
         return sha256_of(path)
     note = cache_folder() / "gguf" / "checksums.json"
     mark = [status.st_size, status.st_mtime_ns]

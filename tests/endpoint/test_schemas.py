@@ -1,4 +1,4 @@
-"""JSON schemas: enforced by the engine, or refused; a cut answer is never passed off as a record."""
+"""JSON schemas: enforced by the engine, or refused; a cut answer is no record."""
 
 import json
 
