@@ -149,6 +149,7 @@ class Answering:
             hurry.cancel()
             if not task.done():
                 task.cancel()
+                await _to_the_end(asyncio.wait([task]))
         if gone is not None and gone.done() and not task.done():
             raise HungUp
         if task.done() and not task.cancelled():
@@ -162,11 +163,15 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for the work even when this task is being cancelled: places must be given back."""
+async def _to_the_end(work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for the work even while this task is being cancelled: places must be given back.
+
+    Only for use in a `finally`, from where the cancellation goes on.
+    """
     task = asyncio.ensure_future(work)
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.shield(task)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 def _event(content: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ class Engine(Protocol):
     models: tuple[str, ...]
     slots: int  # requests that it works on at a time
     enforces_schemas: bool
+    tells_likelihoods: bool  # on request, in OpenAI's `logprobs`
 
     async def start(self) -> None:
         """Load the models; CourseError when that fails."""

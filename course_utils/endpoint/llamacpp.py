@@ -38,6 +38,7 @@ class LlamaCpp:
 
     name = "llamacpp"
     enforces_schemas = True
+    tells_likelihoods = True
 
     def __init__(
         self, weights: dict[str, Weights], slots: int = 8, context: int = CONTEXT, threads: int = 0

@@ -24,6 +24,7 @@ class Transformers:
 
     name = "transformers"
     enforces_schemas = False
+    tells_likelihoods = False
     slots = 1
 
     def __init__(self, source: Source) -> None:

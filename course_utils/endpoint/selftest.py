@@ -48,7 +48,8 @@ async def probe(engine: Engine, prompts: Sequence[Messages] = PROMPTS) -> Probes
 
     async def one(model: str, prompt: Messages) -> Probe:
         body = {"messages": prompt, "max_tokens": TOKENS, "temperature": 0.0, "top_p": 1.0}
-        answer = await engine.answer("chat", model, {**body, "logprobs": True, "top_logprobs": 1})
+        body |= {"logprobs": True, "top_logprobs": 1} if engine.tells_likelihoods else {}
+        answer = await engine.answer("chat", model, body)
         choice = answer["choices"][0]
         tokens = (choice.get("logprobs") or {}).get("content") or []
         pairs = [(int(t.get("id", -1)), float(t["logprob"])) for t in tokens]

@@ -24,6 +24,7 @@ class Remote:
 
     name = "upstream"
     enforces_schemas = True
+    tells_likelihoods = False  # not every server does
     slots = 64
 
     def __init__(self, url: str, names: dict[str, str] | None = None, key: str = "") -> None:

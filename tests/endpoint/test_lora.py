@@ -125,7 +125,7 @@ def test_an_adapter_without_effect_is_not_served(serving, nano_model_path, tmp_p
 
 def test_an_adapter_of_another_model_is_named(serving, altered, tmp_path):
     source = find(altered(), base=models.EMBEDDED)
-    with pytest.raises(CourseError, match="the adapter is for a matrix of 64 x 64"):
+    with pytest.raises(CourseError, match="the adapter is for a matrix of 64 x 128"):
         conversion.adapter_file(source, "q8_0")
 
 
