@@ -32,6 +32,7 @@ def command_line() -> typer.Typer:
             assignment,
             data,
             explain,
+            export,
             lab,
             model,
             report,
@@ -50,7 +51,7 @@ def command_line() -> typer.Typer:
     else:
         groups = (
             *(run, doctor, explain, model, data, assignment),
-            *(lab, report, sweep, serve),
+            *(lab, report, sweep, serve, export),
         )
     for group in groups:
         group.mount(app)

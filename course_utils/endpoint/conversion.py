@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from course_utils import models
+from course_utils import hardware, models
 from course_utils.endpoint import lora
 from course_utils.endpoint.source import Source, digest
 from course_utils.errors import CourseError
@@ -52,6 +52,16 @@ def merged_file(source: Source, form: str) -> Path:
     with tempfile.TemporaryDirectory(prefix="course-merged-") as folder:
         merge(source, Path(folder))
         return _once(target, f"merged model -> GGUF {form}", Path(folder), form)
+
+
+def use_idle_cores() -> None:
+    """PyTorch's threads: those of idle cores; two beside a busy neighbour wait for each other."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    import torch
+
+    cores = hardware.usable_cores()
+    torch.set_num_threads(hardware.choose_threads(cores, hardware.current_load(cores)))
 
 
 def pair_folder(source: Source) -> Path:

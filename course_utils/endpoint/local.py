@@ -11,6 +11,7 @@ from typing import Any
 
 from course_utils import models
 from course_utils.chat import prompt_ids
+from course_utils.endpoint.conversion import use_idle_cores
 from course_utils.endpoint.engines import Kind
 from course_utils.endpoint.problems import ApiError
 from course_utils.endpoint.source import Source
@@ -36,6 +37,7 @@ class Transformers:
         await asyncio.to_thread(self._load)
 
     def _load(self) -> None:
+        use_idle_cores()
         self.tokenizer = models.load_tokenizer(str(self.source.base))
         model = models.load_model(str(self.source.base))
         adapter = self.source.adapter

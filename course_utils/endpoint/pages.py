@@ -27,7 +27,8 @@ def policy(page: str) -> str:
     allowed = {name: " ".join(_hashes(page, name)) for name in ("script", "style")}
     return (
         f"default-src 'none'; script-src {allowed['script']}; style-src {allowed['style']}; "
-        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 

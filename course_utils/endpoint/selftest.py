@@ -15,6 +15,7 @@ from typing import Any
 
 from course_utils import models
 from course_utils.chat import Messages, prompt_ids
+from course_utils.endpoint.conversion import use_idle_cores
 from course_utils.endpoint.engines import Engine
 from course_utils.endpoint.source import Source
 from course_utils.errors import CourseError
@@ -135,6 +136,7 @@ def _compare_with_first(found: dict[str, list[str]], first: dict[str, list[str]]
 
 def _differences(source: Source, prompts: Sequence[Messages], engine: Probes) -> dict[str, float]:
     """Mean difference of the log-likelihoods between engine and PyTorch, for each model."""
+    use_idle_cores()
     tokenizer = models.load_tokenizer(str(source.base))
     base = models.load_model(str(source.base))
     model = models.load_adapter(base, source.adapter) if source.adapter else base

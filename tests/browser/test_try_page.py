@@ -107,7 +107,7 @@ def test_a_test_record_is_asked_and_both_answers_stand_side_by_side(served, page
 
 def test_the_copied_command_asks_the_same(served, page, tmp_path):
     page.goto(served.url)
-    page.fill("#question", "it's \"odd\" $HOME `x` \\ ü")
+    page.fill("#question", 'it\'s "odd" $HOME `x` \\ ü')
     page.fill("#tokens", "6")
     tuned = ask(page)["tuned"]
     command = page.locator("#curl").text_content()
