@@ -60,14 +60,11 @@ def score(answers: list[str], truths: list[str]) -> float:
 
 
 def in_process(model: Any, tokenizer: Any, prompts: list, truths: list, args: Any) -> dict:
-    """`generate`: first token from answers of one token, the rest from answers of a fixed length."""
-    first = [
-        measure_latency(model, tokenizer, [p], "", 1)["seconds"] for p in prompts[: args.timed]
-    ]
-    one = [
-        measure_latency(model, tokenizer, [p], "", args.tokens)["tokens_per_second"]
-        for p in prompts[: args.timed]
-    ]
+    """`generate`: first token from answers of one token, speed from answers of a fixed length."""
+    timed = [[prompt] for prompt in prompts[: args.timed]]
+    first = [measure_latency(model, tokenizer, p, "", 1)["seconds"] for p in timed]
+    speeds = [measure_latency(model, tokenizer, p, "", args.tokens) for p in timed]
+    one = [measured["tokens_per_second"] for measured in speeds]
     started = time.perf_counter()
     pool = (prompts * AT_ONCE)[:AT_ONCE]
     for prompt in pool:  # as eight users would be served: one by one

@@ -46,13 +46,13 @@ def export(
     if gguf is not None and gguf not in FORMATS:
         raise UsageError(f"--gguf {gguf}: unknown", f"one of: {', '.join(FORMATS)}")
     try:
+        # Late, since most installations lack the server's packages.
         from course_utils.endpoint import export as exporting
-        from course_utils.endpoint.source import find
     except ImportError as error:
         raise CourseError(
             f"{error.name}: not installed", "pip install -r requirements-serve.txt"
         ) from None
-    source = find(folder, base)
+    source = exporting.find(folder, base)
     place = out or folder / "export" / (gguf or "merged")
     if merged:
         made, agreement = exporting.merged(source, place)

@@ -64,8 +64,13 @@ def serve(
         int, typer.Option(help="Tokens of prompt and answer of one request.", min=64)
     ] = 2048,
     threads: Annotated[int, typer.Option(help="0: the cores that are idle now.", min=0)] = 0,
-    upstream: Annotated[
-        str | None, typer.Option(help="Address of a running server (vLLM, another endpoint).")
+    behind: Annotated[
+        str | None,
+        typer.Option(
+            "--upstream",
+            metavar="URL",
+            help="Address of a running server (vLLM, another endpoint).",
+        ),
     ] = None,
     upstream_key_file: Annotated[
         Path | None, typer.Option(help="File with the key of that server.")
@@ -75,13 +80,11 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a fine-tuned model and its base model; Ctrl-C ends it."""
-    if (folder is not None) + (upstream is not None) + prepare != 1:
+    if (folder is not None) + (behind is not None) + prepare != 1:
         raise UsageError("what is to be served?", "give a folder, or --upstream with an address")
     try:
-        from course_utils.endpoint import conversion, launch, server
-        from course_utils.endpoint.app import Options
-        from course_utils.endpoint.source import find
-        from course_utils.endpoint.upstream import Remote
+        # Late, since most installations serve nothing and lack the server's packages.
+        from course_utils.endpoint import app, conversion, launch, server, source, upstream
     except ImportError as error:
         raise CourseError(
             f"{error.name}: not installed", "pip install -r requirements-serve.txt"
@@ -97,7 +100,7 @@ def serve(
             f"--host {host}: other machines could ask without a key",
             f"give --api-key-file (or {KEY_VARIABLE}), or leave --host out",
         )
-    options = Options(
+    options = app.Options(
         key=key,
         origins=_origins(origin or []),
         queue=queue,
@@ -105,14 +108,14 @@ def serve(
         examples=launch.examples_of(folder) if folder else (),
     )
     listening = server.listen(host, port)
-    if upstream:
-        remote = Remote(upstream, key=_read_key(upstream_key_file) if upstream_key_file else "")
-        app = launch.app_before(remote, options)
+    if behind:
+        key_behind = _read_key(upstream_key_file) if upstream_key_file else ""
+        made = launch.app_before(upstream.Remote(behind, key=key_behind), options)
     else:
         choice = launch.Choice(engine, form, merged, slots, context, threads)
-        app = launch.app_for(find(folder, base), choice, options)
+        made = launch.app_for(source.find(folder, base), choice, options)
     address = server.address_of(listening)
-    server.serve(app, listening, lambda: print(_greeting(address, bool(key)), flush=True))
+    server.serve(made, listening, lambda: print(_greeting(address, bool(key)), flush=True))
 
 
 def _greeting(address: str, has_key: bool) -> str:

@@ -17,7 +17,7 @@ from course_utils import metrics, models, ownership
 from course_utils.chat import Messages, record_messages
 from course_utils.endpoint import card, conversion
 from course_utils.endpoint.llamacpp import LlamaCpp, Weights
-from course_utils.endpoint.source import Source
+from course_utils.endpoint.source import Source, find
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.generation import generate_answers
@@ -38,6 +38,9 @@ QUESTIONS = [
         "write the work order.",
     )
 ]
+
+
+__all__ = ["find", "gguf", "merged"]
 
 
 @dataclass(frozen=True)

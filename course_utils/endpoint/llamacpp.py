@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import hardware
 from course_utils.endpoint.engines import Kind
-from course_utils.endpoint.upstream import Remote
+from course_utils.endpoint.upstream import Remote, limits
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -94,9 +94,7 @@ class _Server(Remote):
     def _transport(self) -> "httpx.AsyncBaseTransport":
         import httpx
 
-        return httpx.AsyncHTTPTransport(
-            uds=str(self.socket), limits=httpx.Limits(max_connections=None)
-        )
+        return httpx.AsyncHTTPTransport(uds=str(self.socket), limits=limits())
 
     async def start(self) -> None:
         try:

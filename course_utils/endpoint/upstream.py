@@ -45,7 +45,7 @@ class Remote:
             base_url=self.url,
             headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
             timeout=httpx.Timeout(ASK_SECONDS, connect=10),
-            limits=httpx.Limits(max_connections=None),
+            limits=limits(),
             transport=self._transport(),
         )
         if self.names:
@@ -110,6 +110,13 @@ class Remote:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+def limits() -> "httpx.Limits":
+    """A new connection for each request: servers close idle ones just when they are used again."""
+    import httpx
+
+    return httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 def _json(content: bytes) -> Any:
