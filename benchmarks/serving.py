@@ -153,6 +153,46 @@ def course_serve(run: Path, *options: str) -> Iterator[tuple[str, int]]:
         process.wait(60)
 
 
+def load(run: Path, seconds: float, data: tuple) -> dict:
+    """Eight clients without a pause: errors, p95 of a request, memory early and late."""
+    from openai import OpenAI, OpenAIError
+
+    prompts, _, args = data
+    with course_serve(run, "--format", "q8_0") as (url, process):
+        client = OpenAI(base_url=f"{url}/v1", api_key="none", timeout=600, max_retries=0)
+        taken, errors, memories = [], [], []
+        started = time.perf_counter()
+
+        def ask(number: int) -> None:
+            while time.perf_counter() - started < seconds:
+                begun, prompt = time.perf_counter(), prompts[(number + len(taken)) % len(prompts)]
+                try:
+                    client.chat.completions.create(
+                        model=("base", "tuned")[len(taken) % 2],
+                        messages=prompt,
+                        max_tokens=args.tokens,
+                    )
+                except OpenAIError as error:
+                    errors.append(str(error))
+                taken.append(time.perf_counter() - begun)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            running = [pool.submit(ask, number) for number in range(AT_ONCE)]
+            while not all(future.done() for future in running):
+                time.sleep(1)
+                memories.append(memory(process))
+    ordered = sorted(taken)
+    return {
+        "seconds": seconds,
+        "requests": len(taken),
+        "errors": len(errors),
+        "first_error": errors[0] if errors else None,
+        "p95_s": ordered[int(0.95 * (len(ordered) - 1))],
+        "mb_after_a_fifth": memories[len(memories) // 5],
+        "mb_at_the_end": memories[-1],
+    }
+
+
 # --- The table ------------------------------------------------------------------------------------
 
 
@@ -202,6 +242,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict]:
         if not args.only or re.search(args.only, name):
             print(f"{name} ...", flush=True)
             rows[name] = run()
+            print(show(rows).splitlines()[-1], flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         pytorch(source, tokenizer, Path(folder), data, note)
@@ -245,8 +286,15 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=24, help="of an answer that is timed")
     parser.add_argument("--longest", type=int, default=56, help="of an answer that is scored")
     parser.add_argument("--only", help="a pattern: only variants with such a name")
+    parser.add_argument("--load", type=float, help="instead: eight clients for so many seconds")
     parser.add_argument("--out", type=Path, default=Path("serving.json"))
     args = parser.parse_args()
+    if args.load:
+        source = find(args.run)
+        tokenizer = models.load_tokenizer(str(source.base))
+        found = load(args.run, args.load, (*prompts_of(args.run, args.prompts, tokenizer), args))
+        print(json.dumps(found, indent=2))
+        return
     rows = measure(args)
     print(show(rows))
     facts = {"command": sys.argv, "hardware": hardware.detect().to_dict(), "versions": versions()}

@@ -94,7 +94,8 @@ class _Server(Remote):
     def _transport(self) -> "httpx.AsyncBaseTransport":
         import httpx
 
-        return httpx.AsyncHTTPTransport(uds=str(self.socket), limits=limits())
+        # Connecting is tried again: many at the same moment can be more than the socket queues.
+        return httpx.AsyncHTTPTransport(uds=str(self.socket), limits=limits(), retries=3)
 
     async def start(self) -> None:
         try:
