@@ -1,5 +1,6 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
+# make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: course test assignment week05 setup doctor clean
+.PHONY: course test hostile assignment week05 setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume
@@ -18,7 +19,11 @@ course: $(VENV)/.prepared
 test: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+# Attacks on the sandbox, the warm server with its real libraries: some minutes.
+hostile: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading
+	$(BIN)/python -m pytest tests/hostile tests/execution
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
 # A folder is filled when it is new, or was filled by this Makefile before: nobody's work is replaced.
@@ -83,6 +88,11 @@ $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+# The sandbox's filter of system calls.
+$(VENV)/.grading: requirements-grading.txt $(VENV)/.installed
+	@$(PIP) -r requirements-grading.txt -c constraints.txt
 	@touch $@
 
 # Only the PDF and the slides of `course report` need these.

@@ -298,8 +298,7 @@ def main() -> None:
     rows = measure(args)
     print(show(rows))
     facts = {"command": sys.argv, "hardware": hardware.detect().to_dict(), "versions": versions()}
-    load = {"load_1min": os.getloadavg()[0]}
-    print(write_json_atomic(args.out, {**facts, **load, "rows": rows}))
+    print(write_json_atomic(args.out, {**facts, "load_1min": os.getloadavg()[0], "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ SYSTEMS = {
     "few_shot": ("base, few-shot", {"color": ORANGE, "hatch": "///", "edgecolor": "white"}),
     "tuned": ("tuned", {"color": BLUE}),
 }
+RIVAL_LOOK = {
+    "color": GREEN,
+    "hatch": "..",
+    "edgecolor": "white",
+}  # the best method without a model
 
 GROUP_STYLES = (
     {"color": BLUE, "linestyle": "-", "marker": "o"},

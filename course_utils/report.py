@@ -25,6 +25,7 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
 from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
+from course_utils.rival_results import rival_rows, rival_sentence, rivals_in_results
 from course_utils.runs import NOT_A_RESULT
 from course_utils.settings import preset_settings
 
@@ -97,6 +98,7 @@ def collect_results(run_folder: Path) -> dict[str, Any]:
             "baselines": baselines,
             "tuned": _scores(evaluation["tuned"]),
             "difference": {metric: _interval(difference.get(metric)) for metric in METRICS},
+            **rivals_in_results(baseline, evaluation),
         }
 
 
@@ -212,14 +214,17 @@ def headline(results: Mapping[str, Any]) -> str:
     change = f"from {base[metric]:.{digits}f} ({_system_name('base', results)}) "
     change += f"to {tuned[metric]:.{digits}f} on {results['test_records']:,} held-out records"
     interval = (results.get("difference") or {}).get(metric)
+    rival = rival_sentence(results, metric, name, digits)
+    rival = f" {rival}" if rival else ""
     if not excludes_zero(interval):
-        return f"Fine-tuning made no clear difference to {name}: {change}{_within(interval)}."
+        told = f"Fine-tuning made no clear difference to {name}: {change}{_within(interval)}."
+        return f"{told}{rival}"
     verb, noun = ("raised", "gain") if interval["mean"] > 0 else ("lowered", "loss")
     size, *ends = (interval[part] for part in ("mean", "low", "high"))
     ends = sorted(abs(end) for end in ends)
     span = f"95 % interval {ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
     sentence = f"Fine-tuning {verb} {name} {change}: a {noun} of {abs(size):.{digits}f} ({span})."
-    return f"{sentence}{_perplexity_sentence(base, tuned)}"
+    return f"{sentence}{rival}{_perplexity_sentence(base, tuned)}"
 
 
 def _within(interval: Mapping[str, Any] | None) -> str:
@@ -319,6 +324,7 @@ def _results_of(run_folder: Path, files: Mapping[str, Any]) -> dict[str, Any] | 
             "baselines": {name: _scores(baseline[name]) for name in ("zero_shot", "few_shot")},
             "tuned": None,
             "difference": {},
+            **rivals_in_results(baseline, {}),
         }
 
 
@@ -342,6 +348,7 @@ def _figure(draw: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, st
 def _results(results: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "rows": result_rows(results),
+        "rivals": rival_rows(results),
         "base": _system_name("base", results),
         "systems": [_system_name(name, results) for name in SYSTEMS],
         "base_model": str(results.get("base_model")),

@@ -46,6 +46,7 @@ SCHEMAS = {
                 "quality_report",
                 "equipment_manual",
             ),
+            "form": REPORT_FORMS + QUESTION_FORMS,
         },
     ),
     "geology": Schema(
@@ -54,6 +55,7 @@ SCHEMAS = {
         may_be_empty=("system", "context"),
         optional=("form", "source", "group", "facts"),
         answer="answer",
+        choices={"form": QUESTION_FORMS},
         least=20,
     ),
 }
@@ -123,7 +125,7 @@ FIX_WORDS = {
     "utf-16": "text converted from UTF-16 to UTF-8",
     "unknown-field": "unknown field dropped",
     "field-name": "field name respelled",
-    "label": "task or document respelled",
+    "label": "task, document or form respelled",
 }
 
 
@@ -275,8 +277,9 @@ def _text_problems(rules: Schema, name: str, text: str, line: int) -> list[Probl
         problems.append(Problem(line, "special-token", "warning", message, cure))
     allowed = rules.choices.get(name)
     if allowed and text.strip() and text.strip() not in allowed:
-        near = difflib.get_close_matches(_label(text), allowed, n=1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
+        labels = {_label(choice): choice for choice in allowed}
+        near = difflib.get_close_matches(_label(text), labels, n=1)
+        hint = f"; did you mean `{labels[near[0]]}`?" if near else ""
         message = f"`{name}` is `{show(text)}`, which is not one of the known values{hint}"
         cure = f"Use one of {', '.join(allowed)}, or leave the field out."
         problems.append(Problem(line, "unknown-value", "error", message, cure))
@@ -364,9 +367,11 @@ def _repair_value(rules: Schema, name: str, value: object, fixes: set[str]) -> o
     if text != text.strip():
         fixes.add("whitespace")
         text = text.strip()
-    if text not in rules.choices.get(name, (text,)) and _label(text) in rules.choices[name]:
+    allowed = rules.choices.get(name, (text,))
+    meant = {_label(choice): choice for choice in allowed}.get(_label(text))
+    if text not in allowed and meant:
         fixes.add("label")
-        text = _label(text)
+        text = meant
     return text
 
 

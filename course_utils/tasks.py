@@ -1,54 +1,60 @@
 """The three tasks of the manufacturing track and the scores that mean something for each.
 
 understanding   short text -> JSON record       field F1, exact match
-report          sheet or orders -> report       fact accuracy, ROUGE, BLEU
-qa              question about a text -> answer  token F1, ROUGE-L, numeric accuracy
-Perplexity of the completions stands beside all of them.
+report          sheet or orders -> report       fact F1, its recall and precision, ROUGE-L, BLEU
+qa              question about a text -> answer  fact match; token F1 where the answer is prose
+Perplexity of the completions stands beside all of them, and of report and qa the share of answers
+that were longer than their form allows and so were cut. Records of geology are questions.
 """
 
+import math
 import re
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import metrics
+from course_utils import metrics, scoring
 from course_utils.errors import CourseError
-from course_utils.facts import Fact, answers_number, fact_accuracy, parse_facts
+from course_utils.scoring import Record
 
 if TYPE_CHECKING:
     import numpy as np
 
 TASKS = ("understanding", "report", "qa")
-MAIN_SCORE = {"understanding": "field_f1", "report": "fact_accuracy", "qa": "token_f1"}
+MAIN_SCORE = {"understanding": "field_f1", "report": "fact_f1", "qa": "fact_match"}
 SCORES = {
     "understanding": ("field_f1", "exact_match", "perplexity"),
-    "report": ("fact_accuracy", "rougeL", "rouge1", "rouge2", "bleu", "perplexity"),
-    "qa": ("token_f1", "rougeL", "numeric_accuracy", "perplexity"),
+    "report": ("fact_f1", "fact_recall", "fact_precision", "rougeL", "bleu", "cut", "perplexity"),
+    "qa": ("fact_match", "token_f1", "rougeL", "cut", "perplexity"),
 }
 NAMES = {  # for tables and figures
     "field_f1": "field F1",
     "exact_match": "exact match",
-    "fact_accuracy": "fact accuracy",
+    "fact_f1": "fact F1",
+    "fact_recall": "fact recall",
+    "fact_precision": "fact precision",
+    "fact_match": "fact match",
     "token_f1": "token F1",
-    "numeric_accuracy": "numeric accuracy",
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
     "bleu": "BLEU",
+    "cut": "share cut",
     "perplexity": "perplexity",
 }
-LOWER_IS_BETTER = ("perplexity",)
+LOWER_IS_BETTER = ("cut", "perplexity")
 
 # A score for each record; NaN where it does not apply to that record.
 Columns = dict[str, "np.ndarray"]
 
 
-def task_of(record: Mapping[str, str]) -> str:
+def task_of(record: Record) -> str:
     """The record's task; without one, a JSON answer is understanding and any other is qa."""
     if record.get("task"):
         return record["task"]
-    return "understanding" if metrics.parse_record(record["output"]) is not None else "qa"
+    structured = metrics.parse_record(scoring.reference_of(record)) is not None
+    return "understanding" if structured else "qa"
 
 
 def token_f1(prediction: str, reference: str) -> float:
@@ -73,46 +79,59 @@ def _words(text: str) -> list[str]:
     return [word for word in words if word not in ("a", "an", "the")] or words
 
 
-def fact_scores(predictions: Sequence[str], records: Sequence[Mapping[str, str]]) -> list[float]:
-    """Fact accuracy (0 to 1) of each answer; NaN for a record without facts."""
-    facts = [parse_facts(record.get("facts", "")) for record in records]
-    return [
-        fact_accuracy(text, own) if own else float("nan")
-        for text, own in zip(predictions, facts, strict=True)
-    ]
+def record_scores(predictions: Sequence[str], records: Sequence[Record]) -> Columns:
+    """The scores that are means over records: {score: (records,)}, for records of one task.
 
-
-def numeric_scores(predictions: Sequence[str], records: Sequence[Mapping[str, str]]) -> list[float]:
-    """1.0 or 0.0 for each answer that should be a number, NaN for the other records."""
-    scores = []
-    for text, record in zip(predictions, records, strict=True):
-        fact = _numeric_fact(record)
-        scores.append(float(answers_number(text, fact)) if fact else float("nan"))
-    return scores
-
-
-def _numeric_fact(record: Mapping[str, str]) -> Fact | None:
-    facts = parse_facts(record.get("facts", ""))
-    return facts[0] if len(facts) == 1 and facts[0].number is not None else None
-
-
-def record_scores(predictions: Sequence[str], records: Sequence[Mapping[str, str]]) -> Columns:
-    """The scores that are means over records: {score: (records,)}, for records of one task."""
+    NaN where a score does not apply: no facts in the record, no prose in its answer.
+    """
     import numpy as np
 
     task = _one_task(records)
+    score = {"report": _report_scores, "qa": _answer_scores}.get(task)
+    if score is None:
+        return {}
+    rows = [score(text, record) for text, record in zip(predictions, records, strict=True)]
+    return {name: np.array([row[name] for row in rows], float) for name in rows[0]}
+
+
+def _report_scores(text: str, record: Record) -> dict[str, float]:
+    counts = scoring.report_counts(text, record)
+    if counts is None:
+        return dict.fromkeys(("fact_f1", "fact_recall", "fact_precision", "cut"), math.nan)
+    return {
+        "fact_f1": counts.f1,
+        "fact_recall": counts.recall,
+        "fact_precision": counts.precision,
+        "cut": float(counts.cut),
+    }
+
+
+def _answer_scores(text: str, record: Record) -> dict[str, float]:
+    known = bool(scoring.facts_of(record))
+    prose = scoring.form_of(record) in ("", scoring.ONE_SENTENCE, scoring.YES_OR_NO)
+    return {
+        "fact_match": float(scoring.fact_match(text, record)) if known else math.nan,
+        "token_f1": token_f1(text, scoring.reference_of(record)) if prose else math.nan,
+        "cut": float(scoring.part_read(text, record) != text.strip()) if known else math.nan,
+    }
+
+
+def main_score(text: str, record: Record) -> float | None:
+    """The main score (0 to 1) of one answer; None for a report or question without facts.
+
+    Records of your own need not name facts. Token F1 and ROUGE-L tell what words such an answer has
+    in common with its reference, which a copy of the input has, too.
+    """
+    task = task_of(record)
+    if task == "understanding":
+        return metrics.record_f1(text, scoring.reference_of(record))
     if task == "report":
-        return {"fact_accuracy": np.array(fact_scores(predictions, records))}
-    if task == "qa":
-        pairs = zip(predictions, records, strict=True)
-        return {
-            "token_f1": np.array([token_f1(text, record["output"]) for text, record in pairs]),
-            "numeric_accuracy": np.array(numeric_scores(predictions, records)),
-        }
-    return {}
+        counts = scoring.report_counts(text, record)
+        return counts.f1 if counts else None
+    return float(scoring.fact_match(text, record)) if scoring.facts_of(record) else None
 
 
-def _one_task(records: Sequence[Mapping[str, str]]) -> str:
+def _one_task(records: Sequence[Record]) -> str:
     kinds = {task_of(record) for record in records}
     if len(kinds) != 1:
         raise CourseError(
@@ -122,7 +141,7 @@ def _one_task(records: Sequence[Mapping[str, str]]) -> str:
     return kinds.pop()
 
 
-def by_task(records: Sequence[Mapping[str, str]]) -> dict[str, list[int]]:
+def by_task(records: Sequence[Record]) -> dict[str, list[int]]:
     """task -> indices of its records, in the order of TASKS."""
     found = {task: [i for i, r in enumerate(records) if task_of(r) == task] for task in TASKS}
     return {task: indices for task, indices in found.items() if indices}
@@ -130,14 +149,14 @@ def by_task(records: Sequence[Mapping[str, str]]) -> dict[str, list[int]]:
 
 def score_task(
     predictions: Sequence[str],
-    records: Sequence[Mapping[str, str]],
-    nll: Sequence[float],
-    tokens: Sequence[int],
+    records: Sequence[Record],
+    nll: Sequence[float] | None,
+    tokens: Sequence[int] | None,
 ) -> dict[str, float | None]:
-    """All scores of one task; None where nothing could be scored."""
+    """All scores of one task; None where nothing could be scored, or nothing has a likelihood."""
     import numpy as np
 
-    references = [record["output"] for record in records]
+    references = list(map(scoring.reference_of, records))
     scores = dict(metrics.score_all(predictions, references, nll, tokens))
     for name, column in record_scores(predictions, records).items():
         known = column[~np.isnan(column)]
@@ -146,7 +165,7 @@ def score_task(
 
 
 def compare_task(
-    records: Sequence[Mapping[str, str]],
+    records: Sequence[Record],
     base: Mapping[str, Sequence[Any]],
     tuned: Mapping[str, Sequence[Any]],
     samples: int = 1000,
@@ -157,7 +176,7 @@ def compare_task(
     `base` and `tuned` hold columns "answers", "nll", "tokens", one row a record in the same order.
     Every score of a task is resampled with the same draws.
     """
-    references = [record["output"] for record in records]
+    references = list(map(scoring.reference_of, records))
     tables = [
         {
             "predictions": side["answers"],

@@ -1,6 +1,7 @@
 """A complete submission of weeks 9-10, made without training, and what a test does to break it."""
 
 import json
+import re
 
 from course_utils import kit
 from course_utils.assignments.week09_10 import check_submission
@@ -47,6 +48,13 @@ def save_adapter(target, base, rank=4, trained=True):
         if trained and "lora_B" in name:
             torch.nn.init.normal_(weight)
     model.save_pretrained(target)
+    # Made on the smallest model, and called what a student would train on.
+    edit_json(target / "adapter_config.json", lambda c: c.update(base_model_name_or_path="smollm2"))
+
+
+def without_marks(text):
+    """A file of the reference solution as a student's own would be: no marks of a solution."""
+    return re.sub(r".*(BEGIN|END) SOLUTION.*\n?", "", text)
 
 
 def training():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import ownership
 from course_utils.assignments import adapter as adapter_module
+from course_utils.assignments import hollow
 from course_utils.assignments.findings import Finding, SubmissionReport, Warn, warn, wrong
 from course_utils.assignments.folder import (
     ARCHIVES,
@@ -61,6 +62,7 @@ class Checklist:
     belongs: Callable[[str], bool]  # whether a file is part of the structure, and so is packed
     adapter: str  # its folder
     train: str  # the cure for an adapter that is broken
+    starter: Path | None = None  # its folder: what is still as in it was not written
     checks: list[Check] = field(default_factory=list)
 
     def check(self, name: str, part: int, path: str, *needs: str, subject: str = "") -> Callable:
@@ -86,6 +88,7 @@ class Checklist:
         self.check("adapter.config", part, config)(adapter_module.config)
         self.check("adapter.weights", part, weights, "adapter.config")(adapter_module.weights)
         self.check("adapter.trained", part, weights, "adapter.weights")(adapter_module.trained)
+        self.check("adapter.model", part, config, "adapter.config")(hollow.model)
 
 
 def walk(visit: Visit) -> SubmissionReport:
@@ -257,6 +260,8 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "pickles": _pickles,
     "weights": _weights,
     "others": _others,
+    "starter": hollow.starter,
+    "solution": hollow.solution,
 }
 
 

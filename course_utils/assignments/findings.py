@@ -97,7 +97,14 @@ class SubmissionReport:
     def verdict(self) -> str:
         """One sentence."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        return f"{'Complete' if self.ok else 'Not complete yet'}: {counts or 'nothing checked'}"
+        complete = "Complete in form only" if self.hollow else "Complete"
+        return f"{complete if self.ok else 'Not complete yet'}: {counts or 'nothing checked'}"
+
+    @property
+    def hollow(self) -> list[str]:
+        """IDs of the messages which say that there is nothing in it (hollow.py)."""
+        names = (finding.message_id for finding in self.findings)
+        return sorted({name for name in names if name.startswith("hollow.")})
 
     def rows(self, part: int) -> Iterator[Row]:
         """The findings of a part, those that say the same together, in order of appearance."""

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from course_utils import kit, splits, tasks
 from course_utils import records as records_module
-from course_utils import splits
-from course_utils.assignments import checklist, packing
+from course_utils.assignments import checklist, hollow, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
 from course_utils.assignments.folder import json_object, listed, number_in, scan, show
 from course_utils.lab import analysis, parameters
+from course_utils.lab.questions import question_of
 from course_utils.messages import Explained
-from course_utils.tasks import token_f1
 
 LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
 MOST_RECORDS, MOST_QUESTIONS = 20_000, 2_000
@@ -98,7 +98,8 @@ def belongs(name: str) -> bool:
     return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)
+_STARTER = kit.ASSIGNMENTS / "week05_parameter_lab" / "starter"
+CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
 
@@ -226,6 +227,9 @@ def _training_records(visit: Visit) -> str:
 def _questions(visit: Visit) -> str:
     rows = _json_lines(visit.folder.text(QUESTIONS))
     for number, row in rows:
+        for name in ("facts", "form"):
+            if not isinstance(row.get(name, ""), str):
+                raise wrong("week05.questions.field", "no_text", line=number, name=name)
         for name in ("instruction", "context", "expected"):
             text = row.get(name, "" if name == "context" else None)
             if not isinstance(text, str) or len(text) > LONGEST_ANSWER:
@@ -298,12 +302,22 @@ def _scores(visit: Visit) -> str:
     pairs = [(row["expected"].strip(), row["answer"]) for row in visit.questions]
     if [(row["expected"], row["answer"]) for row in rows] != pairs:
         raise wrong("week05.answers.others")
-    mean = sum(token_f1(answer, expected) for expected, answer in pairs) / len(pairs)
-    told = number_in(content["tuned"]["token_f1"], "token_f1")
-    if not math.isclose(told, mean, abs_tol=1e-4):
-        raise wrong("week05.answers.score", told=told, right=mean)
-    before = number_in(content["base"]["token_f1"], "token_f1")
-    return f"token F1 {mean:.3f}, base model {before:.3f}"
+    asked = [question_of(row).scored() for row in visit.questions]
+    columns = tasks.record_scores([answer for _, answer in pairs], asked)
+    found, means = [], []
+    for name in ("fact_match", "token_f1"):
+        known = [value for value in columns[name] if not math.isnan(value)]
+        if not known:
+            continue
+        mean = sum(known) / len(known)
+        told = number_in(content["tuned"][name], name)
+        if not math.isclose(told, mean, abs_tol=1e-4):
+            raise wrong("week05.answers.score", name=tasks.NAMES[name], told=told, right=mean)
+        means.append(mean)
+        before = number_in(content["base"][name], name)
+        found.append(f"{tasks.NAMES[name]} {mean:.3f}, base model {before:.3f}")
+    hollow.no_zeros(means)
+    return "; ".join(found)
 
 
 # --- Part 5: report -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any
 
 from course_utils import evaluation, kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, packing, writeup
+from course_utils.assignments import checklist, hollow, packing, writeup
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
@@ -117,7 +117,8 @@ def belongs(name: str) -> bool:
     return name in REQUIRED or in_folders(name, ADAPTER, ALSO)
 
 
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN)
+_STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
+CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
 CHECKS = CHECKLIST.checks
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
@@ -323,6 +324,7 @@ def _evaluation(visit: Visit) -> str:
         raise wrong("week09_10.evaluation.number", count=len(rows))
     texts = ("task", "instruction", "input", "reference", "facts", "base", "tuned")
     for number, row in enumerate(rows, start=1):
+        _string(row.get("form", ""))
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
             raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
@@ -346,9 +348,9 @@ def _string(value: Any) -> str:
     return value
 
 
-def _identity(record: Mapping[str, str], answer: str) -> tuple[str, str, str, str]:
-    facts = record.get("facts", "")
-    return record["instruction"], record["input"], record[answer], facts
+def _identity(record: Mapping[str, str], answer: str) -> tuple[str, ...]:
+    more = record.get("facts", ""), record.get("form", "")
+    return record["instruction"], record["input"], record[answer], *more
 
 
 @_check("evaluation.scores", 4, "run/evaluation.json", "run.evaluation")
@@ -369,6 +371,13 @@ def _evaluation_scores(visit: Visit) -> str:
         if result["main"] != main or result["gain"] is not tasks.is_gain(main, difference[main]):
             raise wrong("week09_10.evaluation.verdict", task=task)
     return "scores and intervals follow from the stored answers (perplexity is not recomputed here)"
+
+
+@_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")
+def _evaluation_zero(visit: Visit) -> str:
+    results = visit.evaluation["tasks"].items()
+    hollow.no_zeros(result["tuned"].get(tasks.MAIN_SCORE[task]) for task, result in results)
+    return "the tuned model's scores are not all 0"
 
 
 def _records(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -480,9 +489,8 @@ def _readme(visit: Visit) -> str:
 
 def _starter_lines() -> list[str]:
     """Lines of the README that the starter comes with; none where the kit has no starter folder."""
-    starter = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
     try:
-        text = (starter / "README.md").read_text(encoding="utf-8")
+        text = (_STARTER / "README.md").read_text(encoding="utf-8")
     except OSError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]

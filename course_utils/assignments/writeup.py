@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from course_utils import chat, evaluation, models, ownership, tasks
 from course_utils.assignments import markdown
 from course_utils.files import read_json, write_text_atomic
-from course_utils.metrics import record_f1
 from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.tracks.manufacturing import track as tracks
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from course_utils.assignments.scripts import Workspace
 
 SYSTEMS = {"zero_shot": "base, zero-shot", "few_shot": "base, few-shot", "tuned": "tuned"}
+NO_FACTS = "cannot be told: no record of this task names its facts (field `facts`)"
 EXAMPLES = 2  # shown of each task, best and worst
 
 
@@ -34,13 +34,15 @@ def data_summary(
     workspace: "Workspace",
 ) -> dict[str, Any]:
     """The content of run/data_summary.json, with token lengths of the base model's tokenizer."""
-    own = {name: list(part) for name, part in parts.items()}
+    own = {name: list(part) for name, part in tracks.handed_out(parts).items()}
+    own[tracks.RESERVE] = track.parts[tracks.RESERVE]
     track = tracks.Track(own, track.drafts, track.dropped, track.templates)
     tokenizer = models.load_tokenizer(workspace.config.base_model)
     limit = workspace.config.max_length
     lengths: dict[str, dict[str, float]] = {}
-    for task, indices in tasks.by_task(track.records).items():
-        counts = sorted(chat.count_tokens(track.records[i], tokenizer) for i in indices)
+    records = track.handed_out
+    for task, indices in tasks.by_task(records).items():
+        counts = sorted(chat.count_tokens(records[i], tokenizer) for i in indices)
         lengths[task] = {
             "mean": sum(counts) / len(counts),
             "p99": counts[int(0.99 * (len(counts) - 1))],
@@ -75,7 +77,7 @@ def diversity_table(summary: Mapping[str, Any]) -> str:
     ]
     for task, figures in summary["diversity"].items():
         cells = [
-            f"{figures[side][name]:>11.{digits}f}"
+            f"{figures[side][name]:>11.{digits}f}" if side in figures else f"{'-':>11}"
             for name, digits in (("distinct_3", 2), ("self_bleu", 1))
             for side in ("prompt", "answer")
         ]
@@ -229,6 +231,8 @@ def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
         values = "".join(f"{_number(result[side][main]):>8}" for side in ("base", "tuned"))
         interval = _interval(result["difference"][main])
         lines.append(f"{task:<15}{tasks.NAMES[main]:<16}{values}   {interval}")
+        if result["tuned"][main] is None:
+            lines.append(f"{'':<15}{NO_FACTS}")
     return "\n".join(lines)
 
 
@@ -246,7 +250,8 @@ def evaluation_page(content: Mapping[str, Any]) -> str:
         rows = [[tasks.NAMES[name], _number(value)] for name, value in result["tuned"].items()]
         lines += [f"## {task} ({result['records']} records)", ""]
         lines += markdown.table(["score", "tuned model"], rows)
-        lines += ["", *_examples(content["predictions"], task), ""]
+        lines += ["", *_by_form(content["predictions"], task)]
+        lines += [*_examples(content["predictions"], task), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
 
@@ -266,11 +271,7 @@ def comparison_page(content: Mapping[str, Any]) -> str:
     ]
     for task, result in content["tasks"].items():
         main = result["main"]
-        verdict = (
-            "the tuned model is better: the interval excludes 0"
-            if result["gain"]
-            else "no gain shown: the interval holds 0 or lies on the wrong side"
-        )
+        verdict = _verdict(result)
         better = SYSTEMS[result["base_prompt"]]
         lines += [
             f"## {task}",
@@ -290,6 +291,37 @@ def comparison_page(content: Mapping[str, Any]) -> str:
         lines += [*markdown.table(heads, rows), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    if result["tuned"][result["main"]] is None:
+        return NO_FACTS
+    if result["gain"]:
+        return "the tuned model is better: the interval excludes 0"
+    return "no gain shown: the interval holds 0 or lies on the wrong side"
+
+
+def _by_form(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
+    """The task's main score for each form of its answers: where code computed, and where not."""
+    own: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        if row["task"] == task and row.get("form"):
+            own.setdefault(row["form"], []).append(row)
+    if len(own) < 2:
+        return []
+    cells = [
+        [form, str(len(part)), *(_number(_mean_score(part, side)) for side in ("base", "tuned"))]
+        for form, part in sorted(own.items())
+    ]
+    heads = ["form of the answer", "records", "base", "tuned"]
+    name = tasks.NAMES[tasks.MAIN_SCORE[task]]
+    return [f"Mean {name} by form:", "", *markdown.table(heads, cells), ""]
+
+
+def _mean_score(rows: Sequence[Mapping[str, str]], side: str) -> float | None:
+    scores = [tasks.main_score(row[side], {**row, "output": row["reference"]}) for row in rows]
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _examples(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
@@ -316,11 +348,8 @@ def _gain(row: Mapping[str, str]) -> float:
 
 
 def _row_score(row: Mapping[str, str], side: str) -> float:
-    if row["task"] == "understanding":
-        return record_f1(row[side], row["reference"])
-    if row["task"] == "report" and row["facts"]:
-        return tasks.fact_scores([row[side]], [row])[0]
-    return tasks.token_f1(row[side], row["reference"])
+    score = tasks.main_score(row[side], {**row, "output": row["reference"]})
+    return tasks.token_f1(row[side], row["reference"]) if score is None else score
 
 
 def _quoted(title: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ course review make my_submission
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,6 +17,9 @@ from course_utils.assignments import handout, review, selection
 from course_utils.assignments import week05 as lab_submission
 from course_utils.assignments import week09_10 as submission
 from course_utils.console import console, print_json
+from course_utils.errors import UsageError
+from course_utils.grading import survey
+from course_utils.grading.inbox import looks_like_inbox
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -75,17 +78,43 @@ def _checker(folder: Path, assignment: str | None) -> "ModuleType":
 
 @submit_app.command("check", epilog="Example:  course submit check my_submission")
 def submit_check(
-    folder: Annotated[Path, typer.Argument(help="The submission folder.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The submission folder; or an inbox of folders and archives.")
+    ],
     assignment: AssignmentOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Of an inbox: the table as CSV.")
+    ] = None,
 ) -> None:
     """Walk the checklist and say what is missing or wrong; nothing of it is run."""
+    if looks_like_inbox(folder):
+        _check_inbox(folder, assignment, as_json, table)
+    if table is not None:
+        raise UsageError("--csv is of an inbox", "give the folder that holds the submissions")
     report = _checker(folder, assignment).check_submission(folder)
     if as_json:
         print_json(report.to_dict())
     else:
         console().print(report.render())
     sys.exit(0 if report.ok else 1)
+
+
+def _check_inbox(
+    inbox: Path, assignment: str | None, as_json: bool, table: Path | None
+) -> NoReturn:
+    """A row for each submission; exit code 1 when one of them is not complete."""
+    if assignment is not None:
+        handout.assignment_folder(assignment)  # says which names there are
+    rows = survey.survey(inbox, assignment)
+    written = survey.write_survey(table or inbox.with_name(f"{inbox.name}.check.csv"), rows)
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+    else:
+        console().print(survey.survey_table(rows))
+        print(survey.summary(rows))
+        print(f"Table: {written}")
+    sys.exit(0 if all(row.ok for row in rows) else 1)
 
 
 @submit_app.command("pack", epilog="Example:  course submit pack my_submission")

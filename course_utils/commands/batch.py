@@ -1,17 +1,19 @@
 """`course run NOTEBOOKS`: anybody's notebooks, a row for each, one that fails stops no other."""
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course_utils import hardware
+from course_utils import hardware, packages
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
+from course_utils.execution.custody import Custody
 from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.jobs import BatchEnded, Interrupted, NotebookResult
 from course_utils.execution.notebooks import (
@@ -22,8 +24,14 @@ from course_utils.execution.notebooks import (
 from course_utils.execution.reading import read_notebook
 from course_utils.execution.results import write_results
 from course_utils.execution.runner import execute_notebooks
+from course_utils.execution.sandbox.box import Sandbox
+from course_utils.execution.sandbox.levels import choose_level, is_for_strangers, probe
+from course_utils.execution.sandbox.limits import GIB, Limits
 from course_utils.execution.state import check_state, choose_names, foreign_files, read_state
+from course_utils.execution.workers import WorkerServer
 
+WARM_FROM = 3  # notebooks: for fewer, importing everything once is not worth its time
+OWN_RIGHTS = "These notebooks run with your rights. Other people's: --sandbox auto"
 MINUTES = 60  # that a notebook may take, unless --time-limit says otherwise
 
 
@@ -38,6 +46,10 @@ class BatchOptions:
     only: str | None = None
     jobs: int = 1
     cwd: Path | None = None
+    sandbox: str = "none"
+    warm: bool | None = None  # None: where there are enough notebooks for it
+    cell_limit: float | None = None  # minutes
+    memory: float | None = None  # GiB
 
 
 def run_batch(paths: Sequence[Path], values: dict[str, Any], options: BatchOptions) -> None:
@@ -54,7 +66,8 @@ def run_batch(paths: Sequence[Path], values: dict[str, Any], options: BatchOptio
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
     end: BaseException | None = None
     try:
-        results = _execute(notebooks, names, values, options, console)
+        with _custody(len(notebooks), options, console) as custody:
+            results = _execute(notebooks, names, values, options, console, custody)
     except (Interrupted, BatchEnded) as stopped:
         results, end = stopped.results, stopped
     reached = {result.name: result for result in results}
@@ -134,14 +147,13 @@ def _execute(
     values: dict[str, Any],
     options: BatchOptions,
     console: Any,
+    custody: Custody | None,
 ) -> list[NotebookResult]:
-    machine = hardware.detect()
-    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
     return execute_notebooks(
         notebooks,
         options.folder,
         values,
-        hardware.kernel_environment(machine, max(threads // options.jobs, 1)),
+        _environment(options),
         time_limit_minutes=options.time_limit or MINUTES,
         resume=options.resume,
         stop_on_failure=False,
@@ -149,7 +161,61 @@ def _execute(
         cwd=options.cwd,
         names=names,
         workers=options.jobs,
+        custody=custody,
     )
+
+
+def _environment(options: BatchOptions) -> dict[str, str]:
+    machine = hardware.detect()
+    threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
+    return hardware.kernel_environment(machine, max(threads // options.jobs, 1))
+
+
+@contextlib.contextmanager
+def _custody(count: int, options: BatchOptions, console: Any) -> Iterator[Custody | None]:
+    """The sandbox for a batch, or None: then the notebooks run with our rights, in their folders.
+
+    Raises CourseError where `auto` finds nothing that keeps strangers in.
+    """
+    if options.sandbox == "none" and not options.warm:
+        if options.warm is None:
+            _say(console, OWN_RIGHTS)
+        yield None
+        return
+    if options.cwd:
+        raise UsageError("--cwd and --sandbox were both given", "in the sandbox, leave --cwd out")
+    tried = choose_level(options.sandbox)
+    if options.sandbox == "auto" and not is_for_strangers(tried.level):
+        lines = "; ".join(one.line() for one in probe() if is_for_strangers(one.level))
+        raise CourseError(
+            f"no sandbox here that keeps strangers' work in ({lines})",
+            f"mend one of these, or, for people you trust, --sandbox {tried.level}",
+        )
+    warm = options.warm if options.warm is not None else count >= WARM_FROM
+    limits = _limits(options)
+    with Sandbox(
+        tried.level, warm=warm, cache=packages.cache_folder(), environment=_environment(options)
+    ) as box:
+        start = "warm" if box.warm else f"fresh ({box.warm_problem})" if warm else "fresh"
+        _say(console, f"sandbox {tried.line()}; processes start {start}")
+        if box.warm:
+            told = box.wait_until_warm()
+            _say(console, f"the warm server imported its libraries in {told['seconds']:.0f} s")
+        with WorkerServer() if box.warm else contextlib.nullcontext() as workers:
+            yield Custody(box, limits, workers=workers)
+
+
+def _limits(options: BatchOptions) -> Limits:
+    limits = Limits(wall=(options.time_limit or MINUTES) * 60)
+    if options.cell_limit:
+        limits = limits.with_changes(cell=options.cell_limit * 60)
+    if options.memory:
+        limits = limits.with_changes(memory=int(options.memory * GIB))
+    return limits
+
+
+def _say(console: Any, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _report(console: Any, folder: Path, results: Sequence[NotebookResult]) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
-from course_utils.commands import gold
+from course_utils.commands import gold, selfcheck
 from course_utils.console import print_json
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
@@ -31,6 +31,7 @@ data_app = typer.Typer(
 def mount(app: typer.Typer) -> None:
     """Add `course data …` to the `course` command."""
     gold.mount(data_app)
+    selfcheck.mount(data_app, _progress_line)
     app.add_typer(data_app, name="data")
 
 

@@ -16,6 +16,7 @@ import typer
 
 from course_utils import messages
 from course_utils.assignments import handout
+from course_utils.assignments.explaining import bearing_on, item_parts
 from course_utils.assignments.rubric import Item, load_rubric
 from course_utils.console import console
 from course_utils.errors import CourseError, UsageError
@@ -28,6 +29,7 @@ ROOMS = {
     "lab": "The parameter analysis (week 5)",
     "assignments": "course submit check",
     "commands": "course doctor",
+    "grading": "The grader: inbox, marks, integrity",
 }
 
 
@@ -57,7 +59,7 @@ def explain(
         _print_message(name, known[name])
     elif items := list(_items(name)):
         for assignment, item in items:
-            _print_item(assignment, item, known)
+            _print_item(assignment, item)
     elif begin := {key: own for key, own in known.items() if key.startswith(f"{name}.")}:
         _print_list(begin)
     else:
@@ -83,16 +85,6 @@ def _items(name: str | None = None) -> Iterator[tuple[str, Item]]:
     for assignment in handout.ASSIGNMENTS:
         rubric = load_rubric(handout.assignment_folder(assignment) / "rubric.yaml")
         yield from ((assignment, item) for item in rubric.items if name in (None, item.id))
-
-
-def bearing_on(item: str, assignment: str, known: Mapping[str, Message]) -> dict[str, Message]:
-    """The messages that bear on a rubric item, those of other assignments left out."""
-    others = tuple(f"{other}." for other in handout.ASSIGNMENTS if other != assignment)
-    return {
-        key: message
-        for key, message in known.items()
-        if item in message.items and not key.startswith(others)
-    }
 
 
 def _print_list(known: Mapping[str, Message]) -> None:
@@ -128,7 +120,7 @@ def _print_message(name: str, message: Message) -> None:
         print(f"\nRubric items: {', '.join(message.items)}")
 
 
-def _print_item(assignment: str, item: Item, known: Mapping[str, Message]) -> None:
+def _print_item(assignment: str, item: Item) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -136,10 +128,10 @@ def _print_item(assignment: str, item: Item, known: Mapping[str, Message]) -> No
     by = "the computer" if item.kind == "automatic" else "a person"
     printer.print(Text(f"{item.id}: {item.title}", style="bold"))
     print(f"{assignment}, part {item.part}: {item.points} points, scored by {by}")
-    for heading, text in (("What earns the points", item.description), ("Why", item.rationale)):
+    for heading, text in item_parts(item).items():
         printer.print(Text(f"\n{heading}", style="bold"))
         printer.print(Text(text))
-    if own := bearing_on(item.id, assignment, known):
+    if own := bearing_on(item.id, assignment):
         printer.print(Text("\nWhat course submit check says about it", style="bold"))
         for key, message in own.items():
             parts = message.parts()

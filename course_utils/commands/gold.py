@@ -1,15 +1,17 @@
 """`course data gold`: how far the readers of the gold orders agree, and how right labels are."""
 
 from dataclasses import asdict
+from itertools import compress
+from operator import and_
 from typing import Annotated, Any
 
 import typer
 
-from course_utils import sources
+from course_utils import gold, gold_scores, sources
 from course_utils.console import print_json
-from course_utils.tracks.manufacturing import gold, gold_scores
-from course_utils.tracks.manufacturing.order_fields import Labels
-from course_utils.tracks.manufacturing.order_labels import apply_rules
+from course_utils.order_fields import Labels, within_closed_set
+from course_utils.order_labels import apply_rules
+from course_utils.splits import normalise
 
 
 def mount(app: typer.Typer) -> None:
@@ -41,22 +43,31 @@ def data_gold(
 
 
 def labels_against_gold(orders: list[gold.GoldOrder]) -> dict[str, dict[str, Any]]:
-    """Published labels and our rules, scored against gold."""
+    """Published labels and our rules, scored against gold.
+
+    Silver is the rules' labels of the orders that cleaning keeps to be trained on (it would, if
+    they were not gold); strong silver those that the table labels alike.
+    """
     table = sources.load_work_orders()
+    texts = gold.texts_of(orders, table)
     published = gold.published_labels(orders, table)
-    closed = [gold.within_closed_set(labels) for labels in published]
-    ruled = [apply_rules(text) for text in gold.texts_of(orders, table)]
-    alike = [place for place, labels in enumerate(ruled) if labels == closed[place]]
-    rows: dict[str, tuple[list[Labels], list[gold.GoldOrder]]] = {
-        "published, all values": (published, orders),
-        "published, closed set": (closed, orders),
-        "rules": (ruled, orders),
-        "rules = published": (
-            [ruled[place] for place in alike],
-            [orders[place] for place in alike],
-        ),
+    ruled = [apply_rules(text) for text in texts]
+    every = sources.table_says(table)
+    said = [every[normalise(text)] for text in texts]
+    sure = [not one for one in map(sources.is_doubtful, ruled, said)]
+    strong = list(map(sources.is_strong, ruled, said))
+    everything = [True] * len(orders)
+    rows: dict[str, tuple[list[Labels], list[bool]]] = {
+        "published, all values": (published, everything),
+        "published, closed set": (list(map(within_closed_set, published)), everything),
+        "our rules, all orders": (ruled, everything),
+        "silver: trained on": (ruled, sure),
+        "strong silver of it": (ruled, list(map(and_, sure, strong))),
     }
-    return {name: gold_scores.score(labels, part) for name, (labels, part) in rows.items()}
+    return {
+        name: gold_scores.score(list(compress(labels, chosen)), list(compress(orders, chosen)))
+        for name, (labels, chosen) in rows.items()
+    }
 
 
 def agreement_lines(summary: dict[str, Any]) -> list[str]:

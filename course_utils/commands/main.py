@@ -33,6 +33,7 @@ def command_line() -> typer.Typer:
             data,
             explain,
             export,
+            grade,
             lab,
             model,
             report,
@@ -51,7 +52,7 @@ def command_line() -> typer.Typer:
     else:
         groups = (
             *(run, doctor, explain, model, data, assignment),
-            *(lab, report, sweep, serve, export),
+            *(lab, report, sweep, grade, serve, export),
         )
     for group in groups:
         group.mount(app)

@@ -20,13 +20,18 @@ def mount(app: typer.Typer) -> None:
 
 @model_app.command("prepare", epilog="Example:  course model prepare")
 def model_prepare(
-    name: Annotated[str, typer.Argument(help="smollm2-135m-instruct or nano.")] = (
-        "smollm2-135m-instruct"
-    ),
+    name: Annotated[
+        str, typer.Argument(help="smollm2-135m-instruct, gemma-3-270m or nano.")
+    ] = "smollm2-135m-instruct",
     verify: Annotated[bool, typer.Option("--verify", help="Compare the checksum too.")] = False,
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="You have read the model's terms and agree."),
+    ] = False,
 ) -> None:
     """Make an embedded base model ready, once; the second call is instant."""
-    print(f"{name}: {models.prepare_model(name, verify=verify)}")
+    folder = models.prepare_model(name, verify=verify, accept_licence=accept_licence)
+    print(f"{name}: {folder}")
 
 
 @model_app.command("list", epilog="Example:  course model list --json")

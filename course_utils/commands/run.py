@@ -38,7 +38,8 @@ def mount(app: typer.Typer) -> None:
     app.command(
         "run",
         epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run -p lora_r 8 --out runs/r8"
-        "\n\ncourse run my_notebooks/ --out runs/check --jobs 2",
+        "\n\ncourse run my_notebooks/ --out runs/check --jobs 2"
+        "\n\ncourse run inbox/ --sandbox auto --jobs 2",
     )(run)
 
 
@@ -50,7 +51,8 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="nano, cpu, t4, l4, a100, or auto: chosen from the hardware.", show_default="auto"
+            help="nano, quick, cpu, t4, l4, a100, or auto: chosen from the hardware.",
+            show_default="auto",
         ),
     ] = None,
     track: Annotated[
@@ -93,6 +95,28 @@ def run(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where your notebooks run. Default: each in its own."),
     ] = None,
+    sandbox: Annotated[
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="For other people's notebooks: auto, bwrap, landlock, limits or none.",
+        ),
+    ] = "none",
+    warm: Annotated[
+        bool | None,
+        typer.Option(
+            "--warm/--no-warm",
+            help="Fork kernels from a process that has imported the libraries.",
+            show_default="warm from 3 notebooks in the sandbox",
+        ),
+    ] = None,
+    cell_limit: Annotated[
+        float | None, typer.Option(help="Minutes that a cell may take (sandbox).", min=0.01)
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(help="GiB that a notebook may use (sandbox).", min=0.1, show_default="4"),
+    ] = None,
 ) -> None:
     """Execute the course's notebooks (or any others) with papermill into one run folder."""
     values = _parameters(parameter or [])
@@ -101,11 +125,14 @@ def run(
     if notebooks:
         values = _with_options(values, {"preset": preset, "track": track, "seed": seed})
         folder = _absolute(out or Path("runs/batch"))
-        options = BatchOptions(folder, resume, fresh, time_limit, only, jobs, _existing(cwd))
+        options = BatchOptions(
+            *(folder, resume, fresh, time_limit, only, jobs, _existing(cwd)),
+            *(sandbox, warm, cell_limit, memory),
+        )
         run_batch([Path(path) for path in notebooks], values, options)
         return
-    if jobs > 1 or cwd:
-        option = "--cwd" if cwd else "--jobs"
+    if jobs > 1 or cwd or sandbox != "none" or warm:
+        option = "--cwd" if cwd else "--jobs" if jobs > 1 else "--warm" if warm else "--sandbox"
         raise UsageError(
             f"{option} is for your own notebooks",
             "leave it out, or name notebooks: those of the course run one after the other, each "
@@ -262,7 +289,7 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
 
 def _fetch_what_is_needed(base_model: str) -> None:
     """The embedded model and the work orders, before any kernel starts."""
-    if base_model in (models.EMBEDDED, "nano"):
+    if base_model in models.MADE_HERE:
         models.prepare_model(base_model)
     sources.work_orders_path()
 
@@ -302,7 +329,9 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
     page = report.write_report(folder)
     if (folder / "evaluation.json").is_file():
         written = report.write_results(folder)
-        console.print(report.results_table(json.loads(written.read_text(encoding="utf-8"))))
+        results = json.loads(written.read_text(encoding="utf-8"))
+        console.print(report.results_table(results))
+        print(report.headline(results))
         print(f"Results: {written}")
     print(f"Report:  {page}")
 

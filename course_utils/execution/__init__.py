@@ -2,4 +2,5 @@
 
 Imports files, progress, kit and errors. Read runner.py first: it runs jobs (jobs.py) by way of
 running.py, whose child process is worker.py; state.py says whose files lie in an output folder.
+Strangers' notebooks: custody.py puts them into the sandbox (sandbox/box.py), alone.py runs one.
 """

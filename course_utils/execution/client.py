@@ -32,12 +32,17 @@ class BoundedOutput:
     """A cell's outputs as they come: streams in one piece each, large things shortened."""
 
     streams: dict[str, tuple[Any, Stream]]
+    guard: Any = None  # of a confined kernel
 
     def papermill_execute_cells(self) -> None:
         self._watch_replies()
+        if self.guard:
+            self.guard.watch_disconnects(self.kc.iopub_channel.socket)
         if self.km.kernel_spec.language == "python":  # another version of ipykernel may refuse
             self.wait_for_reply(self.kc.execute(LONGER_QUEUE, silent=True, store_history=False))
         super().papermill_execute_cells()
+        if self.guard:
+            self.guard.stop()  # a kernel that shuts down is cut off as well
 
     def _watch_replies(self) -> None:
         """Note when the kernel has answered: what it printed may still be on the way."""
@@ -68,6 +73,8 @@ class BoundedOutput:
                 self.log.warning(LOST)
                 cell.outputs.append(self.new_stream("stderr", f"{LOST}\n"))
                 return
+            if self.guard:
+                self.guard.count(size_of(message))
             if message["parent_header"].get("msg_id") == msg_id:
                 try:
                     self.process_message(message, cell, cell_index)
@@ -149,8 +156,16 @@ class BoundedOutput:
         super().clear_output(outs, msg, cell_index)
 
 
-def engine_class() -> type:
-    """papermill's engine with the client above."""
+def size_of(message: dict[str, Any]) -> int:
+    """About how many characters a kernel's message holds."""
+    content = message["content"]
+    if message["msg_type"] == "stream":
+        return len(content.get("text", ""))
+    return len(repr(content))
+
+
+def engine_class(guard: Any = None) -> type:
+    """papermill's engine with the client above; `guard` watches over a confined kernel."""
     from nbclient.output_widget import OutputWidget
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine
@@ -175,6 +190,7 @@ def engine_class() -> type:
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
+            self.guard = guard
             self.begin_cell()
             self.widget_registry["@jupyter-widgets/output"] = {"OutputModel": BoundedWidget}
 

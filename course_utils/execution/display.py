@@ -155,13 +155,20 @@ def failure_lines(result: NotebookResult) -> list[str]:
     return [plain(line) for line in lines]
 
 
+def _in_short(result: NotebookResult) -> str:
+    """The verdict; the error where a cell failed, which says more than the cell's number."""
+    if result.verdict is None or result.verdict.reason in ("failed", "rejected"):
+        return result.error
+    return "" if result.verdict.ok else result.verdict.text
+
+
 def summary_table(results: Sequence[NotebookResult]) -> Any:
     """A rich table, one row a notebook: name, status, time, cell, error."""
     from rich.table import Table
     from rich.text import Text
 
     colours = {"done": "green", "skipped": "cyan", "interrupted": "yellow"}
-    table = Table("Notebook", "Status", "Time", "Cell", "Error")
+    table = Table("Notebook", "Status", "Time", "Cell", "Verdict")
     for result in results:
         ran = result.status not in ("skipped", "invalid", "not_run")
         table.add_row(
@@ -169,6 +176,6 @@ def summary_table(results: Sequence[NotebookResult]) -> Any:
             Text(result.status.replace("_", " "), style=colours.get(result.status, "red")),
             format_seconds(result.seconds) if ran else "",
             f"{result.cell}/{result.cells}" if result.cell and result.status != "skipped" else "",
-            Text(plain(result.error)),
+            Text(plain(_in_short(result))),
         )
     return table

@@ -16,6 +16,7 @@ from course_utils.execution.notebooks import (
     is_absolute,
 )
 from course_utils.execution.reading import read_notebook
+from course_utils.execution.sandbox.verdicts import Verdict
 from course_utils.execution.state import read_state
 
 Limits = Mapping[str, float] | float | None
@@ -38,6 +39,11 @@ class NotebookResult:
     executed: Path | None = None
     log: Path | None = None
     disk_full: bool = False
+    verdict: Verdict | None = None
+    sandbox: str = ""  # its level; empty: it ran with our rights
+    usage: dict[str, Any] = field(
+        default_factory=dict
+    )  # seconds, cpu, watching; peak, disk (bytes)
 
     @property
     def ok(self) -> bool:

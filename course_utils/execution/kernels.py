@@ -38,6 +38,19 @@ def choose_kernel(notebook: Mapping[str, Any], logger: logging.Logger) -> tuple[
     raise UnusableNotebook(f"{problem} ({language})", cure)
 
 
+def own_kernel(notebook: Mapping[str, Any]) -> tuple[Any, str, str]:
+    """This Python's kernel, whatever a stranger's notebook asks for. Raises UnusableNotebook."""
+    named = notebook["metadata"].get("kernelspec", {})
+    language = notebook["metadata"].get("language_info", {}).get("name") or named.get("language")
+    if (language or "python").lower() != "python":
+        raise UnusableNotebook(
+            f"a notebook in {language}", "in the sandbox, only Python notebooks are run"
+        )
+    if (spec := _own_python()) is None:
+        raise UnusableNotebook("no kernel of this Python", "python -m pip install ipykernel")
+    return spec, OWN, "python"
+
+
 def _usable(name: str) -> tuple[Any, str]:
     """(the specification, "") of a kernel that could start, or (None, why not)."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel

@@ -12,7 +12,10 @@ from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.state import own_files, plain, remember_file
 from course_utils.files import write_json_atomic, write_text_atomic
 
-COLUMNS = ("name", "notebook", "status", "seconds", "cell", "cells", "error", "cure", "copy", "log")
+COLUMNS = (
+    *("name", "notebook", "status", "verdict", "seconds", "cell", "cells", "reached", "failed"),
+    *("error", "cure", "sandbox", "peak_mib", "copy", "log"),
+)
 # A spreadsheet takes a text that begins so for a formula, and a student chose some of the texts.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -47,9 +50,18 @@ def _row(result: NotebookResult) -> dict[str, Any]:
         "cells": result.cells,
         "error": plain(result.error),
         "cure": plain(result.cure),
+        "verdict": plain(result.verdict.text) if result.verdict else "",
+        "reached": _numbers(result.verdict.reached if result.verdict else []),
+        "failed": _numbers(result.verdict.failed if result.verdict else []),
+        "sandbox": result.sandbox,
+        "peak_mib": round(result.usage["peak"] / 2**20) if "peak" in result.usage else None,
         "copy": plain(str(result.executed or "")),
         "log": plain(str(result.log or "")),
     }
+
+
+def _numbers(cells: Sequence[int]) -> str:
+    return " ".join(map(str, cells))
 
 
 def _own_path(folder: Path, name: str) -> Path:
@@ -79,7 +91,7 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     writer = csv.writer(sheet, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow(["" if row[c] is None else _harmless(row[c]) for c in COLUMNS])
+        writer.writerow(["" if row.get(c) is None else _harmless(row[c]) for c in COLUMNS])
     return sheet.getvalue()
 
 

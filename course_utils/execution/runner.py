@@ -21,6 +21,7 @@ from typing import Any
 
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
+from course_utils.execution.custody import Custody
 from course_utils.execution.display import PlainDisplay, TerminalDisplay
 from course_utils.execution.jobs import (
     BatchEnded,
@@ -33,6 +34,7 @@ from course_utils.execution.jobs import (
 )
 from course_utils.execution.notebooks import validate_parameters
 from course_utils.execution.running import Running, end_all, now
+from course_utils.execution.sandbox.verdicts import Verdict
 from course_utils.execution.state import (
     ENDINGS,
     check_state,
@@ -83,6 +85,7 @@ def execute_notebooks(
     cwd: Path | None = None,
     names: Sequence[str] | None = None,
     workers: int = 1,
+    custody: Custody | None = None,
 ) -> list[NotebookResult]:
     """Execute notebooks; one result each, in their order, up to a failure if that stops the run.
 
@@ -91,7 +94,7 @@ def execute_notebooks(
     (default: `state.choose_names`). `resume` skips what finished with the same cells, parameters
     and `fingerprint`. In a `chain` each notebook reads what the one before wrote: names are the
     notebooks' own, and one is skipped only if the one before didn't run since. `workers` notebooks
-    run at a time.
+    run at a time. With `custody` each runs in the sandbox, in a copy of its own folder.
 
     Raises CourseError for unknown parameters or an unusable folder, Interrupted after Ctrl-C,
     BatchEnded where no further notebook can run; the last two hold the results so far.
@@ -121,7 +124,7 @@ def execute_notebooks(
     with lock, display_class(console, jobs, workers) as display:
         for note in notes:
             display.say(note)
-        batch = Batch(jobs, environment, display, keep)
+        batch = Batch(jobs, environment, display, keep, custody)
         return batch.run(workers, resume, stop_on_failure, chain)
 
 
@@ -134,7 +137,9 @@ class Batch:
         environment: Mapping[str, str],
         display: PlainDisplay,
         keep: list[int],
+        custody: Custody | None = None,
     ):
+        self.custody = custody
         self.waiting = deque(enumerate(jobs))
         self.folder = jobs[0].folder if jobs else Path()
         self.running: list[Running] = []
@@ -184,7 +189,7 @@ class Batch:
                 return
             self.all_again = chain  # what follows reads what this one writes
             self._make_way(job, chain)
-            running = Running(job, index, self.environment, self.keep, self.events)
+            running = Running(job, index, self.environment, self.keep, self.events, self.custody)
         except (OSError, CourseError) as error:
             self._ended(index, _system_error(job, error), error)
             return
@@ -241,7 +246,8 @@ class Batch:
 
 
 def _invalid(job: Job, problem: CourseError) -> NotebookResult:
-    return job.result("invalid", error=problem.message, cure=problem.cure)
+    verdict = Verdict("rejected", f"rejected: {problem.message}")
+    return job.result("invalid", error=problem.message, cure=problem.cure, verdict=verdict)
 
 
 def _skipped(job: Job) -> NotebookResult:
@@ -253,6 +259,7 @@ def _skipped(job: Job) -> NotebookResult:
         cell=cells or None,
         cells=cells,
         executed=job.path(".ipynb"),
+        verdict=Verdict("finished", "finished", cells=cells, reached=list(range(1, cells + 1))),
         log=job.path(".log"),
     )
 
@@ -279,6 +286,6 @@ def _system_error(job: Job, error: OSError | CourseError) -> NotebookResult:
         text, cure = error.message, error.cure
     else:
         text, cure = f"{error.filename or job.source}: {error.strerror or error}", ""
-    return job.result(
-        "invalid", error=text, cure=FOR_ALL.get(number) or FOR_ONE.get(number) or cure
-    )
+    cure = FOR_ALL.get(number) or FOR_ONE.get(number) or cure
+    verdict = Verdict("rejected", f"rejected: {text}")
+    return job.result("invalid", error=text, cure=cure, verdict=verdict)

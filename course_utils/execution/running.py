@@ -18,14 +18,19 @@ import psutil
 
 from course_utils import kit
 from course_utils.execution.cures import cure_for
+from course_utils.execution.custody import Custodian, Custody
 from course_utils.execution.jobs import Job, NotebookResult
 from course_utils.execution.processes import descendants, end_processes
+from course_utils.execution.sandbox.place import Place
+from course_utils.execution.sandbox.verdicts import Verdict, notebook_verdict
 from course_utils.execution.state import remember, source_key
+from course_utils.execution.workers import ForkedWorker, WorkerServer
 from course_utils.progress import PROGRESS_FILE
 
 INTERRUPT_GRACE = 8  # seconds for a cell to take KeyboardInterrupt, so that the copy shows where
 TERMINATE_GRACE = 3
 WORKER_EXIT_SECONDS = 30
+SANDBOX_MARGIN = 60  # seconds after a notebook's limit: its own guard comes first and can say where
 
 
 class Running:
@@ -38,18 +43,29 @@ class Running:
         environment: Mapping[str, str],
         keep: list[int],
         events: "queue.Queue[tuple[Running, dict | None]]",
+        custody: Custody | None = None,
+        place: Place | None = None,
     ):
         self.job, self.index = job, index
+        self.custodian: Custodian | None = None
         self.clock, self.started = time.monotonic(), now()
         self.seen: dict[str, Any] = {"cell": 0, "cells": 0, "kernel": None}
         self.verdict: dict[str, Any] = {}
         self.closed = False  # the worker has said all
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(job.path(".log").open("wb"))
+            if custody:
+                self.custodian = Custodian.of(custody, job.source, place)
+                stack.callback(self.custodian.finish)
+                keep = [*keep, self.custodian.leash.connection.fileno()]
             sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
             folder = stack.enter_context(sockets)
-            self.process = _start_worker(job, log, environment, keep)
-            _send_job(self.process, job, folder)
+            server = custody.workers if custody else None
+            self.process = _start_worker(job, log, environment, keep, server)
+            told = self.custodian and self.custodian.told(job.limit, environment)
+            _send_job(self.process, job, folder, told)
+            if self.custodian:
+                self.custodian.let_go()
             self.stack = stack.pop_all()
         threading.Thread(target=self._pump, args=(events,), daemon=True).start()
 
@@ -72,7 +88,8 @@ class Running:
 
     def is_over(self) -> bool:
         """Whether the worker has said all, or its time is up."""
-        if self.job.limit and self.elapsed > self.job.limit and not (self.verdict or self.closed):
+        limit = self.job.limit and self.job.limit + (SANDBOX_MARGIN if self.custodian else 0)
+        if limit and self.elapsed > limit and not (self.verdict or self.closed):
             self.verdict = {**self.seen, **_time_is_up(self.job)}
         return self.closed or self.verdict.get("status") == "timed_out"
 
@@ -89,6 +106,9 @@ class Running:
             "error": _worker_death(self.process.returncode),
         }
         status, error = verdict["status"], verdict.get("error", "")
+        cure = verdict.get("cure") or ""
+        if not (cure or self.custodian):  # whose folder is looked into must not hang on a stranger
+            cure = cure_for(error, job.source, job.cwd)
         executed = job.path(".ipynb" if status == "done" else ".failed.ipynb")
         if job.path(".partial.ipynb").exists():
             job.path(".partial.ipynb").replace(executed)
@@ -100,11 +120,20 @@ class Running:
             cell=verdict.get("cell") or None,
             cells=verdict.get("cells", 0),
             error=error,
-            cure=verdict.get("cure") or cure_for(error, job.source, job.cwd),
+            cure=cure,
             executed=executed if executed.exists() else None,
             log=job.path(".log"),
             disk_full=bool(verdict.get("disk_full")),
+            verdict=self._named(verdict),
+            sandbox=self.custodian.custody.box.level if self.custodian else "",
+            usage=verdict.get("usage", {}),
         )
+
+    def _named(self, verdict: dict[str, Any]) -> Verdict:
+        """The worker's verdict, or one for a worker that did not come to give it."""
+        if "verdict" in verdict:
+            return Verdict(**verdict["verdict"])
+        return notebook_verdict(verdict, {}, list(range(1, (verdict.get("cell") or 0) + 1)), [])
 
     def _remember(self, seconds: float, cells: int) -> None:
         entry = {"fingerprint": self.job.fingerprint, "seconds": round(seconds, 1), "cells": cells}
@@ -121,6 +150,7 @@ class Running:
             cell=self.seen["cell"] or None,
             cells=self.seen["cells"],
             error=error,
+            verdict=Verdict("ended", "ended from outside", cell=self.seen["cell"] or None),
             executed=partial if partial.exists() else None,
             log=self.job.path(".log"),
         )
@@ -131,14 +161,20 @@ def now() -> str:
 
 
 def _start_worker(
-    job: Job, log: IO[bytes], environment: Mapping[str, str], keep: list[int]
-) -> subprocess.Popen:
+    job: Job,
+    log: IO[bytes],
+    environment: Mapping[str, str],
+    keep: list[int],
+    server: WorkerServer | None,
+) -> subprocess.Popen | ForkedWorker:
     """The child process, in a session of its own so that Ctrl-C does not reach it."""
     env = {**os.environ, **environment}
     env[PROGRESS_FILE] = str(job.progress_path)
     root = kit.ROOT
     if (root / "pyproject.toml").exists():  # a plain clone: the kernel must find course_utils too
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
+    if server:
+        return server.start(job.cwd, env, log.fileno(), keep)
     # -P: a file named like a library in the working folder must not be imported in its place.
     command = [sys.executable, "-P", "-c"]
     return subprocess.Popen(
@@ -153,13 +189,19 @@ def _start_worker(
     )
 
 
-def _send_job(process: subprocess.Popen, job: Job, sockets: str) -> None:
+def _send_job(
+    process: subprocess.Popen, job: Job, sockets: str, sandbox: dict[str, Any] | None
+) -> None:
+    passed = dict(job.passed)
+    if sandbox and passed.get("folder") == str(job.source.parent):
+        passed["folder"] = sandbox["request"]["cwd"]  # it runs in a copy of its folder
     text = json.dumps(
         {
             "source": str(job.source),
             "output": str(job.path(".partial.ipynb")),
-            "parameters": job.passed,
+            "parameters": passed,
             "sockets": sockets,
+            "sandbox": sandbox,
         },
         default=str,
     )

@@ -23,15 +23,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
 from course_utils.execution.client import QUEUE, engine_class
+from course_utils.execution.confined import Confined
 from course_utils.execution.kernels import (
     UnusableNotebook,
     choose_kernel,
     environment_first,
+    own_kernel,
     program_of,
 )
 from course_utils.execution.processes import (
@@ -41,6 +44,7 @@ from course_utils.execution.processes import (
     hold_leash,
 )
 from course_utils.execution.reading import read_notebook
+from course_utils.execution.sandbox.verdicts import notebook_verdict
 from course_utils.files import write_text_atomic
 
 KERNEL_START_SECONDS = 180  # a busy machine has needed more than papermill's 60
@@ -49,6 +53,8 @@ PROGRESS_LINE_SECONDS = 10
 ERROR_WIDTH = 400
 DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+STATUS = {"wall": "timed_out", "cell": "timed_out"}
+USAGE = ("seconds", "cpu", "watching", "peak", "disk")
 DEAD_KERNEL_EXIT = "if no cell calls os._exit, the machine may have run out of memory"
 
 
@@ -170,6 +176,8 @@ class Runner:
         self.spec: Any = None  # what starts it
         self.numbers: dict[int, int] = {}
         self.cell: int | None = None
+        self.reached: list[int] = []
+        self.confined = Confined(job["sandbox"], logger) if job.get("sandbox") else None
 
     def cleanup(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -178,35 +186,64 @@ class Runner:
         """A kernel manager that talks over unix sockets: no port, so no race for one."""
         from jupyter_client import AsyncKernelManager
 
-        runner, socket = self, str(self.folder / "kernel")
+        runner, folder = self, self.confined.sockets if self.confined else self.folder
+        socket = str(folder / "kernel")
         unix = os.name == "posix" and len(socket) < LONGEST_SOCKET_PATH
 
         class LocalKernelManager(AsyncKernelManager):
             def __init__(self, **kwargs: Any) -> None:
                 if unix:
                     kwargs |= {"transport": "ipc", "ip": socket}
-                super().__init__(connection_file=str(runner.folder / "kernel.json"), **kwargs)
+                super().__init__(connection_file=str(folder / "kernel.json"), **kwargs)
                 self._kernel_spec = runner.spec
                 self.context.rcvhwm = QUEUE  # what does not fit in is dropped without a word
+                if runner.confined:
+                    self.context.maxmsgsize = runner.confined.limits.message
                 runner.manager = self
+
+            def client(self, **kwargs: Any) -> Any:
+                """The client in this context: one of its own would not know these settings."""
+                return super().client(context=self.context, **kwargs)
 
         return LocalKernelManager
 
     def on_notebook_start(self, notebook: dict) -> None:
         self.kernel = self.manager.provisioner.process
         self.numbers = code_numbers(notebook)
-        self.emit("start", cells=len(self.numbers), kernel=self.kernel.pid)
+        self.emit("start", cells=len(self.numbers), kernel=self.kernel.pid or None)
 
     def on_cell_start(self, cell: dict, cell_index: int) -> None:
         if cell_index in self.numbers:
             self.cell = self.numbers[cell_index]
+            self.reached.append(self.cell)
             self.emit("cell", cell=self.cell, cells=len(self.numbers))
+            if self.confined:
+                self.confined.guard.begin_cell()
             if report := os.environ.get("COURSE_PROGRESS_FILE"):  # it was about the cell before
                 Path(report).unlink(missing_ok=True)
             self.logger.info(f"--- cell {self.cell} of {len(self.numbers)} ---")
 
     def execute(self) -> dict[str, Any]:
-        """Run the notebook; return the verdict."""
+        """Run the notebook; return how it ended, with its `verdict`."""
+        judged = self._execute()
+        end = self.confined.finish() if self.confined else {}
+        verdict = notebook_verdict(judged, end, self.reached, self.failed_cells())
+        if end.get("reason") not in (None, "ended"):
+            judged |= {"status": STATUS.get(verdict.reason, "failed"), "error": verdict.text}
+        usage = {
+            key: end[key] for key in ("seconds", "cpu", "watching", "peak", "disk") if key in end
+        }
+        return {**judged, "verdict": verdict.as_json(), "usage": usage}
+
+    def failed_cells(self) -> list[int]:
+        """Numbers of the cells whose copy holds an error."""
+        with contextlib.suppress(Exception):  # there may be no copy, or half of one
+            copy = self.copy()  # papermill puts cells of its own beside the one that failed
+            outputs = {n: copy["cells"][i]["outputs"] for i, n in code_numbers(copy).items()}
+            return [n for n, o in outputs.items() if any(x["output_type"] == "error" for x in o)]
+        return []
+
+    def _execute(self) -> dict[str, Any]:
         try:
             self.run_papermill()
         except UnusableNotebook as problem:
@@ -216,18 +253,19 @@ class Runner:
         return judge(self.copy())
 
     def run_papermill(self) -> None:
-        # An optional check of addresses in notebooks' schemas, and files on Hadoop: a second and
-        # more to import, for each notebook.
-        for name in ("rfc3987_syntax", "pyarrow"):
-            sys.modules.setdefault(name, None)
+        leave_out_slow_imports()
         try:
             source_notebook = read_notebook(Path(self.job["source"]))
         except CourseError as problem:
             raise UnusableNotebook(problem.message, problem.cure) from None
-        self.spec, kernel_name, language = choose_kernel(source_notebook, self.logger)
-        environment = environment_first(program_of(self.spec), os.environ)
-        os.environ.clear()
-        os.environ.update(environment)
+        if self.confined:
+            self.spec, kernel_name, language = own_kernel(source_notebook)
+            self.confined.take_kernels()
+        else:
+            self.spec, kernel_name, language = choose_kernel(source_notebook, self.logger)
+            environment = environment_first(program_of(self.spec), os.environ)
+            os.environ.clear()
+            os.environ.update(environment)
         import papermill
         from papermill.engines import papermill_engines
         from papermill.iorw import papermill_io
@@ -238,7 +276,8 @@ class Runner:
         )
         for key in ("source", "output"):
             papermill_io.register(str(Path(self.job[key]).parent), WholeFiles())
-        papermill_engines.register("course", engine_class())
+        guard = self.confined.guard if self.confined else None
+        papermill_engines.register("course", engine_class(guard))
         papermill.execute_notebook(
             source,
             output,
@@ -280,6 +319,7 @@ class Runner:
             cure = "open it in Jupyter and save it, or take it out of the list; the log says more"
         else:
             text = f"{type(error).__name__}: {getattr(error, 'message', error)}"
+            where["protocol"] = bool(self.confined) and not isinstance(error, OSError | CourseError)
         self.logger.error(text, exc_info=not isinstance(error, DeadKernelError))
         where["disk_full"] = is_disk_full(error)
         return {**where, "error": one_line(text), "cure": cure}
@@ -303,6 +343,20 @@ class Runner:
             return f"the kernel crashed ({name}): a native library failed or memory ran out"
         ending = "" if code is None else f" with exit code {code}"
         return f"the kernel ended{ending}: {DEAD_KERNEL_EXIT}"
+
+
+def leave_out_slow_imports() -> None:
+    """An optional check of addresses in notebooks' schemas, and files on Hadoop: seconds each."""
+    for name in ("rfc3987_syntax", "pyarrow"):
+        sys.modules.setdefault(name, None)
+
+
+def import_early() -> None:
+    """Everything that `Runner` imports when it runs, for a process that forks workers."""
+    leave_out_slow_imports()
+    import_module("course_utils.execution.warm.provisioner")
+    import_module("papermill")
+    engine_class()
 
 
 def main() -> None:

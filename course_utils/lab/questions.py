@@ -13,16 +13,16 @@ from typing import Any
 
 from course_utils import tasks
 from course_utils.errors import CourseError
+from course_utils.facts import parse_facts
 from course_utils.files import write_text_atomic
 from course_utils.lab.runs import trained_with
 from course_utils.models import EMBEDDED
 from course_utils.records import read_objects
 from course_utils.schemas import is_missing
-from course_utils.tasks import token_f1
 
 SIZE_LIMIT = 20_000_000  # bytes
 LEAST_FOR_INTERVAL = 5  # questions; with fewer an interval says nothing
-SCORES = ("token_f1", "numeric_accuracy", "rougeL", "perplexity")
+SCORES = ("fact_match", "token_f1", "rougeL", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Question:
     expected: str
     system: str | None = None  # None: the one used in training
     facts: str = ""
+    form: str = ""
     row: Mapping[str, Any] | None = None  # as it stood in the file
     is_record: bool = False  # a geology record: its `answer` is the expected one
 
@@ -45,6 +46,17 @@ class Question:
             "instruction": self.instruction,
             "context": self.context,
             "answer": self.expected,
+        }
+
+    def scored(self) -> dict[str, str]:
+        """The question as the scores take it."""
+        return {
+            "task": "qa",
+            "instruction": self.instruction,
+            "input": self.context,
+            "output": self.expected,
+            "facts": self.facts,
+            "form": self.form,
         }
 
 
@@ -74,15 +86,25 @@ def _question(path: Path, number: int, row: Mapping[str, Any], expected: str) ->
             missing = "expected" if name == "answer" else name
             raise CourseError(f"{path}:{number}: `{missing}` is missing or empty", _EXAMPLE)
     row = {name: value for name, value in row.items() if not is_missing(value)}
-    for name in ("context", "system", "facts"):
+    for name in ("context", "system", "facts", "form"):
         if not isinstance(row.get(name, ""), str):
             raise CourseError(f"{path}:{number}: `{name}` is not text", "write it in quotes")
+    try:
+        parse_facts(row.get("facts", ""))
+    except CourseError as error:
+        raise CourseError(f"{path}:{number}: {error.message}", error.cure) from None
+    return question_of(row, expected)
+
+
+def question_of(row: Mapping[str, Any], expected: str = "expected") -> Question:
+    """The question of a row that was checked; `expected` names its field with the right answer."""
     return Question(
         instruction=row["instruction"].strip(),
         context=row.get("context", "").strip(),
         expected=row[expected].strip(),
         system=row.get("system"),
         facts=row.get("facts", ""),
+        form=row.get("form", ""),
         row=row,
         is_record=expected == "answer",
     )
@@ -116,13 +138,11 @@ def compare(
 ) -> dict[str, Any]:
     """What answers.json holds: scores of both models, 95 % intervals of the difference, answers.
 
-    `base` and `tuned` hold columns "answers", "nll", "tokens". Numeric accuracy is over questions
-    with `facts`. With fewer than five questions there is no interval.
+    `base` and `tuned` hold columns "answers", "nll", "tokens". Fact match is over questions with
+    `facts`, token F1 over those whose answer is prose. With fewer than five questions there is no
+    interval.
     """
-    records = [
-        {"task": "qa", "instruction": q.instruction, "input": q.context, "output": q.expected,
-         "facts": q.facts} for q in questions
-    ]  # fmt: skip
+    records = [question.scored() for question in questions]
     sides = {"base": base, "tuned": tuned}
     scores = {
         side: tasks.score_task(c["answers"], records, c["nll"], c["tokens"])
@@ -146,11 +166,18 @@ def _row(question: Question, base: str, tuned: str) -> dict[str, Any]:
         "expected": question.expected,
         "answer": tuned,
         "base_answer": base,
-        "scores": {
-            "token_f1": token_f1(tuned, question.expected),
-            "base_token_f1": token_f1(base, question.expected),
-        },
+        "facts": question.facts,
+        "form": question.form,
+        "scores": _scores(question, tuned)
+        | {f"base_{name}": value for name, value in _scores(question, base).items()},
     }
+
+
+def _scores(question: Question, answer: str) -> dict[str, float]:
+    """Token F1 of one answer, and whether it states the facts where the question names them."""
+    match = tasks.main_score(answer, question.scored())
+    told = {} if match is None else {"fact_match": match}
+    return told | {"token_f1": tasks.token_f1(answer, question.expected)}
 
 
 def table(content: Mapping[str, Any], show: int = 5) -> str:

@@ -367,7 +367,7 @@ def run_sweep(
 
     Raises CourseError when `folder` holds runs and `resume` is false, or runs of another centre.
     """
-    models.prepare_model(base_model) if base_model in (models.EMBEDDED, "nano") else None
+    models.prepare_model(base_model) if base_model in models.MADE_HERE else None
     files = _open_files(folder, resume, base_model, made_by, sizes)
     for content in files.values():  # what failed is tried again
         content["runs"] = [run for run in content["runs"] if run["status"] != "failed"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from course_utils.drawing import (
     BLUE,
     INK,
+    RIVAL_LOOK,
     SOFT,
     SYSTEMS,
     add_grid,
@@ -43,7 +44,7 @@ HEADLINE_METRICS = ("field_f1", "rougeL", "bleu", "exact_match", "rouge1", "roug
 
 @styled
 def plot_comparison(results: Mapping[str, Any]) -> "Figure":
-    """Base zero-shot, base few-shot and tuned: shares in one panel, perplexity in the other.
+    """Base zero-shot, few-shot, best cheap rival, tuned: shares in one panel, perplexity beside.
 
     `results` is results.json. Under each metric stands the tuned model's gain over the base
     prompt that counts (`base_prompt`), with its 95 % paired bootstrap interval.
@@ -61,10 +62,12 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     bars = {}
     for name, scores in systems:
         label, style = SYSTEMS[name]
+        if name == "tuned":
+            bars |= _rival_bars(results, keys)
         bars[label] = [_scaled(scores, key) for key in keys], style
     labels = [_metric_with_gain(key, difference) for key in keys]
     grouped_bars(ax, labels, bars, lambda value: "n/a" if value is None else f"{value:.2f}")
-    ax.set_ylim(0, 1.28)
+    ax.set_ylim(0, 1.28 if len(bars) <= 3 else 1.4)
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set_ylabel("score (0 to 1)")
     ax.set_title("Scores (higher is better)", loc="left")
@@ -72,7 +75,7 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
         base = _base_name(results)
         ax.set_xlabel(f"under each metric: tuned − {base}, with its 95 % interval", color=SOFT)
     add_grid(ax)
-    ax.legend(loc="upper left", ncols=3)
+    ax.legend(loc="upper left", ncols=2 if len(bars) > 3 else 3)
     _draw_perplexity_bars(ppl, systems)
     state_finding(figure, comparison_finding(results))
     return figure
@@ -85,6 +88,15 @@ def _systems(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
         baselines = {results.get("base_prompt") or "zero_shot": results.get("base") or {}}
     found = [(name, baselines.get(name)) for name in ("zero_shot", "few_shot")]
     return [(name, scores) for name, scores in [*found, ("tuned", results.get("tuned"))] if scores]
+
+
+def _rival_bars(results: Mapping[str, Any], keys: Sequence[str]) -> dict[str, tuple]:
+    """The bars of the best cheap rival; none where the run has no rivals."""
+    name = results.get("rival")
+    scores = (results.get("rivals") or {}).get(name)
+    if not scores:
+        return {}
+    return {f"cheap rival: {name}": ([_scaled(scores, key) for key in keys], RIVAL_LOOK)}
 
 
 def _base_name(results: Mapping[str, Any]) -> str:

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_as
+from course_utils.handwritten import read_as
 
 FOLDER = kit.DATA / "knowledge" / "manufacturing"
 Limit = Literal["at most", "at least", "between", "equal to"]
+TRADE = "trade value"  # the source of a figure that no standard or handbook gives
 
 
 class Strict(BaseModel):
@@ -37,7 +38,14 @@ class Quantity(Strict):
     upper: str | None = Field(None, pattern=r"^-?\d+(\.\d+)?$")
     unit: str = Field(description="SI or usual unit, or '' for a ratio")
     how: str = Field("", description="where or with what it is measured")
-    source: str = Field("", description="standard, handbook or formula; '' = trade value")
+    source: str = Field(
+        min_length=3, description=f"standard, handbook, maker or formula; or '{TRADE}'"
+    )
+
+    @property
+    def cited(self) -> bool:
+        """Whether the figure names where it stands; a trade value is usual, and no rule."""
+        return self.source != TRADE
 
 
 class Component(Strict):
@@ -63,6 +71,10 @@ class Remedy(Strict):
     cause: str = Field(description="noun phrase")
     action: str = Field(description="imperative, without the full stop")
     safety: str = Field(description="imperative, before this action begins")
+    origin: str = Field("", description="the part where this cause is mended, if it is another one")
+    repair: str = Field(
+        "", description="imperative, what else a damaged part needs: the action ends only the cause"
+    )
 
 
 class FailureMode(Strict):
@@ -71,7 +83,6 @@ class FailureMode(Strict):
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     name: str = Field(description="noun phrase: 'mechanical seal leakage'")
     component: str = Field(description="the part where the fault sits")
-    origin: str = Field("", description="the part where the cause is mended, if it is another one")
     reported: list[Symptom] = Field(min_length=2, alias="symptoms")
     checks: list[Quantity] = Field(min_length=1)
     remedies: list[Remedy] = Field(min_length=2)
@@ -84,6 +95,11 @@ class FailureMode(Strict):
         return [symptom.text for symptom in self.reported]
 
     @property
+    def origins(self) -> list[str]:
+        """The other parts where a cause is mended, each once."""
+        return list(dict.fromkeys(remedy.origin for remedy in self.remedies if remedy.origin))
+
+    @property
     def causes(self) -> list[str]:
         """One for each remedy."""
         return [remedy.cause for remedy in self.remedies]
@@ -92,6 +108,11 @@ class FailureMode(Strict):
     def actions(self) -> list[str]:
         """Each once: those of the remedies, then the further ones."""
         return list(dict.fromkeys([one.action for one in self.remedies] + self.further_actions))
+
+    @property
+    def repairs(self) -> list[str]:
+        """What a damaged part needs beside the actions, each once."""
+        return list(dict.fromkeys(remedy.repair for remedy in self.remedies if remedy.repair))
 
     @property
     def safety(self) -> list[str]:
@@ -119,7 +140,7 @@ class Equipment(Strict):
         yield from (f"{part.name} {part.function}" for part in self.components)
         yield from self.maintenance
         for mode in self.failure_modes:
-            yield from (*mode.symptoms, *mode.causes, *mode.actions, *mode.safety)
+            yield from (*mode.symptoms, *mode.causes, *mode.actions, *mode.repairs, *mode.safety)
             yield from (check.name for check in mode.checks)
 
 
@@ -145,12 +166,18 @@ def _load_file(path: Path) -> Equipment:
 def _check_consistency(path: Path, equipment: Equipment) -> None:
     parts = {part.name for part in equipment.components}
     for mode in equipment.failure_modes:
-        for key, part in (("component", mode.component), ("origin", mode.origin)):
-            if part and part not in parts:
+        named = [("component", mode.component), *(("origin", part) for part in mode.origins)]
+        for key, part in named:
+            if part not in parts:
                 raise CourseError(
                     f"{path}: failure mode {mode.id}: {key} {part!r} is not listed",
                     f"add it to components; there are: {', '.join(sorted(parts))}",
                 )
+        if mode.component in mode.origins:
+            raise CourseError(
+                f"{path}: failure mode {mode.id}: origin {mode.component!r} is its component",
+                "leave origin out: it names another part",
+            )
     for quantity in _quantities(equipment):
         if (quantity.limit == "between") != (quantity.upper is not None):
             raise CourseError(
@@ -174,14 +201,14 @@ def count_facts(equipment: tuple[Equipment, ...]) -> int:
 
 
 def count_sources(equipment: tuple[Equipment, ...]) -> tuple[int, int]:
-    """Figures that name a source, and all figures; the others are trade knowledge."""
+    """Figures that name a source, and all figures; the others are trade values."""
     quantities = [quantity for one in equipment for quantity in _quantities(one)]
-    return sum(bool(quantity.source) for quantity in quantities), len(quantities)
+    return sum(quantity.cited for quantity in quantities), len(quantities)
 
 
 if __name__ == "__main__":
     for one in load():
-        cited = sum(bool(quantity.source) for quantity in _quantities(one))
+        cited = sum(quantity.cited for quantity in _quantities(one))
         print(
             f"{one.name:<32} {len(list(one.facts())):>4} facts, "
             f"{len(one.failure_modes)} failure modes, {cited} figures with a source"

@@ -1,13 +1,41 @@
-"""The files that every track leaves: one a part, and a summary."""
+"""What every track leaves: one file a part and a summary; and the reserve, which it never writes.
+
+The reserve is whole groups that no folder ever holds. They are drawn from the seed as the other
+parts are, so who marks an adapter builds the track again, with a seed of his own, and has records
+that the adapter cannot have seen.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from course_utils import ownership, records
 from course_utils.files import write_json_atomic
 
-RESERVE = "reserve"  # the part that stays with whoever marks
+RESERVE = "reserve"
+PARTS = {"train": 0.71, "val": 0.1, "test": 0.1, RESERVE: 0.09}  # shares of each track
+LEAST_RESERVE = 0.08  # whole groups do not add up to the wanted share: this much is promised
+
+Item = TypeVar("Item")
+
+
+def handed_out(parts: Mapping[str, Sequence[Item]]) -> dict[str, Sequence[Item]]:
+    """The parts that are written to a folder: all but the reserve."""
+    return {name: part for name, part in parts.items() if name != RESERVE}
+
+
+def reserve_of(parts: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, Any]:
+    """What is kept back, for the summary: records, groups, and the share of all records (0 to 1).
+
+    Its records have a `group` each.
+    """
+    kept = parts.get(RESERVE, ())
+    total = sum(map(len, parts.values()))
+    return {
+        "records": len(kept),
+        "groups": len({record["group"] for record in kept}),
+        "share": len(kept) / total if total else 0.0,
+    }
 
 
 def write_parts(
@@ -19,8 +47,7 @@ def write_parts(
     Raises CourseError for a folder that holds files of somebody else.
     """
     ownership.claim(folder, of="a track")
-    for name, part in parts.items():
-        if name != RESERVE:
-            records.write_records(folder / f"{name}.jsonl", part)
+    for name, part in handed_out(parts).items():
+        records.write_records(folder / f"{name}.jsonl", part)
     write_json_atomic(folder / "summary.json", summary)
     return summary

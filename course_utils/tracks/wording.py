@@ -119,22 +119,27 @@ def self_bleu(texts: Sequence[str], sample: int = 100, seed: int = 0) -> float:
     return sum(scores) / len(scores)
 
 
-def diversity(records: Sequence[Mapping[str, str]], sample: int = 200) -> dict[str, dict]:
+def diversity(
+    records: Sequence[Mapping[str, str]],
+    sample: int = 200,
+    sides: Sequence[str] = ("prompt", "answer"),
+) -> dict[str, dict]:
     """task -> {"prompt", "answer"} -> {"distinct_3", "self_bleu"} over a sample of each task.
 
-    Both figures use samples of equal size, so the tasks can be compared.
+    Both figures use samples of equal size, so the tasks can be compared. Bare answers have no
+    runs of three words: leave them out of `sides`.
     """
     figures: dict[str, dict] = {}
     for task in sorted({record["task"] for record in records}):
         own = [record for record in records if record["task"] == task]
         drawn = random.Random(0).sample(own, min(sample, len(own)))
-        sides = {
+        texts = {
             "prompt": [f"{record['instruction']}\n{record['input']}" for record in drawn],
             "answer": [record["output"] for record in drawn],
         }
         figures[task] = {
-            side: {"distinct_3": distinct_ngrams(texts), "self_bleu": self_bleu(texts)}
-            for side, texts in sides.items()
+            side: {"distinct_3": distinct_ngrams(texts[side]), "self_bleu": self_bleu(texts[side])}
+            for side in sides
         }
         figures[task]["records"] = len(drawn)
     return figures

@@ -34,7 +34,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.tracks.handwritten import read_yaml
+from course_utils.handwritten import read_yaml
 from course_utils.tracks.knowledge import Strict
 from course_utils.tracks.wording import fill
 

@@ -5,7 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from submissions import CONFIG, README, SCRIPTS, evaluate, save_adapter, training, write_notebook
+from submissions import (
+    CONFIG,
+    README,
+    SCRIPTS,
+    evaluate,
+    save_adapter,
+    training,
+    without_marks,
+    write_notebook,
+)
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +25,7 @@ def track():
 
     drafts = manuals.manual_drafts(7)
     random.Random(7).shuffle(drafts)
-    return tracks.assemble(drafts[:150], 7)
+    return tracks.assemble(drafts[:900], 7)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +33,7 @@ def complete(track, nano_model_path, tmp_path_factory):
     """A complete submission: data, adapter, evidence and reports as the scripts write them."""
     from course_utils import records
     from course_utils.assignments import scripts, writeup
+    from course_utils.tracks.parts import handed_out
 
     folder = tmp_path_factory.mktemp("complete") / "my_submission"
     for name in ("data", "scripts", "configs", "reports"):
@@ -32,12 +42,13 @@ def complete(track, nano_model_path, tmp_path_factory):
     (folder / "README.md").write_text(README)
     (folder / "requirements.txt").write_text("peft==0.21.2\ntrl==1.16.0  # training\n")
     for script in SCRIPTS.glob("*.py"):
-        shutil.copy(script, folder / "scripts")
+        (folder / "scripts" / script.name).write_text(without_marks(script.read_text()))
     parser = scripts.arguments("", folder)
     workspace = scripts.open_workspace(parser, [])
-    for name, part in track.parts.items():
+    parts = handed_out(track.parts)
+    for name, part in parts.items():
         records.write_records(workspace.data(name), part)
-    counts = {name: len(part) for name, part in track.parts.items()}
+    counts = {name: len(part) for name, part in parts.items()}
     workspace.run.write("data_summary.json", {"parts": counts, "drafts": track.drafts})
     save_adapter(workspace.adapter, nano_model_path)
     workspace.run.write("training.json", training())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import training
+from course_utils import tasks, training
 from course_utils.errors import CourseError
 from course_utils.lab import parameters, sweeps
 from course_utils.lab import runs as lab_runs
@@ -95,7 +95,7 @@ def test_questions_are_answered_beside_the_base_model(trained):
     told = json.loads((folder / "answers.json").read_text())
     assert told["system"] == SYSTEM
     assert told["base_model"] == "nano"
-    assert set(told["base"]) == {"token_f1", "rougeL", "numeric_accuracy", "perplexity"}
+    assert set(told["base"]) == set(tasks.SCORES["qa"])
     assert told["difference"]["token_f1"].keys() == {"mean", "low", "high"}
     filled = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["answer"] for row in filled] == [row["answer"] for row in told["answers"]]

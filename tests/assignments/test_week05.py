@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from submissions import without_marks
 
 from course_utils.assignments import handout
 from course_utils.assignments import week05 as lab_submission
@@ -94,7 +95,7 @@ def save_adapter(target, rank=4, trained=True):
     (target / "adapter_config.json").write_text(json.dumps(config))
 
 
-def ask(folder, instructions):
+def ask(folder, instructions, tuned="Cold and light."):
     """The questions with answers, and answers.json as inference_lora.py writes it."""
     rows = [
         {"instruction": text, "context": "", "expected": "Cold and heavy.", "answer": ""}
@@ -103,7 +104,7 @@ def ask(folder, instructions):
     path = folder / "test_questions.jsonl"
     write_lines(path, rows)
     columns = {"nll": [1.0] * len(rows), "tokens": [4] * len(rows)}
-    tuned = ["Cold and light."] * len(rows)
+    tuned = [tuned] * len(rows)
     questions = lab_questions.read_questions(path)
     content = lab_questions.compare(
         questions, {"answers": ["Stone."] * len(rows), **columns}, {"answers": tuned, **columns}
@@ -117,6 +118,7 @@ def write_notebook(path):
     notebook = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
     picture = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
     for number, cell in enumerate(notebook["cells"]):
+        cell["source"] = without_marks("".join(cell["source"]))
         if cell["cell_type"] == "code":
             cell.update(outputs=[copy.deepcopy(picture)], execution_count=number)
     path.write_text(json.dumps(notebook), encoding="utf-8")
@@ -377,3 +379,46 @@ def test_a_folder_of_no_or_two_assignments_asks_which(course, folder, tmp_path):
     assert course("submit", "check", folder, "--assignment", "week05")[0] == 0
     code, said = course("submit", "check", folder, "--assignment", "week7")
     assert (code, "no assignment 'week7'" in said) == (1, True)
+
+
+# --- The form, and nothing in it ----------------------------------------------------------------
+
+
+def hollow(folder):
+    """The warnings that there is nothing in it; such a submission is complete in form only."""
+    report = check_submission(folder)
+    assert report.ok
+    assert report.verdict().startswith("Complete in form only: ")
+    return report.hollow
+
+
+def test_the_nano_model_is_no_base_model(folder):
+    config = {"base_model_name_or_path": "/home/ada/.cache/models/nano"}
+    edit_json(folder / "adapter" / "adapter_config.json", lambda content: content.update(config))
+    assert hollow(folder) == ["hollow.nano"]
+
+
+def test_marks_of_the_reference_solution_are_named(folder):
+    shutil.copy(SOLUTION / "README.md", folder)
+    with (folder / "train_lora.py").open("a") as file:
+        file.write("\n### BEGIN SOLUTION\n### END SOLUTION\n")
+    assert hollow(folder) == ["hollow.solution"]
+    (finding,) = (f for f in check_submission(folder).findings if f.message_id)
+    assert "train_lora.py" in finding.message
+
+
+def test_scores_of_nothing_but_zero_are_named(folder):
+    ask(folder, [f"How does {name} feel in the hand?" for name in MINERALS[:6]], tuned="Quartz")
+    assert hollow(folder) == ["hollow.zero"]
+
+
+def test_what_is_still_the_starters_is_named_even_after_it_was_run(folder):
+    starter = SOLUTION.parent / "starter"
+    notebook = json.loads((starter / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(execution_count=1, outputs=[])
+    (folder / analysis.NOTEBOOK).write_text(json.dumps(notebook))
+    report = check_submission(folder)
+    assert not report.ok
+    assert report.hollow == ["hollow.starter"]

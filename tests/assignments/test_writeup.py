@@ -16,22 +16,22 @@ from course_utils.tracks.wording import Draft
 TASKS = ("understanding", "report", "qa")
 
 
-def record(task, output, facts="", text="sheet"):
+def record(task, output, facts="", text="sheet", form=""):
     own = {"instruction": f"{task}?", "input": text, "output": output, "task": task}
     return own | {"document": "quality_report", "source": "s", "group": "g"} | (
         {"facts": facts} if facts else {}
-    )  # fmt: skip
+    ) | ({"form": form} if form else {})  # fmt: skip
 
 
 TEST = [
     record("understanding", '{"part": "hose", "defect": "leak"}'),
     record("report", "It cost 12 AUD.", "cost=12 AUD; system=Engine"),
     record("qa", "4.5 mm/s", "answer=4.5 mm/s"),
-    record("qa", "The bucket."),
+    record("qa", "The bucket leads.", "top=bucket", form="one sentence"),
 ]
 ZERO = ["no idea", "It cost 12 AUD.", "5 mm/s", "bucket"]
 FEW = ['{"part": "hose"}', "nothing", "45", "x"]
-TUNED = ['{"part": "hose", "defect": "leak"}', "12 AUD, engine", "4.5 mm/s", "the bucket"]
+TUNED = ['{"part": "hose", "defect": "leak"}', "12 AUD, engine", "4.5 mm/s", "The bucket leads."]
 
 
 def columns(answers, nll=2.0):
@@ -93,16 +93,16 @@ def test_evaluation_json_holds_the_scores_worked_out_by_hand(evaluated):
     }
     assert main == {
         "understanding": ("few_shot", pytest.approx(2 / 3), 1.0),  # tp 1, fn 1
-        "report": ("zero_shot", 0.5, 1.0),
-        "qa": ("zero_shot", pytest.approx((0.5 + 1) / 2), 1.0),
+        "report": ("zero_shot", pytest.approx(2 / 3), 1.0),  # the cost; no system
+        "qa": ("zero_shot", 0.5, 1.0),
     }
-    assert saved["tasks"]["qa"]["tuned"]["numeric_accuracy"] == 1
-    assert saved["tasks"]["qa"]["base"]["numeric_accuracy"] == 0
+    assert saved["tasks"]["qa"]["tuned"]["token_f1"] == 1  # of the one that is prose
+    assert saved["tasks"]["qa"]["base"]["token_f1"] == pytest.approx(2 / 3)
     assert saved["tasks"]["qa"]["records"] == 2
-    assert saved["tasks"]["report"]["difference"]["fact_accuracy"] == {
-        "mean": 0.5,
-        "low": 0.5,
-        "high": 0.5,
+    assert saved["tasks"]["report"]["difference"]["fact_f1"] == {
+        "mean": pytest.approx(1 / 3),
+        "low": pytest.approx(1 / 3),
+        "high": pytest.approx(1 / 3),
     }
     assert saved["tasks"]["report"]["gain"] is True
     assert saved["test_records"] == 4
@@ -113,7 +113,8 @@ def test_every_prediction_stands_beside_its_reference(evaluated):
     assert [row["tuned"] for row in saved["predictions"]] == TUNED
     assert [row["base"] for row in saved["predictions"]] == [FEW[0], ZERO[1], ZERO[2], ZERO[3]]
     assert [row["reference"] for row in saved["predictions"]] == [r["output"] for r in TEST]
-    assert [row["facts"] for row in saved["predictions"]] == [r.get("facts", "") for r in TEST]
+    for name in ("facts", "form"):
+        assert [row[name] for row in saved["predictions"]] == [r.get(name, "") for r in TEST]
 
 
 def test_the_numbers_of_the_pages_are_those_of_the_json(evaluated):
@@ -151,20 +152,22 @@ def test_the_table_for_the_terminal_shows_the_main_scores(evaluated):
     assert len(lines) == 4
     assert re.split(r"\s{2,}", lines[1])[:4] == ["understanding", "field F1", "0.667", "1.000"]
     assert re.split(r"\s{2,}", lines[2]) == [
-        *("report", "fact accuracy", "0.500", "1.000", "+0.500 [+0.500, +0.500]")
+        *("report", "fact F1", "0.667", "1.000", "+0.333 [+0.333, +0.333]")
     ]
 
 
 def test_scores_that_do_not_apply_are_dashes(workspace, baseline):
-    test = [TEST[3]]
+    test = [record("qa", "The bucket.")]
     own = {"answers": ["x"], "nll": [1.0], "tokens": [1]}
     sides = {name: {**own, "scores": evaluation.score(test, own)} for name in baseline}
     forgetting = {"base": 1.0, "tuned": 1.0, "words": 1}
-    writeup.write_evaluation(workspace, test, sides, own, forgetting)
+    table = writeup.write_evaluation(workspace, test, sides, own, forgetting)
+    assert "no record of this task names its facts" in table
     page = workspace.report("comparison_baseline.md").read_text(encoding="utf-8")
-    assert rows(page, "qa")["numeric accuracy"] == ["–", "–", "–", "–"]
+    assert rows(page, "qa")["fact match"] == ["–", "–", "–", "–"]
     results = workspace.report("evaluation_results.md").read_text(encoding="utf-8")
-    assert rows(results, "qa")["numeric accuracy"] == ["–"]
+    assert rows(results, "qa")["fact match"] == ["–"]
+    assert "no record of this task names its facts" in page
     assert "None" not in page + results
     assert not re.search(r"\bnan\b", page + results)
 
@@ -183,6 +186,25 @@ def test_the_best_and_the_worst_answers_are_shown_once_each():
     assert writeup._examples(asked[:1], "qa").count("**gained most**") == 1
     assert "**gained least or lost**" not in writeup._examples(asked[:2], "qa")
     assert writeup._examples(asked, "report") == []
+
+
+def test_the_main_score_stands_beside_each_form_where_a_task_has_several():
+    asked = [
+        {**dict.fromkeys(("instruction", "input"), ""), "task": "qa", "form": form,
+         "facts": facts, "reference": right, "base": base, "tuned": right}
+        for form, facts, right, base in (
+            ("name only", "answer=pump | hose", "pump", "hose"),
+            ("name only", "answer=hose | pump", "hose", "hose"),
+            ("number and unit only", "answer=4 mm", "4 mm", "5 mm"),
+        )
+    ]  # fmt: skip
+    lines = writeup._by_form(asked, "qa")
+    assert lines[0] == "Mean fact match by form:"
+    assert [line.strip("| ").split(" | ") for line in lines[4:6]] == [
+        ["name only", "2", "0.500", "1.000"],
+        ["number and unit only", "1", "0.000", "1.000"],
+    ]
+    assert writeup._by_form(asked[:2], "qa") == writeup._by_form(asked, "report") == []
 
 
 HOSTILE = [
@@ -332,9 +354,11 @@ def test_the_data_summary_counts_what_the_parts_hold(workspace, prepared):
     ]
     track = tracks.assemble(drafts, 1)
     overlap = {"exact": 0, "near": 0, "groups": 0}
-    kept = {name: part[:20] for name, part in track.parts.items()}
+    track.parts["reserve"] = track.parts["train"][-3:]  # one group: whole groups leave it empty
+    kept = {name: part[:20] for name, part in tracks.handed_out(track.parts).items()}
     summary = writeup.data_summary(track, kept, overlap, workspace)
     assert summary["kept"] == sum(map(len, kept.values()))
+    assert summary["reserve"]["records"] == 3
     assert summary["parts"] == {name: len(part) for name, part in kept.items()}
     assert sum(summary["tasks"].values()) == summary["kept"]
     for figures in summary["tokens"].values():

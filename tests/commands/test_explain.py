@@ -10,6 +10,7 @@ import typer
 
 from course_utils import kit, messages
 from course_utils.assignments import handout
+from course_utils.assignments.explaining import bearing_on
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import explain
 from course_utils.commands import main as cli
@@ -94,12 +95,12 @@ def test_an_item_of_a_rubric_is_printed_with_points_reason_and_messages(course, 
         assert (
             f"What earns the points {plain(item.description)} Why {plain(item.rationale)}" in said
         )
-        for name in explain.bearing_on(item.id, assignment, KNOWN):
+        for name in bearing_on(item.id, assignment):
             assert name in said
 
 
 def test_an_item_shows_the_messages_of_its_own_assignment_only():
-    own = explain.bearing_on("adapter_matches", "week05", KNOWN)
+    own = bearing_on("adapter_matches", "week05")
     assert "week05.training.other_adapter" in own
     assert "adapter.not_lora" in own
     assert not [name for name in own if name.startswith("week09_10.")]
@@ -112,7 +113,7 @@ def test_every_automatic_item_that_a_submission_can_fail_has_a_message():
     for assignment, items in ITEMS.items():
         for item in items:
             if item.kind == "automatic" and item.id not in run:
-                assert explain.bearing_on(item.id, assignment, KNOWN), item.id
+                assert bearing_on(item.id, assignment), item.id
 
 
 def test_the_page_holds_every_message_and_asks_nothing_of_the_network(course, tmp_path):

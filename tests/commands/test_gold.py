@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from course_utils import gold
 from course_utils.commands.main import command_line
 from course_utils.metrics import FIELDS
-from course_utils.tracks.manufacturing import gold
 
 
 @pytest.fixture(scope="module")

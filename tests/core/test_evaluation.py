@@ -115,9 +115,9 @@ def nano(nano_model_path):
 
 
 MIXED = [
-    record("qa", 1),
+    record("qa", 1) | {"facts": "state=worn", "form": "one sentence"},
     record("report", 2),
-    record("qa", 3),
+    record("qa", 3) | {"facts": "state=worn", "form": "one sentence"},
     record("understanding", 4, '{"part": "hose"}'),
 ]
 ROOM = dict.fromkeys(TASKS, 4)
@@ -153,8 +153,8 @@ def test_a_task_that_was_not_trained_on_is_a_course_error(nano, tokenizer):
 
 def prompts(zero, few, zero_perplexity=2.0, few_perplexity=3.0):
     return {
-        "zero_shot": {"qa": {"token_f1": zero, "perplexity": zero_perplexity}},
-        "few_shot": {"qa": {"token_f1": few, "perplexity": few_perplexity}},
+        "zero_shot": {"qa": {"fact_match": zero, "perplexity": zero_perplexity}},
+        "few_shot": {"qa": {"fact_match": few, "perplexity": few_perplexity}},
     }
 
 
@@ -186,9 +186,9 @@ def system(records, answers, nll=1.0):
 def test_scores_are_taken_task_by_task():
     scores = evaluation.score(MIXED, columns(["It is worn.", "x", "y", MIXED[3]["output"]]))
     assert list(scores) == ["understanding", "report", "qa"]
-    assert scores["qa"]["token_f1"] == 0.5
+    assert scores["qa"]["fact_match"] == scores["qa"]["token_f1"] == 0.5
     assert scores["understanding"]["exact_match"] == 1
-    assert scores["report"]["fact_accuracy"] is None
+    assert scores["report"]["fact_f1"] is None
 
 
 def test_each_task_is_compared_with_its_own_better_prompt():
@@ -207,6 +207,7 @@ def test_each_task_is_compared_with_its_own_better_prompt():
     rows = evaluation.prediction_rows(MIXED, {"zero_shot": zero, "few_shot": few}, tuned, result)
     assert [row["base"] for row in rows][::3] == ["It is worn.", MIXED[3]["output"]]
     assert [row["tuned"] for row in rows] == tuned["answers"]
+    assert [row["form"] for row in rows] == ["one sentence", "", "one sentence", ""]
 
 
 def test_a_gain_that_every_record_shows_is_a_gain():
@@ -214,7 +215,7 @@ def test_a_gain_that_every_record_shows_is_a_gain():
     tuned = columns(["It is worn.", "x", "It is worn.", "no"])
     result = evaluation.compare(MIXED, {"zero_shot": base, "few_shot": base}, tuned, samples=50)
     assert result["qa"]["gain"] is True
-    assert result["qa"]["difference"]["token_f1"]["mean"] == 1
+    assert result["qa"]["difference"]["fact_match"]["mean"] == 1
     assert result["report"]["gain"] is False
 
 

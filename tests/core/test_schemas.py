@@ -139,3 +139,19 @@ def test_an_answer_of_invisible_characters_is_a_warning(text):
 
 def test_a_text_with_a_joiner_inside_is_visible():
     assert S.validate(ORDER | {"output": "می\u200cشود"}, "manufacturing") == []
+
+
+# --- the form of an answer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", S.REPORT_FORMS + S.QUESTION_FORMS)
+def test_every_form_is_known(form):
+    assert S.validate(order("x", form=form), "manufacturing") == []
+    assert bool(S.validate(ROCK | {"form": form}, "geology")) is (form in S.REPORT_FORMS)
+
+
+def test_a_form_in_other_spelling_is_named_and_respelled():
+    (problem,) = S.validate(order("x", form="One-Sentence"), "manufacturing")
+    assert "did you mean `one sentence`" in problem.message
+    fixed, fixes = S.repair(order("x", form="One-Sentence"), "manufacturing")
+    assert (fixed["form"], fixes) == ("one sentence", ("label",))

@@ -65,34 +65,49 @@ def test_an_empty_answer_is_never_right_where_an_article_was_asked_for():
     assert tasks.token_f1("A", "A") == 1
 
 
-# --- Facts and numbers of a record ---
+# --- The scores of a record ---
 
 
-def test_fact_scores_are_shares_and_missing_where_there_are_no_facts():
+def test_a_report_without_facts_is_not_scored():
     records = [report("cost=12 AUD; system=Engine"), report("")]
-    scores = tasks.fact_scores(["The engine: 12 days", "x"], records)
-    assert scores[0] == 0.5
-    assert math.isnan(scores[1])
+    scores = tasks.record_scores(["12 AUD in 3 days", "x"], records)
+    assert scores["fact_f1"][0] == pytest.approx(2 * 1 / (2 * 1 + 1 + 1))  # no engine, and 3 days
+    assert scores["fact_recall"][0] == scores["fact_precision"][0] == 0.5
+    assert all(math.isnan(column[1]) for column in scores.values())
 
 
-def test_numeric_scores_are_of_answers_that_are_one_number():
-    records = [
-        qa("", "answer=4.5 mm/s"),
-        qa("", "answer=4.5 mm/s"),
-        qa("", "Cp=0.68"),
-        qa("", "answer=Bucket"),
-        qa("", "a=1; b=2"),
-        qa(""),
-    ]
-    answers = ["It is 4.50 mm/s", "5 mm/s", "18.0 / 26.6 = 0.68", "Bucket", "1", "1"]
-    scores = tasks.numeric_scores(answers, records)
-    assert scores[:3] == [1.0, 0.0, 1.0]
-    assert all(math.isnan(score) for score in scores[3:])
+def test_questions_are_matched_where_they_have_facts_and_compared_where_they_are_prose():
+    records = [qa("4.5 mm/s", "answer=4.5 mm/s"), qa("It leaks.", "a=leak"), qa("the bucket")]
+    scores = tasks.record_scores(["4.50 mm/s", "no leak", "bucket"], records)
+    assert scores["fact_match"][:2].tolist() == [1, 0]
+    assert math.isnan(scores["fact_match"][2])
+    assert math.isnan(scores["token_f1"][0])
+    assert scores["token_f1"][2] == 1
+
+
+def test_an_answer_that_was_cut_is_counted():
+    records = [qa("4.5 mm/s", "answer=4.5 mm/s")] * 2
+    assert tasks.record_scores(["4.5 mm/s", "x " * 50], records)["cut"].tolist() == [0, 1]
+
+
+def test_the_main_score_of_one_answer():
+    assert tasks.main_score("4.50 mm/s", qa("4.5 mm/s", "answer=4.5 mm/s")) == 1
+    assert tasks.main_score("12 AUD", report("cost=12 AUD; days=3 d")) == pytest.approx(2 / 3)
+    assert tasks.main_score('{"a": "x"}', understanding('{"a": "x"}')) == 1
+    assert tasks.main_score("x", qa("x")) is None
+    assert tasks.main_score("x", report("")) is None
+
+
+def test_records_of_geology_are_questions():
+    record = {"system": "", "instruction": "?", "context": "", "answer": "2.65", "facts": "a=2.65"}
+    assert tasks.task_of(record) == "qa"
+    scores = tasks.score_task(["2.65"], [record], [1.0], [1])
+    assert scores["fact_match"] == 1
 
 
 def test_a_broken_facts_line_is_a_course_error():
     with pytest.raises(CourseError, match="NAME=VALUE"):
-        tasks.fact_scores(["x"], [report("twelve")])
+        tasks.record_scores(["x"], [report("twelve")])
 
 
 # --- Which task ---
@@ -132,21 +147,22 @@ def test_scores_of_questions_are_means_over_the_records_they_apply_to():
     records = [qa("4.5 mm/s", "answer=4.5 mm/s"), qa("the bucket cylinder"), qa("3", "Cp=3")]
     answers = ["4.5 mm/s", "bucket", "4"]
     scores = tasks.score_task(answers, records, nll=[1, 2, 3], tokens=[1, 1, 2])
-    assert set(scores) == set(tasks.SCORES["qa"])
-    assert scores["token_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
-    assert scores["numeric_accuracy"] == 1 / 2
+    assert list(scores) == list(tasks.SCORES["qa"])
+    assert scores["fact_match"] == 1 / 2
+    assert scores["token_f1"] == pytest.approx(2 / 3)  # the bare numbers are no prose
+    assert scores["cut"] == 0
     assert scores["perplexity"] == pytest.approx(math.exp(6 / 4))
 
 
-def test_scores_of_questions_without_numbers_have_no_numeric_accuracy():
-    assert tasks.score_task(["x"], [qa("x")], [1.0], [1])["numeric_accuracy"] is None
+def test_scores_of_questions_without_facts_have_no_fact_match():
+    assert tasks.score_task(["x"], [qa("x")], [1.0], [1])["fact_match"] is None
 
 
 def test_scores_of_reports():
     records = [report("cost=12 AUD", "cost 12 AUD"), report("", "nothing"), report("days=3 d")]
     scores = tasks.score_task(["cost 12 AUD", "nothing", "3 AUD"], records, [2.0] * 3, [2] * 3)
     assert list(scores) == list(tasks.SCORES["report"])
-    assert scores["fact_accuracy"] == 1 / 2
+    assert scores["fact_f1"] == scores["fact_recall"] == scores["fact_precision"] == 1 / 2
     assert scores["perplexity"] == pytest.approx(math.e)
     assert 0 < scores["rougeL"] < 1
 
@@ -173,7 +189,7 @@ def test_the_interval_of_equal_gains_is_that_gain():
     result = tasks.compare_task(records, columns(["x"] * 4), columns(["pump"] * 4), samples=50)
     assert result["token_f1"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
     assert result["rougeL"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
-    assert result["numeric_accuracy"] is None
+    assert result["fact_match"] is None
     assert result["perplexity"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
 
 
@@ -196,11 +212,18 @@ def test_the_interval_is_that_of_the_draws_worked_out_again():
     assert found["high"] == pytest.approx(np.percentile(means, 97.5))
 
 
-def test_records_without_a_number_do_not_thin_the_gain():
+def test_records_without_facts_do_not_thin_the_gain():
     records = [qa("3", "Cp=3"), qa("pump"), qa("hose")]
     base, tuned = columns(["4", "x", "x"]), columns(["3", "x", "x"])
     result = tasks.compare_task(records, base, tuned, samples=20)
-    assert result["numeric_accuracy"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert result["fact_match"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_the_interval_of_fact_f1_is_that_of_its_mean_over_records():
+    """Gains 1 and 0 in two records: draws give 0, 1/2, 1 with the chances 1/4, 1/2, 1/4."""
+    records = [report("cost=12 AUD"), report("cost=13 AUD")]
+    result = tasks.compare_task(records, columns(["x", "x"]), columns(["12 AUD", "x"]), 2000)
+    assert result["fact_f1"] == {"mean": 0.5, "low": 0.0, "high": 1.0}
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -217,7 +240,7 @@ def test_every_score_of_a_task_has_a_difference():
         reports, columns(["x", "y"], 2.0), columns(["12 AUD", "cost is 3 AUD"], 1.0), 20
     )
     assert list(result) == list(tasks.SCORES["report"])
-    assert result["fact_accuracy"]["mean"] == 1
+    assert result["fact_f1"]["mean"] == 1
     assert result["perplexity"]["high"] < 0
     fields = [understanding('{"a": "x"}')]
     result = tasks.compare_task(fields, columns(["no"]), columns(['{"a": "x"}']), 20)
@@ -234,6 +257,7 @@ def test_every_score_of_a_task_has_a_difference():
         ("perplexity", -0.2, -0.1, True),
         ("perplexity", -0.2, 0.0, False),
         ("perplexity", 0.1, 0.2, False),
+        ("cut", -0.2, -0.1, True),
     ],
 )
 def test_a_gain_needs_the_whole_interval_on_the_better_side(score, low, high, gain):

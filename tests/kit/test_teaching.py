@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import kit, models
+from course_utils import kit, models, selfcheck
 from course_utils.files import read_json
 from course_utils.lab import architectures, arithmetic, findings, memory, parameters
 from course_utils.lab import recorded as lab_recorded
@@ -241,25 +241,50 @@ def test_what_training_cost_in_general_language_is_said_in_per_cent():
     assert round(100 * (float(second[3]) / float(second[2]) - 1)) == int(second[1])
 
 
-def fooled(page: str) -> list[list[str]]:
-    """Echo, closed values, both and bare answer: a row for each score."""
-    rows = [line.split("|")[1:-1] for line in (kit.ROOT / page).read_text("utf-8").splitlines()]
-    rows = [[cell.strip() for cell in row] for row in rows]
-    names = ("understanding,", "report,", "qa,")
-    return [row[-4:] for row in rows if len(row) == 6 and row[0].startswith(names)]
+HANDOUT = "assignments/week09_10_manufacturing/README.md"
+# The last columns of the results page: what an answer of that kind gets.
+PAID = ("reference", "copy", "copy and values", "values", "majority", "denied", "turned round")
 
 
-def test_the_results_page_shows_the_fooled_scores_of_the_benchmark():
-    assert len(fooled("docs/results.md")) == 4
-    assert fooled("docs/results.md") == fooled("benchmarks/README.md")
+def paid(page: str, columns: int) -> dict[str, list[list[str]]]:
+    """Rows of figures of a page's table on answers without understanding, by their first cell."""
+    found: dict[str, list[list[str]]] = {}
+    for line in (kit.ROOT / page).read_text("utf-8").splitlines():
+        first, *cells = [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
+        if first.endswith(("field F1", "fact F1", "fact match")) and len(cells) == columns:
+            found.setdefault(first, []).append(cells)
+    return found
 
 
-def test_texts_that_quote_the_fooled_scores_quote_the_measured_ones():
-    _, report, qa, _ = fooled("docs/results.md")
-    hand_out = words(kit.ROOT / "assignments/week09_10_manufacturing/README.md")
-    assert f"a fact accuracy of {report[0]}, a right bare answer a token F1 of {qa[3]}" in hand_out
-    sheet = words(kit.ROOT / "data" / "README.md")
-    assert f"states {100 * float(report[0]):.0f} % of a report's facts" in sheet
+def results_paid() -> dict[tuple[str, str], list[dict[str, float | None]]]:
+    """(task with score, form of a report) -> the figures of each row of the results page."""
+    found: dict[tuple[str, str], list[dict[str, float | None]]] = {}
+    for name, rows in paid("docs/results.md", 3 + len(PAID)).items():
+        for _, form, _, *figures in rows:
+            known = [None if figure == "–" else float(figure) for figure in figures]
+            key = (name, form if name.startswith("report") else "")
+            found.setdefault(key, []).append(dict(zip(PAID, known, strict=True)))
+    return found
+
+
+def test_the_results_show_that_no_score_pays_for_answers_without_understanding():
+    found = results_paid()
+    assert sum(map(len, found.values())) == 26
+    for (name, form), rows in found.items():
+        assert {row.pop("reference") for row in rows} == {1.0}
+        limit = selfcheck.LIMIT_GIVEN if form == "figures given" else selfcheck.LIMIT
+        figures = [value for row in rows for value in row.values() if value is not None]
+        assert name.startswith("understanding") or max(figures) <= limit, (name, form)
+
+
+def test_the_handout_names_the_most_that_the_results_show():
+    wanted = {}
+    for (name, form), rows in results_paid().items():
+        task, score = name.split(", ")
+        title = f"{task}, {form}, {score}" if form else name
+        columns = ("copy", "copy and values", "majority", "reference")
+        wanted[title] = [[f"{max(row[column] for row in rows):.2f}" for column in columns]]
+    assert paid(HANDOUT, 4) == wanted
 
 
 @pytest.mark.parametrize(

@@ -102,11 +102,29 @@ def test_scores_and_interval_of_six_questions(tmp_path):
     base = columns(["no idea"] * 6)
     tuned = columns([f"{n} km" for n in range(1, 6)] + ["9 km"])
     content = lab_questions.compare(questions, base, tuned)
-    assert content["base"]["token_f1"] == 0
-    assert content["tuned"]["token_f1"] == pytest.approx((5 + 0.5) / 6)
-    assert content["tuned"]["numeric_accuracy"] == pytest.approx(5 / 6)
-    assert content["difference"]["token_f1"]["low"] > 0
-    assert "token_f1" in lab_questions.table(content)
+    assert content["base"]["fact_match"] == 0
+    assert content["tuned"]["fact_match"] == pytest.approx(5 / 6)
+    assert content["tuned"]["token_f1"] is None  # bare numbers are no prose
+    assert content["difference"]["fact_match"]["low"] > 0
+    assert "fact_match" in lab_questions.table(content)
+    assert content["answers"][5]["scores"] == {
+        **{"fact_match": 0, "token_f1": 0.5},
+        **{"base_fact_match": 0, "base_token_f1": 0},
+    }
+    assert content["answers"][5]["facts"] == "answer=6 km"
+
+
+def test_questions_without_facts_are_compared_word_by_word(tmp_path):
+    questions = lab_questions.read_questions(written(tmp_path, *[GOOD] * 6))
+    content = lab_questions.compare(questions, columns(["x"] * 6), columns(["7"] * 6))
+    assert content["tuned"]["token_f1"] == 1
+    assert content["tuned"]["fact_match"] is None
+    assert content["answers"][0]["scores"] == {"token_f1": 1, "base_token_f1": 0}
+
+
+def test_facts_that_cannot_be_read_are_named_by_their_line(tmp_path):
+    with pytest.raises(CourseError, match=r"questions.jsonl:2: facts: 'seven' is not NAME=VALUE"):
+        lab_questions.read_questions(written(tmp_path, GOOD, {**GOOD, "facts": "seven"}))
 
 
 def test_four_questions_have_no_interval(tmp_path):

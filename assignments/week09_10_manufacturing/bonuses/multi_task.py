@@ -42,6 +42,9 @@ if __name__ == "__main__":
         }
         verdicts = []
         for task, interval in zip(TASKS, differences.values(), strict=True):
+            if interval is None:
+                verdicts.append(f"{task}: not measured, its records name no facts")
+                continue
             decided = interval["low"] > 0 or interval["high"] < 0
             side = "better" if interval["mean"] > 0 else "worse"
             verdict = f"the one adapter is {side}" if decided else "no difference shown"

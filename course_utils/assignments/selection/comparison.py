@@ -118,7 +118,7 @@ def _row(
     row["from_cache"] = outcome is not None
     if outcome is None:
         try:
-            if candidate.name in (base_models.EMBEDDED, "nano"):
+            if candidate.name in base_models.MADE_HERE:
                 base_models.prepare_model(candidate.name)
             outcome = worker.run(lambda text: say(f"{row_label(row)}: {text}"))
         except CourseError as error:

@@ -9,6 +9,8 @@ from course_utils.assignments.selection.choosing import answer_of, records_by_ta
 
 # The score that speaks for a task. Each is a ratio of sums over records (see `score_parts`).
 MAIN_SCORES, SCORE_NAMES = task_scores.MAIN_SCORE, task_scores.NAMES
+# What stands in for the scores that need facts.
+FACT_SCORES = {"fact_match": "token_f1", "fact_f1": "rougeL"}
 
 
 def main_scores(records: Sequence[dict]) -> dict[str, str]:
@@ -17,8 +19,8 @@ def main_scores(records: Sequence[dict]) -> dict[str, str]:
     for task, pile in records_by_task(records).items():
         structured = all(metrics.parse_record(answer_of(record)) for record in pile)
         metric = MAIN_SCORES.get(task, "field_f1" if structured else "rougeL")
-        if metric == "fact_accuracy" and not all(record.get("facts") for record in pile):
-            metric = "rougeL"  # reports of your own data need not name their facts
+        if metric in FACT_SCORES and not all(record.get("facts") for record in pile):
+            metric = FACT_SCORES[metric]  # your own data need not name their facts
         chosen[task] = metric
     return chosen
 
@@ -33,8 +35,9 @@ def score_parts(metric: str, prediction: str, record: Mapping[str, str]) -> tupl
     if metric == "field_f1":
         hits, wrong, missed = metrics.field_counts(prediction, reference)
         return 2.0 * hits, 2.0 * hits + wrong + missed
-    if metric == "fact_accuracy":
-        return task_scores.fact_scores([prediction], [record])[0], 1.0
+    if metric in FACT_SCORES:
+        score = task_scores.main_score(prediction, record)
+        return (0.0, 0.0) if score is None else (score, 1.0)
     if metric == "token_f1":
         return task_scores.token_f1(prediction, reference), 1.0
     return metrics.rouge([prediction], [reference])[metric], 1.0

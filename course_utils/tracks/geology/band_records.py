@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from course_utils.tracks.geology import knowledge as geology_knowledge
 from course_utils.tracks.geology import spectra
-from course_utils.tracks.geology.drafts import draft, group_of, number
+from course_utils.tracks.geology.drafts import Question, group_of, rounded
 from course_utils.tracks.geology.materials import Material
 from course_utils.tracks.geology.spectra import Band
 from course_utils.tracks.wording import Draft, Realiser
@@ -16,17 +16,19 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("geology/bands")
 SENSORS = ("ASTER", "WorldView-3")  # with bands enough in the SWIR to see a feature
 RATIOS = 2  # questions on a ratio for each material and sensor
+NONE = "none"  # no band of the sensor
 
 
 @lru_cache
-def sensor_bands(sensor: str) -> tuple[Band, ...]:
-    """The SWIR bands of a sensor in data/knowledge/geology/sensors.yaml."""
+def all_bands(sensor: str) -> tuple[Band, ...]:
+    """The bands of a sensor in data/knowledge/geology/sensors.yaml."""
     limits = geology_knowledge.load().sensor(sensor).limits
-    return tuple(
-        Band(name, low, high)
-        for name, (low, high) in limits.items()
-        if low >= geology_knowledge.SWIR_BEGINS
-    )
+    return tuple(Band(name, low, high) for name, (low, high) in limits.items())
+
+
+def sensor_bands(sensor: str) -> tuple[Band, ...]:
+    """Its SWIR bands."""
+    return tuple(b for b in all_bands(sensor) if b.low >= geology_knowledge.SWIR_BEGINS)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,14 @@ class Pixel:
             table=self.text,
         )
 
-    def draft(self, say: Realiser, *texts: str, **fact) -> Draft:
-        """A record on this pixel."""
-        return draft(say, *texts, self.source, group_of(self.material.family), **fact)
+    @property
+    def names(self) -> list[str]:
+        """The names of the bands."""
+        return [band.name for band in self.bands]
+
+    def asks(self, say: Realiser, text: str, context: str) -> Question:
+        """A question on this pixel."""
+        return Question(say, text, context, self.source, group_of(self.material.family))
 
 
 def band_drafts(material: Material, seed: int) -> Iterator[Draft]:
@@ -98,34 +105,27 @@ def _which_band(pixel: Pixel, feature: spectra.Feature, rng: random.Random) -> I
         what=pixel.material.title,
         nm=feature.centre,
     )
-    question = say("question", SAY["which_question"])
-    if holding:
-        (band,) = holding
-        answer = say("answer", SAY["which_answer"], b=band.name, low=band.low, high=band.high)
-    else:
-        answer = say("none", SAY["which_none"])
-    yield pixel.draft(say, question, context, answer)
+    text = say("question", SAY["which_question"])
+    right = holding[0].name if holding else NONE
+    yield pixel.asks(say, text, context).name(right, [*pixel.names, NONE])
 
 
 def _ratio(pixel: Pixel, rng: random.Random) -> Draft:
     say = Realiser(rng, "bands/ratio")
     a, b = rng.sample(range(len(pixel.bands)), 2)
-    names = {"a": pixel.bands[a].name, "b": pixel.bands[b].name}
-    x, y = pixel.values[a], pixel.values[b]
     context = pixel.context(say)
-    question = say("question", SAY["ratio_question"], **names)
-    answer = say("answer", SAY["ratio_answer"], x=x, y=y, r=x / y, **names)
-    return pixel.draft(say, question, context, answer, fact=number(x / y, 2))
+    text = say("question", SAY["ratio_question"], a=pixel.names[a], b=pixel.names[b])
+    ratio = pixel.values[a] / pixel.values[b]
+    return pixel.asks(say, text, context).number(rounded(ratio, 3))
 
 
 def _darkest(pixel: Pixel, rng: random.Random) -> Iterator[Draft]:
-    """Where no other band is nearly as dark."""
+    """Where no other band is nearly as dark. It is not always the band that absorbs most."""
     first, second = sorted(pixel.values)[:2]
     if second - first < 0.003:
         return
-    say = Realiser(rng, "bands/lowest")
-    band = pixel.bands[pixel.values.index(first)]
+    say = Realiser(rng, "bands/darkest")
     context = pixel.context(say)
-    question = say("question", SAY["darkest_question"], sensor=pixel.sensor)
-    answer = say("answer", SAY["darkest_answer"], b=band.name, v=first)
-    yield pixel.draft(say, question, context, answer)
+    text = say("question", SAY["darkest_question"], sensor=pixel.sensor)
+    band = pixel.names[pixel.values.index(first)]
+    yield pixel.asks(say, text, context).name(band, pixel.names)

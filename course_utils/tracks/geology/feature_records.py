@@ -6,12 +6,18 @@ With a context the answer stands in it; without one it has to be known.
 import random
 from collections.abc import Iterator, Sequence
 
-from course_utils.tracks.geology.drafts import draft, group_of, number, sentence
-from course_utils.tracks.geology.knowledge import AbsorbingMineral, Line
+from course_utils.tracks.geology.drafts import (
+    WAVELENGTH_TOLERANCE,
+    Question,
+    group_of,
+    rounded,
+)
+from course_utils.tracks.geology.knowledge import AbsorbingMineral, Line, key_of, plain
 from course_utils.tracks.wording import Draft, Realiser, capital
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("geology/features")
+IN_PROSE = 0.5  # of the causes are asked for in a sentence as well
 IN_MICROMETRES = 0.3  # of the wavelengths from memory are asked in µm, the others in nm
 
 
@@ -19,11 +25,17 @@ def feature_drafts(
     mineral: AbsorbingMineral, others: Sequence[AbsorbingMineral], rng: random.Random
 ) -> Iterator[Draft]:
     """All questions on one mineral's absorptions."""
+    causes = sorted({key_of(line.cause) for one in others for line in one.lines})
     for line in mineral.lines:
-        yield _cause(mineral, line, rng)
+        yield _cause(mineral, line, causes, rng)
+        if rng.random() < IN_PROSE:
+            yield _why(mineral, line, causes, rng)
         yield _wavelength(mineral, line, rng)
-        yield _cause_in_context(mineral, line.nm, rng)
-    yield _longest_in_context(mineral, rng)
+    if len({key_of(line.cause) for line in mineral.lines}) > 1:
+        for line in mineral.lines:
+            yield _cause_in_context(mineral, line, causes, rng)
+    if len(mineral.lines) > 1:
+        yield _longest_in_context(mineral, rng)
     yield _which_mineral(mineral, others, rng)
 
 
@@ -31,44 +43,62 @@ def _names(mineral: AbsorbingMineral) -> dict[str, str]:
     return {"name": mineral.name, "Name": capital(mineral.name)}
 
 
-def _cause(mineral: AbsorbingMineral, line: Line, rng: random.Random) -> Draft:
+def _ask(mineral: AbsorbingMineral, say: Realiser, text: str, context: str = "") -> Question:
+    return Question(say, text, context, mineral.source, group_of(mineral.family))
+
+
+def _wrong(line: Line, causes: Sequence[str]) -> list[str]:
+    """Other causes; not the sulfate of "molecular water with the sulfate group"."""
+    return [cause for cause in causes if cause not in plain(line.cause)]
+
+
+def _cause(
+    mineral: AbsorbingMineral, line: Line, causes: Sequence[str], rng: random.Random
+) -> Draft:
     say = Realiser(rng, "features/cause")
-    question = say("question", SAY["cause_question"], nm=line.nm, **_names(mineral))
-    answer = sentence(say("answer", SAY["cause_answer"], cause=line.cause))
-    return draft(say, question, "", answer, mineral.source, group_of(mineral.family))
+    text = say("question", SAY["cause_question"], nm=line.nm, **_names(mineral))
+    return _ask(mineral, say, text).name(key_of(line.cause), _wrong(line, causes))
+
+
+def _why(mineral: AbsorbingMineral, line: Line, causes: Sequence[str], rng: random.Random) -> Draft:
+    say = Realiser(rng, "features/why")
+    text = say("question", SAY["why_question"], nm=line.nm, **_names(mineral))
+    answer = SAY.phrase("why_answer", cause=plain(line.cause))
+    return _ask(mineral, say, text).sentence(answer, key_of(line.cause), causes)
 
 
 def _wavelength(mineral: AbsorbingMineral, line: Line, rng: random.Random) -> Draft:
-    micrometres = rng.random() < IN_MICROMETRES
-    value, unit = (f"{line.nm / 1000:.3f}", "µm") if micrometres else (f"{line.nm}", "nm")
+    scale, decimals, unit = (1000, 3, "µm") if rng.random() < IN_MICROMETRES else (1, 0, "nm")
     say = Realiser(rng, "features/wavelength")
-    question = say(
+    text = say(
         "question",
         SAY["wavelength_question"],
         shape=line.shape,
-        cause=line.cause,
+        cause=plain(line.cause),
         unit=unit,
         **_names(mineral),
     )
-    answer = say("answer", SAY["wavelength_answer"], v=value, u=unit)
-    fact = number(float(value), 3 if micrometres else 0, unit)
-    return draft(say, question, "", answer, mineral.source, group_of(mineral.family), fact)
+    value = rounded(line.nm / scale, decimals)
+    within = rounded(WAVELENGTH_TOLERANCE / scale, 2 if decimals else 0)
+    return _ask(mineral, say, text).number(value, unit, within)
 
 
 def _sheet(mineral: AbsorbingMineral, say: Realiser) -> str:
     """The mineral's absorptions in one line."""
-    lines = [SAY.phrase("sheet_line", nm=line.nm, cause=line.cause) for line in mineral.lines]
+    lines = [
+        SAY.phrase("sheet_line", nm=line.nm, cause=plain(line.cause)) for line in mineral.lines
+    ]
     listed = "; ".join(say.order("lines", lines))
     return say("sheet", SAY["sheet"], lines=listed, note=mineral.note, **_names(mineral))
 
 
-def _cause_in_context(mineral: AbsorbingMineral, nm: int, rng: random.Random) -> Draft:
+def _cause_in_context(
+    mineral: AbsorbingMineral, line: Line, causes: Sequence[str], rng: random.Random
+) -> Draft:
     say = Realiser(rng, "features/cause in context")
     context = _sheet(mineral, say)
-    question = say("question", SAY["cause_in_context_question"], nm=nm)
-    cause = next(line.cause for line in mineral.lines if line.nm == nm)
-    answer = say("answer", SAY["cause_in_context_answer"], cause=cause, name=mineral.name)
-    return draft(say, question, context, sentence(answer), mineral.source, group_of(mineral.family))
+    text = say("question", SAY["cause_in_context_question"], nm=line.nm)
+    return _ask(mineral, say, text, context).name(key_of(line.cause), _wrong(line, causes))
 
 
 def _longest_in_context(mineral: AbsorbingMineral, rng: random.Random) -> Draft:
@@ -76,10 +106,8 @@ def _longest_in_context(mineral: AbsorbingMineral, rng: random.Random) -> Draft:
     context = _sheet(mineral, say)
     which = "longest" if rng.random() < 0.5 else "shortest"
     nm = (max if which == "longest" else min)(line.nm for line in mineral.lines)
-    question = say("question", SAY["longest_question"][which], name=mineral.name)
-    answer = say("answer", SAY["longest_answer"], nm=nm)
-    fact = number(nm, 0, "nm")
-    return draft(say, question, context, answer, mineral.source, group_of(mineral.family), fact)
+    text = say("question", SAY["longest_question"][which], name=mineral.name)
+    return _ask(mineral, say, text, context).number(str(nm), "nm")
 
 
 def _which_mineral(
@@ -100,6 +128,5 @@ def _which_mineral(
     )
     measured = main + rng.randint(-4, 4)
     context = say("context", SAY["which_mineral_context"], listed=listed, nm=measured)
-    question = say("question", SAY["which_mineral_question"])
-    answer = say("answer", SAY["which_mineral_answer"], Name=capital(mineral.name), main=main)
-    return draft(say, question, context, answer, mineral.source, group_of(mineral.family))
+    text = say("question", SAY["which_mineral_question"])
+    return _ask(mineral, say, text, context).name(mineral.name, [one.name for one in chosen])

@@ -56,6 +56,11 @@ FAMILIES = {
 LEAST_DEPTH = 0.04  # a shallower feature is no clear question
 
 
+def title_of(name: str) -> str:
+    """What a spectrum of the library shows, within a sentence."""
+    return SAY.phrase("title", name)
+
+
 @dataclass(frozen=True, eq=False)
 class Material:
     """A pure material with its measured features, deepest first."""
@@ -68,7 +73,7 @@ class Material:
     @property
     def title(self) -> str:
         """Its name within a sentence."""
-        return SAY.phrase("title", self.name)
+        return title_of(self.name)
 
     @property
     def source(self) -> str:

@@ -1,15 +1,17 @@
 """Questions on minerals: formula, hardness, specific gravity, crystal system, metal content.
 
-The figures are those of `minerals.table()`; what is compared or divided is computed here.
+The figures are those of `minerals.table()`; what is compared or divided is computed here, from the
+digits that the question prints.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from course_utils.errors import CourseError
+from course_utils.facts import Fact
 from course_utils.tracks.geology import minerals
-from course_utils.tracks.geology.drafts import decimals_of, draft, group_of, number
-from course_utils.tracks.geology.minerals import SOURCE, Mineral
+from course_utils.tracks.geology.drafts import Question, group_of, number_of, rounded
+from course_utils.tracks.geology.minerals import Mineral
 from course_utils.tracks.wording import Draft, Realiser, capital
 from course_utils.tracks.wordings import Wordings
 
@@ -39,9 +41,27 @@ ELEMENT = {
 }
 
 
+SYSTEMS = (
+    "cubic",
+    "hexagonal",
+    "trigonal",
+    "tetragonal",
+    "orthorhombic",
+    "monoclinic",
+    "triclinic",
+)
+RANGES = ("Mohs hardness", "specific gravity")
+WRONG = 6  # minerals whose formulas or systems stand for wrong answers
+HARDNESS_TOLERANCE = "0.5"  # handbooks differ by half a step
+
+
 def group(mineral: Mineral) -> str:
     """Species of one family stay together: their figures are alike."""
     return group_of(FAMILY.get(mineral.name, mineral.name.lower()))
+
+
+def question(mineral: Mineral, say: Realiser, text: str, context: str) -> Question:
+    return Question(say, text, context, mineral.source, group(mineral))
 
 
 def span(ends: tuple[float, float]) -> str:
@@ -72,15 +92,17 @@ def _properties(mineral: Mineral) -> dict[str, str]:
         "fracture": mineral.fracture,
         "class": mineral.mineral_class,
     }
+    if mineral.crystal_system == "amorphous":
+        del known["crystal system"]  # opal: there is none to be asked for
     return {name: text for name, text in known.items() if text}
 
 
-def card(mineral: Mineral, rng: random.Random, say: Realiser, wanted: str) -> str:
-    """A few properties in a drawn order, the wanted one among them."""
+def card(mineral: Mineral, say: Realiser, names: Sequence[str]) -> str:
+    """The named properties in a drawn order."""
     known = _properties(mineral)
-    names = rng.sample([name for name in known if name != wanted], rng.randint(3, 4))
-    names = say.order("order", [*names, wanted])
-    listed = [SAY.phrase("card_line", name, value=known[name]) for name in names]
+    listed = [
+        SAY.phrase("card_line", name, value=known[name]) for name in say.order("order", names)
+    ]
     return say(
         "card",
         SAY["card"],
@@ -93,42 +115,45 @@ def card(mineral: Mineral, rng: random.Random, say: Realiser, wanted: str) -> st
 def _from_context(
     mineral: Mineral, others: Sequence[Mineral], rng: random.Random
 ) -> Iterator[Draft]:
-    asked = SAY["property_question"]
-    for wanted in rng.sample([name for name in _properties(mineral) if name in asked], 2):
+    known = _properties(mineral)
+    for wanted in rng.sample([name for name in known if name in SAY["property_question"]], 2):
         say = Realiser(rng, f"properties/{wanted} in context")
-        context = card(mineral, rng, say, wanted)
-        yield _one_property(mineral, wanted, context, say)
+        shown = rng.sample([name for name in known if name != wanted], rng.randint(3, 4))
+        context = card(mineral, say, [*shown, wanted])
+        beside = [known[name] for name in shown if name not in RANGES]
+        yield _one_property(mineral, wanted, context, beside, say)
 
 
 def _from_memory(
     mineral: Mineral, others: Sequence[Mineral], rng: random.Random
 ) -> Iterator[Draft]:
-    for wanted in rng.sample(["formula", "Mohs hardness", "crystal system"], 2):
-        if wanted in _properties(mineral):
-            say = Realiser(rng, f"properties/{wanted} from memory")
-            yield _one_property(mineral, wanted, "", say)
+    known = _properties(mineral)
+    asked = [name for name in ("formula", "crystal system") if name in known]
+    if mineral.hardness and len(set(mineral.hardness)) == 1:
+        asked.append("Mohs hardness")  # a range is known to nobody by heart
+    for wanted in rng.sample(asked, min(2, len(asked))):
+        say = Realiser(rng, f"properties/{wanted} from memory")
+        drawn = map(_properties, rng.sample(others, WRONG))
+        beside = [properties[wanted] for properties in drawn if wanted in properties]
+        yield _one_property(mineral, wanted, "", beside, say)
 
 
-def _one_property(mineral: Mineral, wanted: str, context: str, say: Realiser) -> Draft:
-    value, name = _properties(mineral)[wanted], mineral.name.lower()
-    question = say("question", SAY["property_question"][wanted], name=name)
-    answer = say(
-        "answer",
-        SAY["property_answer"][wanted],
-        name=name,
-        Name=mineral.name,
-        value=value,
-        Value=capital(value),
-    )
-    single = _single_number(mineral, wanted)
-    fact = number(single, decimals_of(f"{single:g}")) if single else None
-    return draft(say, question, context, answer, SOURCE, group(mineral), fact)
-
-
-def _single_number(mineral: Mineral, wanted: str) -> float | None:
-    ends = {"Mohs hardness": mineral.hardness, "specific gravity": mineral.specific_gravity}
-    low, high = ends.get(wanted) or (None, None)
-    return low if low == high else None
+def _one_property(
+    mineral: Mineral, wanted: str, context: str, beside: Sequence[str], say: Realiser
+) -> Draft:
+    """`beside`: values that are no answer, of this mineral or of others."""
+    text = say("question", SAY["property_question"][wanted], name=mineral.name.lower())
+    asked = question(mineral, say, text, context)
+    if wanted in RANGES:
+        low, high = mineral.hardness if wanted == "Mohs hardness" else mineral.specific_gravity
+        if low < high:
+            return asked.range(number_of(low), number_of(high))
+        within = "" if context else HARDNESS_TOLERANCE
+        return asked.number(number_of(low), within=within, announcement="number or range")
+    value = _properties(mineral)[wanted]
+    systems = SYSTEMS if wanted == "crystal system" else ()
+    announcement = {"formula": "formula", "lustre": "property", "cleavage": "property"}
+    return asked.name(value, [*systems, *beside], announcement.get(wanted, "name"))
 
 
 # --- Two minerals -------------------------------------------------------------------------------
@@ -142,10 +167,26 @@ def _scratch(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) ->
         names = {"a": a.name.lower(), "b": b.name.lower()}
         hardness = {"x": span(a.hardness), "y": span(b.hardness)}
         context = say("context", SAY["scratch_context"], **names, **hardness)
-        question = say("question", SAY["scratch_question"], **names)
-        told = "yes" if a.hardness[0] > b.hardness[1] else "no"
-        answer = say(told, SAY["scratch_answer"][told], **hardness)
-        yield draft(say, question, context, answer, SOURCE, group(mineral))
+        text = say("question", SAY["scratch_question"], **names)
+        harder = a.hardness[0] > b.hardness[1]
+        # What decides are the ends that face each other.
+        ends = [_end(a, 0 if harder else 1), _end(b, 1 if harder else 0)]
+        reason = SAY.phrase("scratch_reason", a=names["a"], b=names["b"], x=ends[0], y=ends[1])
+        facts = [_end_fact(one, end) for one, end in zip((a, b), ends, strict=True)]
+        asked = question(mineral, say, text, context)
+        yield asked.yes_no(harder, reason, SAY.phrase("scratch_asked"), facts)
+
+
+def _end(mineral: Mineral, side: int) -> str:
+    """The lower (0) or upper (1) end of its hardness: '7', 'at least 6.5', 'at most 4'."""
+    low, high = mineral.hardness
+    limit = "" if low == high else ("at least ", "at most ")[side]
+    return f"{limit}{number_of(mineral.hardness[side])}"
+
+
+def _end_fact(mineral: Mineral, end: str) -> Fact:
+    *limit, value = end.rsplit(" ", 1)
+    return Fact(mineral.name.lower(), value, limit="".join(limit))
 
 
 def _apart(a: Mineral, b: Mineral) -> bool:
@@ -171,16 +212,15 @@ def _which_is_it(
     measured = round(rng.uniform(*ends), 2)
     listed = ", ".join(f"{m.name.lower()} {span(m.specific_gravity)}" for m in chosen)
     context = say("context", SAY["which_fits_context"], x=measured, listed=listed)
-    question = say("question", SAY["which_fits_question"])
-    answer = say("answer", SAY["which_fits_answer"], Name=mineral.name, span=span(ends), x=measured)
-    yield draft(say, question, context, answer, SOURCE, group(mineral))
+    asked = question(mineral, say, say("question", SAY["which_fits_question"]), context)
+    yield asked.name(mineral.name.lower(), [one.name.lower() for one in chosen if one != mineral])
 
 
 # --- Computed -----------------------------------------------------------------------------------
 
 
 def _weighing(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) -> Iterator[Draft]:
-    """Mass in air and volume of displaced water: specific gravity is their quotient."""
+    """Mass in air and volume of displaced water: the quotient is the density in g/cm³."""
     if not mineral.specific_gravity:
         return
     say = Realiser(rng, "properties/weighing")
@@ -188,26 +228,31 @@ def _weighing(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) -
     mass = round(volume * rng.uniform(*mineral.specific_gravity), 1)
     names = {"name": mineral.name.lower(), "Name": mineral.name}
     context = say("context", SAY["weighing_context"], mass=mass, volume=volume, **names)
-    question = say("question", SAY["weighing_question"])
-    density = mass / volume
-    answer = SAY.phrase("weighing_answer", mass=mass, volume=volume, density=density)
-    yield draft(say, question, context, answer, SOURCE, group(mineral), number(density, 2))
+    wanted, unit = rng.choice((("specific gravity", ""), ("density", "g/cm³")))
+    text = say("question", SAY["weighing_question"][wanted])
+    yield question(mineral, say, text, context).number(rounded(mass / volume, 2), unit)
+
+
+def _compound(mineral: Mineral) -> Mapping[str, float]:
+    """Atoms of each element; none for a solid solution (no one composition) and for diamond."""
+    try:
+        atoms = minerals.composition(mineral.formula)
+    except CourseError:
+        return {}
+    return atoms if len(atoms) > 1 else {}
 
 
 def _metal_content(
     mineral: Mineral, others: Sequence[Mineral], rng: random.Random
 ) -> Iterator[Draft]:
     """Mass percent of the metal in the pure mineral, from the formula."""
-    try:
-        atoms = minerals.composition(mineral.formula)
-    except CourseError:
-        return  # a solid solution has no one composition
+    atoms = _compound(mineral)
     for element in [e for e in (*METALS, *COMMON) if e in atoms][:2]:
         say = Realiser(rng, "properties/metal content")
         name = ELEMENT[element]
-        question = say("question", SAY["metal_question"], element=name, name=mineral.name.lower())
-        weight = atoms[element] * minerals.ATOMIC_WEIGHT[element]
-        total = 100 * weight / minerals.mass_percent(mineral.formula, element)
+        weight = rounded(atoms[element] * minerals.ATOMIC_WEIGHT[element], 1)
+        total = rounded(minerals.molar_mass(mineral.formula), 1)
+        text = say("question", SAY["metal_question"], element=name, name=mineral.name.lower())
         context = say(
             "context",
             SAY["metal_context"],
@@ -218,10 +263,21 @@ def _metal_content(
             weight=weight,
             element=name,
         )
-        percent = 100 * round(weight, 1) / round(total, 1)
-        answer = SAY.phrase("metal_answer", weight=weight, total=total, percent=percent)
-        fact = number(percent, 0, "%")
-        yield draft(say, question, context, answer, SOURCE, group(mineral), fact)
+        percent = rounded(100 * float(weight) / float(total), 1)
+        yield question(mineral, say, text, context).number(percent, "%")
+
+
+def _molar_mass(mineral: Mineral, others: Sequence[Mineral], rng: random.Random) -> Iterator[Draft]:
+    """The weights of the elements are given; the formula has to be read."""
+    atoms = _compound(mineral)
+    if not atoms:
+        return
+    say = Realiser(rng, "properties/molar mass")
+    weights = ", ".join(f"{one} {minerals.ATOMIC_WEIGHT[one]:.2f}" for one in atoms)
+    context = say("context", SAY["molar_context"], formula=mineral.formula, weights=weights)
+    text = say("question", SAY["molar_question"], name=mineral.name.lower())
+    total = sum(count * float(f"{minerals.ATOMIC_WEIGHT[one]:.2f}") for one, count in atoms.items())
+    yield question(mineral, say, text, context).number(rounded(total, 1), "g/mol")
 
 
 _BUILDERS = {
@@ -231,4 +287,5 @@ _BUILDERS = {
     "fits": _which_is_it,
     "weighing": _weighing,
     "metal": _metal_content,
+    "molar mass": _molar_mass,
 }

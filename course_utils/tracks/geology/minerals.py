@@ -1,12 +1,14 @@
 """Figures on minerals: formula, crystal system, hardness, specific gravity, from a packaged table.
 
 The table is gemmology-mineral-database 2.3.0 (MIT licence). It was made for gemmologists, so gem
-varieties and what is no mineral are left out here, and so are rows that contradict handbooks.
+varieties and what is no mineral are left out here, and so are rows that contradict handbooks;
+single values that do are put right (CORRECTED). What stays are species, and a few names that a
+geologist uses like one: apatite and olivine (series or groups), chalcedony and three plagioclases.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,11 +32,29 @@ NO_SPECIES = {
     *("Padparadscha Sapphire", "Pearl", "Pink Sapphire", "Plagioclase (Albite Twin)"),
     *("Red Beryl", "Rhodolite", "Rose Quartz", "Ruby", "Sapphire", "Smoky Quartz"),
     *("Star Diopside", "Sunstone", "Tanzanite", "Tourmaline", "Tsavorite"),
+    "Serpentine",  # a group of monoclinic, trigonal and orthorhombic minerals
 }
 # Rows that do not say what handbooks say: staurolite is monoclinic, chrysocolla is no glass,
 # the formulas of taaffeite and scapolite are others.
 DOUBTFUL = {"Staurolite", "Chrysocolla", "Taaffeite", "Musgravite", "Scapolite"}
 NAMES = {"Sphene (Titanite)": "Titanite", "Peridot": "Olivine"}
+# name -> (what handbooks say instead of the table, which handbook)
+CORRECTED: Mapping[str, tuple[Mapping[str, object], str]] = {
+    # PbMoO4 holds no tungsten.
+    "Wulfenite": ({"mineral_class": "molybdates"}, "class after its formula"),
+    # Their formulas hold Si2O7 groups.
+    "Vesuvianite": ({"mineral_class": "sorosilicates"}, "class after Strunz 9.BG and Dana 58"),
+    "Kornerupine": ({"mineral_class": "sorosilicates"}, "class after Strunz 9.BJ"),
+    "Epidote": (
+        {"formula": "Ca2(Al,Fe)3(Si2O7)(SiO4)O(OH)"},
+        "formula after the Handbook of Mineralogy",
+    ),
+    # The table's row is peridot, the gem of about Fo90; olivine runs from forsterite to fayalite.
+    "Olivine": (
+        {"specific_gravity": (3.22, 4.39), "hardness": (6.5, 7.0)},
+        "figures from forsterite to fayalite after Deer, Howie and Zussman",
+    ),
+}
 
 # Standard atomic weights, IUPAC 2021 (abridged), of the elements in formulas that are asked for.
 ATOMIC_WEIGHT = {
@@ -59,6 +79,7 @@ class Mineral:
     lustre: str
     cleavage: str
     fracture: str
+    source: str = SOURCE
 
 
 def _data_path() -> Path:
@@ -106,7 +127,7 @@ def _read(path: Path) -> tuple[Mineral, ...]:
 def _mineral(row: tuple) -> Mineral:
     name, formula, system, category, hard_low, hard_high, low, high, *rest = row
     lustre, cleavage, fracture = (_short(text) for text in rest)
-    return Mineral(
+    mineral = Mineral(
         name=NAMES.get(name, name),
         formula=formula,
         crystal_system=system,
@@ -118,6 +139,8 @@ def _mineral(row: tuple) -> Mineral:
         cleavage=cleavage,
         fracture=fracture,
     )
+    values, why = CORRECTED.get(mineral.name, ({}, ""))
+    return replace(mineral, source=f"{SOURCE}; {why}", **values) if values else mineral
 
 
 def _short(text: str | None) -> str:
@@ -153,15 +176,20 @@ def _atoms(formula: str) -> dict[str, int]:
     return counts
 
 
+def molar_mass(formula: str) -> float:
+    """Mass of one mole in g. Raises CourseError for an element without a weight in the table."""
+    atoms = composition(formula)
+    for element in sorted(set(atoms) - set(ATOMIC_WEIGHT)):
+        raise CourseError(f"{formula}: {element} has no weight in the table", _SEE_WEIGHTS)
+    return sum(count * ATOMIC_WEIGHT[name] for name, count in atoms.items())
+
+
+_SEE_WEIGHTS = "see ATOMIC_WEIGHT in course_utils/tracks/geology/minerals.py"
+
+
 def mass_percent(formula: str, element: str) -> float:
     """Share of an element in the mass of a pure mineral, in percent."""
-    atoms = composition(formula)
-    unknown = sorted(set(atoms) - set(ATOMIC_WEIGHT))
-    if unknown or element not in atoms:
-        raise CourseError(
-            f"{formula}: {unknown[0] if unknown else element} "
-            + ("has no weight in the table" if unknown else "does not occur in it"),
-            "see ATOMIC_WEIGHT in course_utils/tracks/geology/minerals.py",
-        )
-    masses = {name: count * ATOMIC_WEIGHT[name] for name, count in atoms.items()}
-    return 100 * masses[element] / sum(masses.values())
+    atoms, total = composition(formula), molar_mass(formula)
+    if element not in atoms:
+        raise CourseError(f"{formula}: {element} does not occur in it", _SEE_WEIGHTS)
+    return 100 * atoms[element] * ATOMIC_WEIGHT[element] / total

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from course_utils.tracks.geology import spectra
-from course_utils.tracks.geology.drafts import draft, group_of, number
+from course_utils.tracks.geology.drafts import Question, group_of, rounded
 from course_utils.tracks.geology.materials import Material
 from course_utils.tracks.geology.spectra import Band
 from course_utils.tracks.wording import Draft, Realiser
@@ -36,8 +36,8 @@ def mixture_drafts(a: Material, b: Material, seed: int) -> Iterator[Draft]:
         mixed = [round(fraction * p + (1 - fraction) * q, 3) for p, q in zip(x, y, strict=True)]
         told = [(m - q) / (p - q) for p, q, m in zip(x, y, mixed, strict=True)]
         if all(abs(value - fraction) < 0.004 for value in told):  # else rounding hides the truth
-            yield _fraction((a, b), bands, (x, y, mixed), fraction, source, group, rng)
-        yield _forward((a, b), bands[0], (x[0], y[0]), fraction, source, group, rng)
+            yield _fraction((a, b), bands, (x, y, mixed), fraction, (source, group), rng)
+        yield _forward((a, b), bands[0], (x[0], y[0]), fraction, (source, group), rng)
 
 
 def _values_at(material: Material, bands: Sequence[int]) -> list[float]:
@@ -58,8 +58,7 @@ def _fraction(
     bands: Sequence[int],
     rows: tuple[list[float], list[float], list[float]],
     fraction: float,
-    source: str,
-    group: str,
+    origin: tuple[str, str],
     rng: random.Random,
 ) -> Draft:
     say = Realiser(rng, "mixture/fraction")
@@ -71,10 +70,8 @@ def _fraction(
         bands=", ".join(map(str, bands)),
         lines="; ".join(lines),
     )
-    question = say("question", SAY["fraction_question"], what=two[0].title)
-    x, y, m = (row[0] for row in rows)
-    answer = say("answer", SAY["fraction_answer"], m=m, x=x, y=y, f=fraction, nm=bands[0])
-    return draft(say, question, context, answer, source, group, number(fraction, 2))
+    text = say("question", SAY["fraction_question"], what=two[0].title)
+    return Question(say, text, context, *origin).number(rounded(fraction, 2))
 
 
 def _line(what: str, row: Sequence[float], name: str = "") -> str:
@@ -87,8 +84,7 @@ def _forward(
     nm: int,
     values: tuple[float, float],
     fraction: float,
-    source: str,
-    group: str,
+    origin: tuple[str, str],
     rng: random.Random,
 ) -> Draft:
     say = Realiser(rng, "mixture/forward")
@@ -96,7 +92,6 @@ def _forward(
     percent = {"p": round(100 * fraction), "q": round(100 - 100 * fraction)}
     x, y = values
     context = say("context", SAY["forward_context"], x=x, y=y, **names)
-    question = say("question", SAY["forward_question"], **percent, **names)
-    result = round(fraction * x + (1 - fraction) * y, 3)
-    answer = say("answer", SAY["forward_answer"], f=fraction, g=1 - fraction, x=x, y=y, r=result)
-    return draft(say, question, context, answer, source, group, number(result, 3))
+    text = say("question", SAY["forward_question"], **percent, **names)
+    result = fraction * x + (1 - fraction) * y
+    return Question(say, text, context, *origin).number(rounded(result, 3))

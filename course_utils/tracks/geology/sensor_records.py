@@ -3,14 +3,18 @@
 import random
 from collections.abc import Iterator
 
-from course_utils.tracks.geology.drafts import decimals_of, draft, number, sentence
-from course_utils.tracks.geology.knowledge import Sensor
+from course_utils.facts import Fact
+from course_utils.tracks.geology.drafts import Question, number_of
+from course_utils.tracks.geology.knowledge import Sensor, titled
 from course_utils.tracks.wording import Draft, Realiser
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("geology/sensors")
 UNITS = {"bands": "bands", "sampling": "nm", "pixel": "m", "swath": "km", "launch": ""}
-REACHED = {"jarosite": 434, "hematite": 860, "white mica": 2200, "calcite": 2340}  # nm
+REACHED = {  # nm
+    **{"jarosite": 434, "hematite": 860, "white mica": 2200, "calcite": 2340},
+    **{"OH stretch": 2760, "quartz": 9000},
+}
 BANDS = 4  # of a sensor are asked about
 
 
@@ -33,8 +37,8 @@ def _known(sensor: Sensor) -> list[str]:
     return [name for name in UNITS if getattr(sensor, name) is not None]
 
 
-def _group(sensor: Sensor) -> str:
-    return f"sensors/{sensor.name}"
+def _ask(sensor: Sensor, say: Realiser, text: str, context: str) -> Question:
+    return Question(say, text, context, sensor.source, f"sensors/{sensor.name}")
 
 
 def _data_sheet(sensor: Sensor, say: Realiser) -> str:
@@ -47,63 +51,71 @@ def _data_sheet(sensor: Sensor, say: Realiser) -> str:
         "sheet",
         SAY["sheet"],
         parts="; ".join(say.order("figures", parts)),
-        name=sensor.name,
+        name=titled(sensor),
         kind=sensor.kind,
         operator=sensor.operator,
+        mode=_mode(sensor),
         note=sensor.note,
     )
 
 
+def _mode(sensor: Sensor) -> str:
+    """' in its target mode', or nothing: where the figures hold."""
+    return f" {sensor.mode}" if sensor.mode else ""
+
+
 def _figure(sensor: Sensor, figure: str, context: str, say: Realiser) -> Draft:
-    value = f"{getattr(sensor, figure):g}"
-    question = say("question", SAY["figure_question"][figure], name=sensor.name)
-    answer = SAY.phrase("figure_answer", figure, value=value)
-    fact = number(float(value), decimals_of(value), UNITS[figure])
-    return draft(say, question, context, answer, sensor.source, _group(sensor), fact)
+    wordings = SAY["figure_question"][figure]
+    text = say("question", wordings, name=titled(sensor), mode=_mode(sensor))
+    return _ask(sensor, say, text, context).number(
+        number_of(getattr(sensor, figure)), UNITS[figure]
+    )
 
 
 def _aspect(sensor: Sensor, aspect: str, rng: random.Random) -> Draft:
+    """What it is, or who runs it; wrong is the other of the two."""
     say = Realiser(rng, f"sensors/{aspect} in context")
     context = _data_sheet(sensor, say)
-    question = say("question", SAY["aspect_question"][aspect], name=sensor.name)
-    answer = sentence(getattr(sensor, aspect))
-    return draft(say, question, context, answer, sensor.source, _group(sensor))
+    text = say("question", SAY["aspect_question"][aspect], name=titled(sensor))
+    other = {"kind": sensor.operator, "operator": sensor.kind}[aspect]
+    return _ask(sensor, say, text, context).name(getattr(sensor, aspect), [other])
 
 
 def _reach(sensor: Sensor, rng: random.Random) -> Iterator[Draft]:
-    """Whether a sensor's range holds an absorption."""
+    """Whether a sensor's range holds an absorption: one that it holds, and one that it does not."""
     low, high = sensor.range
-    for mineral, nm in rng.sample(list(REACHED.items()), 2):
+    inside = [name for name, nm in REACHED.items() if low <= nm <= high]
+    outside = [name for name in REACHED if name not in inside]
+    for mineral in (rng.choice(inside), rng.choice(outside)):
+        nm = REACHED[mineral]
         say = Realiser(rng, "sensors/reach")
         what = SAY.phrase("reach_target", mineral)
-        question = say("question", SAY["reach_question"], name=sensor.name, what=what, nm=nm)
-        told = "yes" if low <= nm <= high else "no"
-        answer = SAY.phrase("reach_answer", told, low=low, high=high)
+        text = say("question", SAY["reach_question"], name=titled(sensor), what=what, nm=nm)
         context = _data_sheet(sensor, say)
-        yield draft(say, question, context, answer, sensor.source, _group(sensor))
+        yield _ask(sensor, say, text, context).yes_no(
+            low <= nm <= high,
+            SAY.phrase("reach_reason", low=low, high=high),
+            SAY.phrase("reach_asked"),
+            [Fact("range", str(low), "nm", limit="between", upper=str(high))],
+        )
 
 
 def _limits(sensor: Sensor, say: Realiser) -> str:
-    listed = ", ".join(f"{name} {low}-{high}" for name, (low, high) in sensor.limits.items())
-    return say("context", SAY["limits"], name=sensor.name, listed=listed)
+    listed = ", ".join(f"{name} {low:g}-{high:g}" for name, (low, high) in sensor.limits.items())
+    return say("context", SAY["limits"], name=titled(sensor), listed=listed)
 
 
 def _band_width(sensor: Sensor, band: str, rng: random.Random) -> Draft:
     low, high = sensor.limits[band]
     say = Realiser(rng, "sensors/band width")
     context = _limits(sensor, say)
-    question = say("question", SAY["width_question"], band=band)
-    answer = SAY.phrase("width_answer", low=low, high=high, width=high - low)
-    fact = number(high - low, 0, "nm")
-    return draft(say, question, context, answer, sensor.source, _group(sensor), fact)
+    text = say("question", SAY["width_question"], band=band)
+    return _ask(sensor, say, text, context).number(number_of(high - low), "nm")
 
 
 def _band_centre(sensor: Sensor, band: str, rng: random.Random) -> Draft:
     low, high = sensor.limits[band]
     say = Realiser(rng, "sensors/band centre")
     context = _limits(sensor, say)
-    question = say("question", SAY["centre_question"], band=band)
-    centre = f"{(low + high) / 2:g}"
-    answer = SAY.phrase("centre_answer", low=low, high=high, centre=centre)
-    fact = number(float(centre), decimals_of(centre), "nm")
-    return draft(say, question, context, answer, sensor.source, _group(sensor), fact)
+    text = say("question", SAY["centre_question"], band=band)
+    return _ask(sensor, say, text, context).number(number_of((low + high) / 2), "nm")

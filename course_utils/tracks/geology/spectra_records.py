@@ -9,13 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from course_utils.tracks.geology import spectra
-from course_utils.tracks.geology.drafts import draft, group_of, number
+from course_utils.tracks.geology.drafts import (
+    WAVELENGTH_TOLERANCE,
+    Question,
+    group_of,
+    rounded,
+)
 from course_utils.tracks.geology.materials import Material
-from course_utils.tracks.wording import Draft, Realiser, capital
+from course_utils.tracks.wording import Draft, Realiser
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("geology/spectra")
 VARIANTS = 2  # tables of each feature, with shifted bands
+CLEAR = 0.003  # reflectance by which the lowest band lies below the next
 NOISE = (0, 100, 50)  # signal-to-noise ratios of the spectra to be named; 0 = none added
 
 
@@ -56,7 +62,7 @@ class Table:
     def has_clear_minimum(self) -> bool:
         """The lowest band is inside, and no other is nearly as low."""
         first, second = sorted(self.values)[:2]
-        return 0 < self.lowest < len(self.nm) - 1 and second - first >= 0.003
+        return 0 < self.lowest < len(self.nm) - 1 and second - first >= CLEAR
 
     def without_continuum(self) -> "Table":
         """The ratios to the continuum of all bands but the first and the last, where it is 1."""
@@ -96,11 +102,18 @@ def spectrum_drafts(material: Material, seed: int) -> Iterator[Draft]:
                 continue
             yield from _lowest(material, table, rng)
             yield _depth(material, table, rng)
-            yield _removed(material, window, rng) if variant else _continuum(material, table, rng)
+            if variant:
+                yield from _removed(material, window, rng)
+            else:
+                yield _continuum(material, table, rng)
         rng = random.Random(f"{seed}/{material.name}/{index}")
         yield _centre(material, window, feature, rng)
         yield _width(material, feature, rng)
         yield _wavenumber(material, feature, rng)
+
+
+def _ask(material: Material, say: Realiser, text: str, context: str = "") -> Question:
+    return Question(say, text, context, material.source, group_of(material.family))
 
 
 def _context(say: Realiser, material: Material, table: Table, wordings: str = "table") -> str:
@@ -111,56 +124,44 @@ def _lowest(material: Material, table: Table, rng: random.Random) -> Iterator[Dr
     if not table.has_clear_minimum():
         return
     say = Realiser(rng, "spectra/lowest band")
-    nm, value = table.nm[table.lowest], table.values[table.lowest]
-    question = say("question", SAY["lowest_question"])
-    answer = say("answer", SAY["lowest_answer"], nm=nm, value=value)
+    text = say("question", SAY["lowest_question"])
     context = _context(say, material, table)
-    group = group_of(material.family)
-    yield draft(say, question, context, answer, material.source, group, number(nm, 0, "nm"))
+    yield _ask(material, say, text, context).number(str(table.nm[table.lowest]), "nm")
 
 
 def _continuum(material: Material, table: Table, rng: random.Random) -> Draft:
     say = Realiser(rng, "spectra/continuum")
     nm, low, high = table.nm[table.deepest], table.nm[0], table.nm[-1]
-    result = table.continuum(table.deepest)
-    question = say("question", SAY["continuum_question"], nm=nm, low=low, high=high)
-    answer = say(
-        "answer",
-        SAY["continuum_answer"],
-        nm=nm,
-        share=f"{(nm - low) / (high - low):.3f}",
-        first=table.values[0],
-        last=table.values[-1],
-        result=result,
-    )
+    text = say("question", SAY["continuum_question"], nm=nm, low=low, high=high)
     context = _context(say, material, table)
-    group = group_of(material.family)
-    return draft(say, question, context, answer, material.source, group, number(result, 3))
+    return _ask(material, say, text, context).number(rounded(table.continuum(table.deepest), 3))
 
 
 def _depth(material: Material, table: Table, rng: random.Random) -> Draft:
     say = Realiser(rng, "spectra/depth")
     nm, value = table.nm[table.deepest], table.values[table.deepest]
-    line = round(table.continuum(table.deepest), 3)
-    depth = 1 - value / line
-    question = say("question", SAY["depth_question"], nm=nm, line=line)
-    answer = say("answer", SAY["depth_answer"], value=value, line=line, depth=depth)
+    line = rounded(table.continuum(table.deepest), 3)
+    text = say("question", SAY["depth_question"], nm=nm, line=line)
     context = _context(say, material, table)
-    group = group_of(material.family)
-    return draft(say, question, context, answer, material.source, group, number(depth, 2))
+    return _ask(material, say, text, context).number(rounded(1 - value / float(line), 3))
 
 
-def _removed(material: Material, window: spectra.Window, rng: random.Random) -> Draft:
-    """The continuum-removed spectrum itself is printed; its minimum is 1 - depth."""
-    say = Realiser(rng, "spectra/continuum-removed")
+def _removed(material: Material, window: spectra.Window, rng: random.Random) -> Iterator[Draft]:
+    """The continuum-removed spectrum is printed: its minimum is where the absorption is deepest."""
     table = table_of(material, window, rng).without_continuum()
-    nm, value = table.nm[table.lowest], table.values[table.lowest]
-    depth = 1 - value
-    question = say("question", SAY["removed_question"])
-    answer = say("answer", SAY["removed_answer"], nm=nm, value=value, depth=depth)
+    if not table.is_complete:
+        return
+    say = Realiser(rng, "spectra/removed depth")
+    text = say("question", SAY["removed_depth_question"])
     context = _context(say, material, table, "removed_context")
-    group = group_of(material.family)
-    return draft(say, question, context, answer, material.source, group, number(depth, 3))
+    depth = rounded(1 - table.values[table.lowest], 3)
+    yield _ask(material, say, text, context).number(depth)
+    first, second = sorted(table.values)[:2]
+    if second - first >= CLEAR:
+        say = Realiser(rng, "spectra/removed band")
+        text = say("question", SAY["removed_band_question"])
+        context = _context(say, material, table, "removed_context")
+        yield _ask(material, say, text, context).number(str(table.nm[table.lowest]), "nm")
 
 
 # --- Questions on one feature: place, width, wavenumber -----------------------------------------
@@ -172,7 +173,7 @@ def _centre(
     say = Realiser(rng, "features/centre")
     nm = round(feature.centre)
     region = "visible" if nm < 700 else "near infrared" if nm < 1300 else "SWIR"
-    question = say(
+    text = say(
         "question",
         SAY["centre_question"],
         what=material.title,
@@ -180,38 +181,31 @@ def _centre(
         high=round(sum(window.right) / 2),
         region=SAY.phrase("region", region),
     )
-    answer = say("answer", SAY["centre_answer"], nm=nm)
-    group = group_of(material.family)
-    return draft(say, question, "", answer, material.source, group, number(nm, 0, "nm"))
+    return _ask(material, say, text).number(str(nm), "nm", within=str(WAVELENGTH_TOLERANCE))
 
 
 def _width(material: Material, feature: spectra.Feature, rng: random.Random) -> Draft:
     say = Realiser(rng, "spectra/width")
     width = round(feature.width)
     left = round(feature.centre - feature.width * rng.uniform(0.4, 0.6))
-    ends = {"left": left, "right": left + width}
     context = say(
         "context",
         SAY["width_context"],
         what=material.title,
         nm=round(feature.centre),
         depth=feature.depth,
-        **ends,
+        left=left,
+        right=left + width,
     )
-    question = say("question", SAY["width_question"])
-    answer = say("answer", SAY["width_answer"], width=width, **ends)
-    group = group_of(material.family)
-    return draft(say, question, context, answer, material.source, group, number(width, 0, "nm"))
+    text = say("question", SAY["width_question"])
+    return _ask(material, say, text, context).number(str(width), "nm")
 
 
 def _wavenumber(material: Material, feature: spectra.Feature, rng: random.Random) -> Draft:
     say = Realiser(rng, "features/wavenumber")
     nm = round(feature.centre)
-    k = round(1e7 / nm)
-    question = say("question", SAY["wavenumber_question"], what=material.title, nm=nm)
-    answer = say("answer", SAY["wavenumber_answer"], nm=nm, k=k)
-    group = group_of(material.family)
-    return draft(say, question, "", answer, material.source, group, number(k, 0, "cm-1"))
+    text = say("question", SAY["wavenumber_question"], what=material.title, nm=nm)
+    return _ask(material, say, text).number(rounded(1e7 / nm, 0), "cm-1")
 
 
 # --- Which mineral ------------------------------------------------------------------------------
@@ -248,13 +242,5 @@ def _identify(
     context = say("context", SAY["identify_context"], table=table.text, listed=listed)
     if snr:
         context += " " + SAY.phrase("identify_noise", snr=snr)
-    question = say("question", SAY["identify_question"])
-    answer = say(
-        "answer",
-        SAY["identify_answer"],
-        what=material.title,
-        nm=table.nm[table.lowest],
-        centre=material.features[0][1].centre,
-    )
-    group = group_of(material.family)
-    return draft(say, question, context, capital(answer), material.source, group)
+    text = say("question", SAY["identify_question"])
+    return _ask(material, say, text, context).name(material.title, [one.title for one in chosen])

@@ -19,25 +19,30 @@ from course_utils.errors import CourseError
 from course_utils.tracks.geology import knowledge as geology_knowledge
 from course_utils.tracks.geology import minerals, spectra
 from course_utils.tracks.geology.band_records import band_drafts
-from course_utils.tracks.geology.drafts import group_of
+from course_utils.tracks.geology.drafts import NUMBER, group_of
 from course_utils.tracks.geology.materials import materials
 from course_utils.tracks.geology.mineral_records import mineral_drafts
 from course_utils.tracks.geology.mixture_records import can_be_mixed, mixture_drafts
 from course_utils.tracks.geology.spectra_records import identification_drafts, spectrum_drafts
 from course_utils.tracks.geology.topics import topic_drafts
-from course_utils.tracks.parts import write_parts
+from course_utils.tracks.parts import (
+    LEAST_RESERVE,
+    PARTS,
+    handed_out,
+    reserve_of,
+    write_parts,
+)
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
-PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
 KINDS = ("context", "knowledge", "numeric")
 LEAST = {"records": 400, "kind": 60}
 DIVERSITY_SAMPLE = 50  # records of each topic; self-BLEU costs the square of it
-MIXTURES = {"train": 48, "val": 6, "test": 6}  # pairs of materials
+MIXTURES = {"train": 54, "val": 6, "test": 6, "reserve": 6}  # pairs of materials
 
 
 def kind_of(record: Mapping[str, str]) -> str:
-    """numeric: the answer is a number; context: it stands in the context; else knowledge."""
-    if record.get("facts"):
+    """numeric: the answer is a number; context: there is one to read; else knowledge."""
+    if record.get("form") == NUMBER:
         return "numeric"
     return "context" if record["context"] else "knowledge"
 
@@ -61,8 +66,9 @@ class Track:
         return {name: [draft.record for draft in part] for name, part in self.drafts.items()}
 
     @property
-    def all_drafts(self) -> list[Draft]:
-        return [draft for part in self.drafts.values() for draft in part]
+    def handed_out(self) -> dict[str, list[Draft]]:
+        """The drafts of the parts that are written: all but the reserve."""
+        return handed_out(self.drafts)
 
 
 def prepare() -> None:
@@ -132,7 +138,7 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
         numbered = [{"index": index} for index in indices]
         groups = [drafts[index].record["group"] for index in indices]
         sizes = {name: int(share * len(indices)) for name, share in PARTS.items()}
-        sizes["train"] = len(indices) - sizes["val"] - sizes["test"]
+        sizes["train"] += len(indices) - sum(sizes.values())
         chosen = splits.split_by_group(numbered, groups, sizes, seed)
         taken = {one["index"] for part in chosen.values() for one in part}
         for name, part in chosen.items():
@@ -186,7 +192,7 @@ def _check(draft: Draft) -> None:
 
 
 def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
-    """The first of each question with its context; test and val keep theirs before train."""
+    """The first of each question with its context; the small parts keep theirs before train."""
     seen: set[str] = set()
     single: dict[str, list[Draft]] = {}
     for name in sorted(parts, key=lambda part: PARTS[part]):
@@ -200,9 +206,11 @@ def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draf
 
 
 def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
-    """Drop from train what is like val or test, and from val what is like test."""
+    """Drop from each part what is like a smaller one: train is read against all the others."""
     kept = {name: list(part) for name, part in parts.items()}
-    for name, others in (("val", ("test",)), ("train", ("val", "test"))):
+    smallest_first = ("reserve", "test", "val", "train")
+    for place, name in enumerate(smallest_first):
+        others = smallest_first[:place]
         own = [draft.record for draft in kept[name]]
         against = [draft.record for other in others for draft in kept[other]]
         close = splits.close_to(own, against)
@@ -214,13 +222,17 @@ def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
 
 
 def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
-    """Write train, val, test (JSON lines) and summary.json; return the summary."""
+    """Write train, val, test (JSON lines) and summary.json, not the reserve; return the summary."""
     return write_parts(track.parts, summarise(track, seed), folder)
 
 
 def summarise(track: Track, seed: int) -> dict[str, Any]:
-    """What was built: counts by topic and kind, wordings, diversity, overlap, token lengths."""
-    drafts = track.all_drafts
+    """What was built: counts by topic and kind, wordings, diversity, overlap between all parts.
+
+    All counts are of the parts that are written; the reserve is counted apart.
+    """
+    parts = track.handed_out
+    drafts = [draft for part in parts.values() for draft in part]
     cross: dict[str, Counter] = {}
     for draft in drafts:
         cross.setdefault(topic_of(draft), Counter())[kind_of(draft.record)] += 1
@@ -232,11 +244,13 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
         "drafts": track.drafted,
         "dropped": track.dropped,
         "kept": len(drafts),
-        "parts": {name: len(part) for name, part in track.drafts.items()},
+        "parts": {name: len(part) for name, part in parts.items()},
         "kinds_by_part": {
             name: dict(Counter(kind_of(draft.record) for draft in part))
-            for name, part in track.drafts.items()
+            for name, part in parts.items()
         },
+        "forms": dict(sorted(Counter(draft.record["form"] for draft in drafts).items())),
+        "reserve": reserve_of(track.parts),
         "kinds": {kind: sum(row[kind] for row in cross.values()) for kind in KINDS},
         "topics": {topic: cross[topic].total() for topic in sorted(cross)},
         "cross": {topic: {kind: cross[topic][kind] for kind in KINDS} for topic in sorted(cross)},
@@ -246,7 +260,7 @@ def summarise(track: Track, seed: int) -> dict[str, Any]:
             topic: {"largest": name, "share": share, "templates": count}
             for topic, (name, share, count) in shares.items()
         },
-        "diversity": diversity(as_qa, sample=DIVERSITY_SAMPLE),
+        "diversity": diversity(as_qa, sample=DIVERSITY_SAMPLE, sides=("prompt",)),
     }
 
 
@@ -269,6 +283,10 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
     for kind, count in summary["kinds"].items():
         if count < LEAST["kind"]:
             wrong.append(f"{kind}: {count} records, {LEAST['kind']} are promised")
+    if summary["reserve"]["share"] < LEAST_RESERVE:
+        wrong.append(
+            f"{summary['reserve']['share']:.1%} in reserve, {LEAST_RESERVE:.0%} are promised"
+        )
     for name in ("exact", "near", "groups"):
         if summary["overlap"][name]:
             wrong.append(f"overlap between the parts: {summary['overlap'][name]} {name}")
@@ -281,6 +299,8 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     lines += [f"{-count:>7,} {reason}" for reason, count in summary["dropped"].items()]
     parts = ", ".join(f"{name} {count:,}" for name, count in summary["parts"].items())
     lines.append(f"{summary['kept']:>7,} kept ({parts}) in {summary['groups']:,} groups")
+    reserve = summary["reserve"]
+    lines.append(f"{reserve['records']:>7,} in reserve, not written ({reserve['groups']} groups)")
     lines.append(f"{'topic':<15}" + "".join(f"{kind:>11}" for kind in (*KINDS, "all")))
     for topic, row in summary["cross"].items():
         cells = [*(row[kind] for kind in KINDS), sum(row.values())]

@@ -8,8 +8,8 @@ import random
 import re
 from collections.abc import Mapping
 
-from course_utils.tracks.manufacturing.control_charts import simulate_lot
 from course_utils.tracks.manufacturing.lot_sheets import draft, draw_code, draw_date, draw_person
+from course_utils.tracks.manufacturing.lot_simulation import PARTS
 from course_utils.tracks.wording import Draft, Realiser, capital
 from course_utils.tracks.wordings import Wordings
 
@@ -21,7 +21,7 @@ FIELDS = ("part", "characteristic", "defect", "quantity")
 def note_draft(rng: random.Random, group: str) -> Draft:
     """A free note and the JSON of what it states; a fact that is left out has no key."""
     say = Realiser(rng, "quality/note")
-    part = simulate_lot(rng).part
+    part = rng.choice(PARTS)
     answer: dict[str, str | int] = {"part": part.name}
     if rng.random() < 0.5:
         answer["characteristic"] = part.characteristic
@@ -32,7 +32,7 @@ def note_draft(rng: random.Random, group: str) -> Draft:
         answer["quantity"] = rng.randint(1, 60)
     if rng.random() < 0.85:
         answer["disposition"] = rng.choice(allowed(part.reworkable, answer["defect"]))
-    asked = say("asked", SAY["request"])
+    asked = f"{say('asked', SAY['request'])} {say('choices', SAY['choices'])}"
     style = say("style", ["telegram", "sentence", "log", "mail", "telegram", "card"])
     # "flatness" + "flatness error": the characteristic is part of the defect's name.
     text = re.sub(r"\b(\w{4,}(?: \w+)?) \1\b", r"\1", _STYLES[style](say, answer, part.station))

@@ -6,33 +6,38 @@ The words: data/wordings/manufacturing/lot_sheets.yaml.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from course_utils.facts import Fact, format_facts
 from course_utils.tracks.manufacturing.control_charts import (
-    Figures,
-    Lot,
-    Signal,
+    CONSTANTS,
+    IN_CONTROL,
     constants,
-    figures,
-    simulate_lot,
+    first_pass_yield,
+    half_up,
+    pareto,
 )
-from course_utils.tracks.wording import Draft, Realiser, capital
+from course_utils.tracks.manufacturing.lot_figures import (
+    Figures,
+    draw_lot,
+    figures,
+    percent,
+    written,
+    written_counts,
+)
+from course_utils.tracks.manufacturing.lot_simulation import Lot
+from course_utils.tracks.wording import Draft, Realiser, capital, listing
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/lot_sheets")
 SOURCE = "simulated lot"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# Punctuation only: {k} is a kind of defect or the name of a figure, {c} and {v} its number.
+# Punctuation only: {k} is a kind of defect and {c} its number.
 DEFECT_ITEMS = ["{k} {c}", "{k}: {c}", "{c} x {k}", "{c} {k}", "{k} = {c}"]
-SUMMARIES = [
-    ("{k} {v}", ", "),
-    ("{k}={v}", "; "),
-    ("{k}: {v}", "\n"),
-    ("{k} = {v}", "\n"),
-    ("{k}: {v}", ", "),
-    ("{k} {v}", " / "),
-]
+YIELD_TARGETS = (94, 95, 96, 97, 98, 99)  # per cent
+MET, MISSED = "met", "missed"
+FACTORS = ("d2", "a2", "d4")
 
 
 @dataclass(frozen=True)
@@ -43,71 +48,74 @@ class Sheet:
     fig: Figures
     code: str
     extras: tuple[tuple[str, str], ...]
+    yield_target: int  # per cent
 
-    def length(self, value: float, more: int = 1) -> str:
-        """A value at the tolerance's decimals plus `more`, without the unit."""
-        return f"{value:.{self.lot.part.decimals + more}f}"
+    def length(self, value: Fraction, more: int = 1) -> str:
+        """A length at the decimals of the readings plus `more`, without the unit."""
+        return f"{half_up(value, self.lot.part.decimals + more):f}"
 
     @cached_property
     def values(self) -> dict[str, str]:
         """What the wordings on a lot may say: every figure as it is written, without its unit."""
         lot, fig, part = self.lot, self.fig, self.lot.part
         factors = constants(lot.size)
-        return {
+        told = written(lot, fig) | written_counts(lot)
+        if "correction" in told:
+            told["distance"] = told["correction"].lstrip("-")
+            told["correction"] = signed(told["correction"])
+            told["side"] = "above nominal" if fig.mean > lot.nominal else "below nominal"
+        for name, limit in (("lower", lot.lower), ("upper", lot.upper), ("nominal", lot.nominal)):
+            if limit is not None:
+                told[name] = self.length(limit, 0)
+        if lot.nominal is not None:
+            told["tolerance"] = self.length(lot.upper - lot.nominal, 0)
+            told["width"] = self.length(lot.upper - lot.lower, 0)
+        return told | {
             "code": self.code,
             "part": part.name,
             "parts": part.plural,
-            "characteristic": part.characteristic,
+            "reading": part.reading,
             "unit": part.unit,
             "required": f"{part.required:.2f}",
+            "yield_target": str(self.yield_target),
+            "target_word": self.target_word,
             "produced": str(lot.produced),
             "scrap": str(lot.scrap),
             "rework": str(lot.rework),
             "rejected": str(lot.rejected),
             "good": str(lot.produced - lot.rejected),
-            "yield_percent": f"{fig.yield_percent:.1f}",
-            "scrap_percent": f"{fig.scrap_percent:.1f}",
-            "rework_percent": f"{fig.rework_percent:.1f}",
-            "defect": fig.defect,
-            "defect_count": str(fig.defect_count),
-            "defect_share": f"{fig.defect_percent:.1f}",
+            "defect": self.defects[0][0],
+            "defect_count": str(self.defects[0][1]),
+            "defect_share": self.defects[0][2],
             "groups": str(len(fig.means)),
             "size": str(lot.size),
             "readings": str(len(fig.means) * lot.size),
-            "mean": self.length(fig.mean),
-            "mean_range": self.length(fig.mean_range),
-            "sigma": self.length(fig.sigma, 2),
-            "cp": "" if fig.cp is None else f"{fig.cp:.2f}",
-            "cpk": f"{fig.cpk:.2f}",
-            "lcl": self.length(fig.limits.mean_low),
-            "ucl": self.length(fig.limits.mean_high),
-            "range_ucl": self.length(fig.limits.range_high),
+            "lowest": self.length(fig.lowest, 0),
+            "highest": self.length(fig.highest, 0),
             "largest_range": self.length(max(fig.ranges), 0),
-            "d2": f"{factors.d2:.3f}",
-            "a2": f"{factors.a2:.3f}",
-            "distance": self.length(abs(self.offset)),
-            "place": self.place,
+            "d2": f"{float(factors.d2):.3f}",
+            "a2": f"{float(factors.a2):.3f}",
+            "d4": f"{float(factors.d4):.3f}",
+            "disposition": fig.disposition,
+            "finding": " and ".join(fig.finding),
         }
 
-    @property
-    def offset(self) -> float:
-        """How far the mean lies above (+) or below the nominal value, or the only limit."""
-        lot, mean = self.lot, self.fig.mean
-        if lot.nominal is not None:
-            return round(mean - lot.nominal, lot.part.decimals + 1)
-        return mean - (lot.upper if lot.lower is None else lot.lower)
+    @cached_property
+    def defects(self) -> list[tuple[str, int, str]]:
+        """(kind, count, per cent of the rejects), largest first."""
+        return [(kind, count, percent(share)) for kind, count, share in pareto(self.lot.defects)]
 
     @property
-    def place(self) -> str:
-        """Where the mean lies: "0.0021 mm above nominal"."""
-        target = "nominal"
-        if self.lot.nominal is None:
-            target = "the upper limit" if self.lot.lower is None else "the lower limit"
-        elif self.offset == 0:
-            return SAY.phrase("place", "on nominal")
-        side = "below" if self.offset < 0 else "above"
-        distance = self.length(abs(self.offset))
-        return SAY.phrase("place", f"{side} {target}", distance=distance, unit=self.lot.part.unit)
+    def target_word(self) -> str:
+        """Whether the target of first-pass yield is met or missed."""
+        lot = self.lot
+        share = first_pass_yield(lot.produced, lot.scrap, lot.rework)
+        return MET if 100 * share >= self.yield_target else MISSED
+
+
+# ---------------------------------------------------------------------------------------------
+# Pieces of text
+# ---------------------------------------------------------------------------------------------
 
 
 def draft(say: Realiser, task: str, group: str, facts: Sequence[Fact] = (), **texts: str) -> Draft:
@@ -118,15 +126,28 @@ def draft(say: Realiser, task: str, group: str, facts: Sequence[Fact] = (), **te
     return Draft(record, say.template)
 
 
+def step(sheet: Sheet, value: str) -> str:
+    """The last digit of a figure as it is written: "0.01"."""
+    decimals = len(sheet.values[value].partition(".")[2])
+    return f"{10**-decimals:.{decimals}f}"
+
+
+def signed(number: str) -> str:
+    """A correction with its sign: "+0.51"."""
+    return number if number.startswith("-") else f"+{number}"
+
+
 def subgroups(numbers: Sequence[int]) -> str:
-    """ "subgroup 4", "subgroups 2 and 5", "subgroups 1 to 8"."""
-    case = "several"
-    if len(numbers) == 1:
-        case = "one"
-    elif len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        case = "run"
-    others = ", ".join(map(str, numbers[:-1]))
-    return SAY.phrase("subgroups", case, first=numbers[0], others=others, last=numbers[-1])
+    """ "subgroup 4", "subgroups 2, 3 and 5"."""
+    case = "one" if len(numbers) == 1 else "several"
+    return SAY.phrase("subgroups", case, numbers=listing([str(number) for number in numbers]))
+
+
+def chart_text(sheet: Sheet) -> str:
+    """ "rising trend (subgroups 1, 2 and 3) and range above limit (subgroup 4)" or "in control"."""
+    found = sheet.fig.signals
+    texts = [f"{signal.rule} ({subgroups(signal.subgroups)})" for signal in found]
+    return listing(texts) if texts else IN_CONTROL
 
 
 # ---------------------------------------------------------------------------------------------
@@ -136,8 +157,11 @@ def subgroups(numbers: Sequence[int]) -> str:
 
 def draw_sheet(rng: random.Random) -> Sheet:
     """A lot with its figures, its number and some further fields."""
-    lot = simulate_lot(rng)
-    return Sheet(lot, figures(lot), draw_code(rng), _extras(lot.part.station, rng))
+    lot = draw_lot(rng)
+    reached = Fraction(written_counts(lot)["yield_percent"])
+    near = [target for target in YIELD_TARGETS if abs(target - reached) > Fraction("0.1")]
+    target = rng.choice(sorted(near, key=lambda target: abs(target - reached))[:2])
+    return Sheet(lot, figures(lot), draw_code(rng), _extras(lot.part.station, rng), target)
 
 
 def draw_code(rng: random.Random) -> str:
@@ -157,7 +181,7 @@ def draw_date(rng: random.Random) -> str:
     day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(2022, 2026)
     return (
         f"{year}-{month:02d}-{day:02d}", f"{day} {MONTHS[month - 1]} {year}",
-        f"{day:02d}.{month:02d}.{year}", f"{day:02d}/{month:02d}/{year % 100}",
+        f"{day:02d}.{month:02d}.{year}", f"{day:02d}/{month:02d}/{year % 100:02d}",
     )[rng.randrange(4)]  # fmt: skip
 
 
@@ -182,60 +206,64 @@ def _extras(station: str, rng: random.Random) -> tuple[tuple[str, str], ...]:
         (label("gauge"), f"{rng.choice('GMK')}{rng.randint(100, 999)}"),
         (label("tool"), f"T{rng.randint(10, 99)}"),
     ]
-    return tuple(rng.sample(choices, rng.randint(2, 4)))
+    return tuple(rng.sample(choices, rng.randint(1, 3)))
 
 
 # ---------------------------------------------------------------------------------------------
-# Header and blocks
+# The instruction, header and blocks
 # ---------------------------------------------------------------------------------------------
 
 
-def header(say: Realiser, sheet: Sheet, few: bool = False) -> list[tuple[str, str]]:
-    """(label, value) of each field, in a drawn order; `few` leaves but one further field."""
-    title = say("title", SAY["measured"], **sheet.values)
+def request(say: Realiser, words: Wordings, sheet: Sheet, name: str) -> str:
+    """The instruction of a report: what is asked for, and the form of the answer."""
+    limits = "one limit" if sheet.lot.nominal is None else "two limits"
+    wordings = words["items"].get(f"{name}, {limits}") or words["items"][name]
+    items = say("items", wordings)
+    asked = say("asked", words["request"], items=items, **sheet.values)
+    return f"{asked} {say('form', words['form'])}"
+
+
+def header(say: Realiser, sheet: Sheet) -> list[tuple[str, str]]:
+    """(label, value) of each field, in a drawn order."""
     labels = SAY["header_labels"]
+    limits = "upper" if sheet.lot.lower is None else "lower" if sheet.lot.upper is None else "both"
     fields = [
         (say("lotlabel", labels["lot"]), sheet.code),
-        (say("partlabel", labels["part"]), title),
-        (say("speclabel", labels["tolerance"]), _tolerance(say, sheet)),
+        (say("partlabel", labels["part"]), say("title", SAY["measured"], **sheet.values)),
+        (
+            say("speclabel", labels["tolerance"]),
+            say("spec", SAY["tolerance"][limits], **sheet.values),
+        ),
     ]
-    extras = list(sheet.extras[: 1 if few else None])
-    return say.order("header", [*fields, *extras])
+    return say.order("header", [*fields, *sheet.extras])
 
 
-def _tolerance(say: Realiser, sheet: Sheet) -> str:
-    """The specification, in one of the usual spellings."""
-    lot = sheet.lot
-    values = {"unit": lot.part.unit}
-    for name, value in (("lower", lot.lower), ("upper", lot.upper), ("nominal", lot.nominal)):
-        if value is not None:
-            values[name] = sheet.length(value, 0)
-    if lot.nominal is not None:
-        values["tolerance"] = sheet.length(lot.upper - lot.nominal, 0)
-    limits = "upper" if lot.lower is None else "lower" if lot.upper is None else "both"
-    return say("spec", SAY["tolerance"][limits], **values)
+def block(say: Realiser, sheet: Sheet, name: str) -> str:
+    """A block of the sheet: an entry of the wordings, or one that is put together here."""
+    made = {"defects": _defect_list, "series": _series, "words": _words}
+    if name in made:
+        return made[name](say, sheet)
+    if name.endswith("_factors"):
+        return _factors(say, sheet, name)
+    extra = {"chart": chart_text(sheet)} if name == "chart" else {}
+    return say(name, SAY[name], **sheet.values, **extra)
 
 
-def counts(say: Realiser, sheet: Sheet) -> str:
-    """Pieces produced, scrapped and reworked."""
-    return say("counts", SAY["counts"], **sheet.values)
-
-
-def defect_list(say: Realiser, sheet: Sheet, shares: bool = False) -> str:
+def _defect_list(say: Realiser, sheet: Sheet) -> str:
     """Counts by kind; the sheet's own order is that of the inspection plan, so it is drawn."""
     items = list(sheet.lot.defects.items())
     say.rng.shuffle(items)
     pattern = say("defectitem", DEFECT_ITEMS, k="{k}", c="{c}")
     texts = [pattern.format(k=kind, c=count) for kind, count in items]
-    text = say("defectjoin", [", ", "; ", " | ", " / "]).join(texts)
-    return f"{text} {SAY.phrase('largest_defect', **sheet.values)}" if shares else text
+    label = say("defectlabel", SAY["defect_label"])
+    return f"{label}: {say('defectjoin', [', ', '; ', ' | ', ' / ']).join(texts)}"
 
 
-def series(say: Realiser, sheet: Sheet) -> str:
+def _series(say: Realiser, sheet: Sheet) -> str:
     """Subgroup means and ranges in one of several notations."""
     means = [sheet.length(value) for value in sheet.fig.means]
     ranges = [sheet.length(value, 0) for value in sheet.fig.ranges]
-    form = say("series", ["rows", "lines", "csv", "brackets", "pipes", "text"])
+    form = say("series", list(SAY["series"]))
     row, end = {
         "rows": ("{}: {} / {}", "\n"),
         "csv": ("{},{},{}", "\n"),
@@ -251,40 +279,30 @@ def series(say: Realiser, sheet: Sheet) -> str:
     return SAY.phrase("series", form, **sheet.values, **shown)
 
 
-def summary(say: Realiser, sheet: Sheet) -> str:
-    """Figures as a measuring program prints them."""
-    values = sheet.values
-    items = {
-        "mean": f"{values['mean']} {values['unit']}",
-        "Rbar": values["mean_range"],
-        "sigma": values["sigma"],
-        "Cp": values["cp"],
-        "Cpk": values["cpk"],
-        "yield": f"{values['yield_percent']} %",
-        "chart": _chart_note(sheet.fig.signals),
-    }
-    pattern, joint = SUMMARIES[int(say("summary", [str(i) for i in range(len(SUMMARIES))]))]
-    body = joint.join(pattern.format(k=key, v=value) for key, value in items.items() if value)
-    return f"{SAY.phrase('summary_head', **values)}\n{body}"
+def _factors(say: Realiser, sheet: Sheet, name: str) -> str:
+    """The factors of two subgroup sizes, one of which is that of the lot."""
+    others = [size for size in (3, 4, 5, 6) if size != sheet.lot.size]
+    pattern = say(name, SAY[name], n="{n}", d2="{d2}", a2="{a2}", d4="{d4}")
+    rows = []
+    for size in sorted((sheet.lot.size, say.rng.choice(others))):
+        factors = {key: f"{float(getattr(CONSTANTS[size], key)):.3f}" for key in FACTORS}
+        rows.append(pattern.format(n=size, **factors))
+    return f"{SAY.phrase('factors_label')}: {'; '.join(rows)}"
 
 
-def _chart_note(found: Sequence[Signal]) -> str:
-    if not found:
-        return SAY.phrase("chart_note", "quiet")
-    numbers = " ".join(map(str, found[0].subgroups))
-    return SAY.phrase("chart_note", "signal", rule=found[0].rule, numbers=numbers)
+def _words(say: Realiser, sheet: Sheet) -> str:
+    """The rule for the process finding."""
+    case = "one limit" if sheet.lot.nominal is None else "two limits"
+    return say("words", SAY["words"][case], **sheet.values)
 
 
 def lay_out(say: Realiser, fields: Sequence[tuple[str, str]], blocks: Sequence[str]) -> str:
-    """Header and blocks as lines, in one line with bars, or as running text."""
-    form = say("layout", ["lines", "bars", "sentence", "comma", "dash"])
+    """Header and blocks: as lines, with bars, with dashes, or the header as running text."""
+    form = say("layout", ["lines", "bars", "sentence", "dash"])
     if form == "lines":
         head = "\n".join(f"{label}: {value}" for label, value in fields)
     elif form == "bars":
         head = " | ".join(f"{label} {value}" for label, value in fields)
-    elif form == "comma":
-        head = ",".join(label for label, _ in fields) + "\n"
-        head += ",".join(value.replace(",", "") for _, value in fields)
     elif form == "dash":
         head = "\n".join(f"- {label.lower()} {value}" for label, value in fields)
     else:

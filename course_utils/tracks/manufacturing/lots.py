@@ -1,16 +1,18 @@
 """Records of the kind `quality_report`: reports on lots, questions about them, inspectors' notes.
 
 Everything is invented and drawn from a seed; every number in an answer was computed from the lot
-(control_charts.py). Read some:  python -m course_utils.tracks.manufacturing.lots 7
+(control_charts.py, lot_figures.py). Read some:
+python -m course_utils.tracks.manufacturing.lots 7
 """
 
 import random
 import sys
 
 from course_utils.tracks.manufacturing.inspectors_notes import note_draft
-from course_utils.tracks.manufacturing.lot_questions import draw_questions, question_draft
-from course_utils.tracks.manufacturing.lot_reports import report_draft
+from course_utils.tracks.manufacturing.lot_given import given_draft
+from course_utils.tracks.manufacturing.lot_questions import question_drafts
 from course_utils.tracks.manufacturing.lot_sheets import draw_sheet
+from course_utils.tracks.manufacturing.lot_working import working_draft
 from course_utils.tracks.wording import Draft
 
 
@@ -22,12 +24,10 @@ def quality_drafts(seed: int, lots: int) -> list[Draft]:
         rng = random.Random(f"{seed} lot {number}")
         group = f"lot-{number:04d}"
         sheet = draw_sheet(rng)
-        kinds = ["summary", "subgroups"]
-        rng.shuffle(kinds)
-        for kind in kinds[: rng.choice((1, 2))]:
-            drafts.append(report_draft(sheet, kind, rng, group))
-        for question in draw_questions(sheet, rng):
-            drafts.append(question_draft(sheet, question, rng, group))
+        forms = [working_draft, given_draft]
+        rng.shuffle(forms)
+        drafts += [report(sheet, rng, group) for report in forms[: rng.choice((1, 2))]]
+        drafts += question_drafts(sheet, rng, group)
         if number % 2:
             drafts.append(note_draft(rng, group))
     return drafts

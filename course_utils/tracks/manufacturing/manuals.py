@@ -1,213 +1,220 @@
-"""Records from the knowledge base: equipment manuals, here, and technical documentation.
+"""Records of equipment manuals: questions on a page, notes to be turned into JSON, inspections.
 
 Every sentence comes from data/knowledge/manufacturing and data/wordings/manufacturing
-(manuals.yaml, inspections.yaml, documentation.yaml); the measured values of inspection reports
-are drawn, and what follows from them (deviation, verdict) is computed.
+(manuals.yaml, manual_pages.yaml, inspections.yaml); readings are drawn, and what follows from them
+is computed.
 """
 
 import random
 from collections.abc import Iterator, Sequence
 
 from course_utils.facts import Fact
-from course_utils.tracks.knowledge import Equipment, FailureMode, Quantity, load
+from course_utils.tracks.knowledge import FailureMode, Quantity, load
 from course_utils.tracks.manufacturing.documentation import documentation_drafts
 from course_utils.tracks.manufacturing.equipment_text import (
     MANUAL,
-    answer_facts,
+    NAME,
+    NUMBER,
+    SENTENCE,
+    YES_NO,
+    announced,
     article,
     ask_for_json,
+    definite,
     draft,
     inside,
     json_text,
+    limit_fact,
+    limit_keys,
     limit_text,
+    name_fact,
+    rivals,
     verb,
+    yes_fact,
 )
-from course_utils.tracks.manufacturing.inspections import inspection_report
-from course_utils.tracks.wording import Draft, Realiser, capital, listing
+from course_utils.tracks.manufacturing.inspections import inspection_reports
+from course_utils.tracks.manufacturing.manual_pages import Page, excerpt, pages, shown_parts
+from course_utils.tracks.manufacturing.readings import draw_reading
+from course_utils.tracks.wording import Draft, Realiser, capital
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/manuals")
-REPORTS_PER_MODE = 3
-# What is asked about a failure mode, and the parts of the entry that the answer stands in.
-NEEDED = {
-    "limit": ["checks"],
-    "cause": ["causes"],
-    "action": ["actions"],
-    "safety": ["safety"],
-    "component": [],
-    "effect": ["effect"],
-}
+# Questions of which each failure mode gets two, drawn; the others are asked of every one.
+DRAWN = ("cause", "causes", "safety", "effect", "fault_of_effect")
+LONG = ("action", "cause", "safety", "cure")  # rows of causes and remedies: two entries are enough
+STOP_SHARE = 0.75  # of the questions whether to stop, where the entry has a stop sign
 
 
 def manual_drafts(seed: int) -> list[Draft]:
     """All drafts of both document kinds; the same list from the same seed."""
     drafts: list[Draft] = []
     for equipment in load():
-        for mode in equipment.failure_modes:
-            rng = random.Random(f"{seed}/{equipment.id}/{mode.id}")
-            drafts += _mode_drafts(equipment, mode, rng)
+        for page in pages(equipment):
+            for mode in page.modes:
+                rng = random.Random(f"{seed}/{equipment.id}/{mode.id}")
+                drafts += _mode_drafts(page, mode, rng)
         drafts += documentation_drafts(equipment, random.Random(f"{seed}/{equipment.id}"))
     return drafts
 
 
-def _mode_drafts(equipment: Equipment, mode: FailureMode, rng: random.Random) -> Iterator[Draft]:
-    group = f"{equipment.id}/{mode.id}"
-    for kind in NEEDED:
-        quantities = mode.checks if kind == "limit" else [None]
-        for quantity in quantities:
-            question = _manual_question(equipment, mode, kind, quantity, rng, group)
-            if question:
-                yield question
+def _mode_drafts(page: Page, mode: FailureMode, rng: random.Random) -> Iterator[Draft]:
+    for check in mode.checks:
+        yield _limit_question(page.around(mode, 4, rng), check, rng)
+    yield from _reading_question(page.around(mode, 3, rng), rng.choice(mode.checks), rng)
+    yield _stop_question(page.around(mode, 4, rng), mode, rng)
+    kinds = ["action", "fault", "component", *(["origin"] if mode.origins else [])]
+    for kind in [*kinds, *rng.sample(DRAWN, 2)]:
+        entries = 2 if kind in LONG else 4
+        yield _text_question(page.around(mode, entries, rng), mode, kind, rng)
+    yield _cure_question(page.around(mode, 2, rng), mode, rng)
     for _ in range(2):
-        yield _manual_understanding(equipment, mode, rng, group)
-    for number in range(REPORTS_PER_MODE):
-        report = inspection_report(equipment, mode, number, rng, group)
-        if report:
-            yield report
+        yield _understanding(page, mode, rng)
+    yield from inspection_reports(page.around(mode, 2, rng), mode, rng)
 
 
-# --- A troubleshooting entry --------------------------------------------------------------------
+def _record(
+    say: Realiser, page: Page, question: str, given: str, answer: str, facts: Sequence[Fact],
+    form: str, case: str = "",
+) -> Draft:  # fmt: skip
+    asked = announced(say, question, form, case)
+    return draft(
+        say, "qa", MANUAL, page.group, asked, given, answer, page.equipment, facts, form
+    )  # fmt: skip
 
 
-def _excerpt(
-    say: Realiser, equipment: Equipment, mode: FailureMode, must: Sequence[str] = ()
-) -> str:
-    """A troubleshooting entry in one of several layouts; `must` names parts that stay in."""
-    rng = say.rng
-    parts = {"symptoms", "causes", "checks", "actions", "safety"}
-    dropped = rng.choice(sorted(parts - set(must)))
-    parts -= {dropped}
-    symptoms, causes = _two(mode.symptoms, rng), _two(mode.causes, rng)
-    chosen = {
-        "symptoms": symptoms,
-        "causes": list(mode.causes) if "causes" in must else causes,
-        "checks": [f"{check.name}: {limit_text(check)}" for check in mode.checks],
-        "actions": list(mode.actions) if "actions" in must else _two(mode.actions, rng),
-        "safety": list(mode.safety)[:1] if "safety" not in must else list(mode.safety),
-    }
-    chosen = {name: items for name, items in chosen.items() if name in parts}
-    layout = say("layout", ["lines", "prose", "table", "bullets"])
-    if layout == "prose":
-        return _prose(say, equipment, mode, chosen, "effect" in must)
-    return _sheet(say, layout, equipment, mode, chosen, "effect" in must)
+# --- Questions on limits ------------------------------------------------------------------------
 
 
-def _two(items: Sequence[str], rng: random.Random) -> list[str]:
-    return rng.sample(list(items), min(2, len(items)))
+def _limit_question(page: Page, check: Quantity, rng: random.Random) -> Draft:
+    say = Realiser(rng, "qa/manual-limit")
+    given = excerpt(say, page, ["checks"], rng.randint(0, 1))
+    names = {"quantity": check.name, "machine": page.equipment.name}
+    question = say("question", SAY["limit"], **names)
+    return _record(say, page, question, given, limit_text(check), [limit_fact(check)], NUMBER)
 
 
-def _sheet(
-    say: Realiser, layout: str, equipment: Equipment, mode: FailureMode,
-    chosen: dict[str, list[str]], with_effect: bool,
-) -> str:  # fmt: skip
-    names = {"fault": mode.name, "component": mode.component}
-    names |= {"machine": equipment.name, "example": equipment.example}
-    head = say("head", SAY["sheet_head"], **names)
-    rows = [head, SAY.phrase("sheet_component", component=mode.component)]
-    for name, items in chosen.items():
-        title = say(name, SAY["sheet_labels"][name])
-        if layout == "table":
-            rows.append(f"{title} | {' / '.join(items)}")
-        elif layout == "bullets":
-            rows += [f"{title}:", *(f"- {item}" for item in items)]
-        else:
-            rows.append(f"{title}: {', '.join(items)}")
-    if with_effect:
-        rows.append(SAY.phrase("sheet_effect", effect=mode.effect))
-    return "\n".join(rows)
+def _reading_question(page: Page, check: Quantity, rng: random.Random) -> Iterator[Draft]:
+    """Whether a reading keeps to its limit; asked both ways round."""
+    reading = draw_reading(check, rng.random() < 0.5, rng)
+    if not reading:
+        return
+    say = Realiser(rng, "qa/manual-reading")
+    given = excerpt(say, page, ["checks"], rng.randint(0, 1))
+    asked = say.rng.choice(("within", "outside"))
+    names = {"quantity": check.name, "value": reading.text(reading.mean)}
+    question = say(asked, SAY["reading"][asked], machine=page.equipment.name, **names)
+    yes = reading.within == (asked == "within")
+    answer = SAY.phrase(
+        "reading_answer",
+        "within" if reading.within else "outside",
+        said="Yes" if yes else "No",
+        limit=limit_text(check),
+        **names,
+    )
+    facts = [yes_fact(yes), limit_fact(check, "limit")]
+    yield _record(say, page, question, given, answer, facts, YES_NO)
 
 
-def _prose(
-    say: Realiser, equipment: Equipment, mode: FailureMode, chosen: dict[str, list[str]],
-    with_effect: bool,
-) -> str:  # fmt: skip
-    names = {"fault": mode.name, "Fault": capital(mode.name), "component": mode.component}
-    sentences = [say("open", SAY["prose_opening"], a_machine=article(equipment.name), **names)]
-    for name, items in chosen.items():
-        text = listing([inside(item) for item in items], "or" if name == "causes" else "and")
-        sentences.append(say(name, SAY["prose"][name], list=text))
-    if with_effect:
-        sentences.append(SAY.phrase("prose_effect", effect=inside(mode.effect)))
-    return " ".join(sentences)
+# --- Questions on signs, causes and remedies ----------------------------------------------------
 
 
-# --- Questions on it ----------------------------------------------------------------------------
+def _stop_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    """Whether a report demands a stop at once: the page lists the signs that do, and no more."""
+    say = Realiser(rng, "qa/manual-stop")
+    given = excerpt(say, page, ["symptoms"], rng.randint(0, 1))
+    stop = [sign for sign in mode.reported if sign.stop]
+    other = [sign for sign in mode.reported if not sign.stop]
+    wanted = stop if stop and (not other or rng.random() < STOP_SHARE) else other
+    sign = rng.choice(wanted)
+    question = say("question", SAY["stop_sign"], symptom=sign.text, machine=page.equipment.name)
+    answer = SAY.phrase("stop_sign_answer", "stop" if sign.stop else "ordinary", fault=mode.name)
+    facts = [yes_fact(sign.stop), name_fact(mode.name, page.faults, "fault")]
+    return _record(say, page, question, given, answer, facts, YES_NO)
 
 
-def _manual_question(
-    equipment: Equipment, mode: FailureMode, kind: str, quantity: Quantity | None,
-    rng: random.Random, group: str,
-) -> Draft | None:  # fmt: skip
-    if kind == "effect" and not mode.effect:
-        return None
-    say, words = Realiser(rng, f"qa/manual-{kind}"), SAY[kind]
-    excerpt = _excerpt(say, equipment, mode, NEEDED[kind])
-    names = {
-        "quantity": quantity.name if quantity else "",
-        "fault": mode.name,
-        "component": mode.component,
-        "machine": equipment.name,
-        "has": verb(equipment, mode.component, "has", "have"),
-    }
-    question = say("question", words["asked"], **names)
-    text = _answer_text(mode, kind, quantity)
-    answer = capital(say("answer", words["answers"], answer=text, **names))
-    facts: list[Fact] = []
-    if kind == "limit" and quantity.limit != "between":
-        facts = answer_facts(quantity.value, quantity.unit, quantity.name)
-    elif kind == "component":
-        facts = answer_facts(mode.component)
-    return draft(say, "qa", MANUAL, group, question, excerpt, answer, equipment, facts)
+def _text_question(page: Page, mode: FailureMode, kind: str, rng: random.Random) -> Draft:
+    """A question that is answered by a name or a sentence of the page."""
+    say = Realiser(rng, f"qa/manual-{kind}")
+    one = rng.choice([one for one in mode.remedies if one.origin or kind != "origin"])
+    cured = [other.cause for other in mode.remedies if other.action == one.action]
+    must, answers, candidates, form = {
+        "action": (["remedies"], [one.action], page.linked("action"), SENTENCE),
+        "safety": (["safe_remedies"], [one.safety], page.linked("safety"), SENTENCE),
+        "effect": (["effect"], [mode.effect], [other.effect for other in page.modes], SENTENCE),
+        "cause": (["remedies"], cured, page.linked("cause"), NAME),
+        "causes": (["causes"], mode.causes, page.linked("cause"), NAME),
+        "fault": (["symptoms"], [mode.name], page.faults, NAME),
+        "fault_of_effect": (["effect"], [mode.name], page.faults, NAME),
+        "component": (["component"], [mode.component], shown_parts(page), NAME),
+        "origin": (["component", "origins"], [one.origin], shown_parts(page), NAME),
+    }[kind]
+    given = excerpt(say, page, must, rng.randint(0, 1))
+    question = say(
+        "question",
+        SAY["asked"][kind],
+        machine=page.equipment.name,
+        fault=definite(mode.name),
+        title=mode.name,
+        cause=one.cause,
+        action=inside(one.action),
+        symptom=rng.choice(mode.symptoms),
+        effect=mode.effect,
+    )
+    right = " & ".join(answers)
+    others = [name for name in rivals(right, candidates) if name not in answers]
+    facts = [Fact("answer", right, others=tuple(others))]
+    answer = f"{capital(answers[0])}." if form == SENTENCE else "; ".join(answers)
+    case = "several names" if len(answers) > 1 else ""
+    return _record(say, page, question, given, answer, facts, form, case)
 
 
-def _answer_text(mode: FailureMode, kind: str, quantity: Quantity | None) -> str:
-    """What the answer states, as the knowledge base words it."""
-    if kind == "limit":
-        return limit_text(quantity)
-    if kind == "cause":
-        return listing(list(mode.causes), "or")
-    if kind in ("action", "safety"):
-        first, *rest = mode.actions if kind == "action" else mode.safety
-        return ", ".join([first, *map(inside, rest)])
-    return mode.component if kind == "component" else mode.effect
+def _cure_question(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    """What a broken limit and a known cause need: the action, and the repair of what is damaged."""
+    say, one = Realiser(rng, "qa/manual-cure"), rng.choice(mode.remedies)
+    given = excerpt(say, page, ["whole_remedies"], rng.randint(0, 1))
+    names = {"fault": definite(mode.name), "title": mode.name, "cause": one.cause}
+    question = say("question", SAY["cure"], machine=page.equipment.name, **names)
+    names = {"action": inside(one.action), "Action": capital(one.action), "repair": one.repair}
+    answer = SAY.phrase("cure_answer", "repair" if one.repair else "plain", **names)
+    others = rivals(answer, page.linked("action") + page.linked("repair"))
+    parts = {"action": one.action, "repair": one.repair}
+    facts = [Fact(name, part, others=others) for name, part in parts.items() if part]
+    return _record(say, page, question, given, answer, facts, SENTENCE)
 
 
 # --- A note to be turned into JSON --------------------------------------------------------------
 
 
-def _manual_understanding(
-    equipment: Equipment, mode: FailureMode, rng: random.Random, group: str
-) -> Draft:
-    say = Realiser(rng, "understanding/manual")
-    quantity = rng.choice(mode.checks)
-    action, symptom = rng.choice(mode.actions), rng.choice(mode.symptoms)
-    values = {
-        "equipment": equipment.name,
-        "component": mode.component,
-        "failure_mode": mode.name,
-        "symptom": inside(symptom),
-        "check": inside(quantity.name),
-        "limit": limit_text(quantity),
-        "action": inside(action),
+def _understanding(page: Page, mode: FailureMode, rng: random.Random) -> Draft:
+    say, machine = Realiser(rng, "understanding/manual"), page.equipment
+    check, one, symptom = (
+        rng.choice(mode.checks),
+        rng.choice(mode.remedies),
+        rng.choice(mode.symptoms),
+    )
+    details = {
+        "origin": {"origin": one.origin} if one.origin else {},
+        "symptom": {"symptom": inside(symptom)},
+        "check": {"check": inside(check.name), **limit_keys(check)},
+        "remedy": {"cause": inside(one.cause), "action": inside(one.action)},
     }
-    extra = rng.sample(["symptom", "check", "action"], rng.choice([1, 2, 3]))
-    keys = ["equipment", "component", "failure_mode"]
-    keys += [name for name in ("symptom", "check", "action") if name in extra]
-    keys += ["limit"] if "check" in extra else []
+    extra = rng.sample(["symptom", "check", "remedy"], rng.choice([1, 2, 3]))
+    told = [name for name, values in details.items() if values and name in (*extra, "origin")]
     opening = say(
         "open",
         SAY["note_opening"],
-        machine=equipment.name,
-        a_machine=article(equipment.name),
+        machine=machine.name,
+        a_machine=article(machine.name),
         component=mode.component,
         fault=mode.name,
         Fault=capital(mode.name),
-        shows=verb(equipment, mode.component, "shows", "show"),
+        was=verb(machine, mode.component, "was", "were"),
     )
-    more = [
-        say(name, SAY["note"][name], detail=values[name], limit=values["limit"]) for name in extra
-    ]
+    more = [say(name, SAY["note"][name], text=limit_text(check), **details[name]) for name in told]
     text = " ".join([opening, *say.order("order", more)])
-    request = ask_for_json(say, "manual", keys)
-    answer = json_text({key: values[key] for key in keys})
-    return draft(say, "understanding", MANUAL, group, request, text, answer, equipment)
+    values = {"equipment": machine.name, "component": mode.component, "failure_mode": mode.name}
+    for name in told:
+        values |= details[name]
+    request = ask_for_json(say, "manual", values)
+    answer = json_text(values)
+    return draft(say, "understanding", MANUAL, page.group, request, text, answer, machine)

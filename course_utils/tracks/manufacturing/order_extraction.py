@@ -7,6 +7,7 @@ import random
 from datetime import date
 from typing import TYPE_CHECKING
 
+from course_utils.gold import gold_group
 from course_utils.records import normalise
 from course_utils.sources import clean_work_orders
 from course_utils.tracks.manufacturing.orders import group_name
@@ -20,7 +21,7 @@ SAY = Wordings("manufacturing/order_extraction")
 
 
 def instruction_to_extract(say: Realiser) -> str:
-    """One of 768 ways to ask for the JSON record of a work order."""
+    """One of 384 ways to ask for the JSON record of a work order."""
     only = say("only", SAY["remark"])
     keys = say("keys", SAY["keys"])
     demand = say("demand", SAY["demand"], keys=keys)
@@ -28,22 +29,24 @@ def instruction_to_extract(say: Realiser) -> str:
 
 
 def understanding_drafts(table: "pandas.DataFrame", seed: int) -> list[Draft]:
-    """The cleaned work orders with an instruction in many wordings.
+    """The cleaned work orders with an instruction in many wordings: the gold ones, then the silver.
 
-    The group is that of the first order with the text. Texts that resemble one of another group
-    are dropped, since the two may come to lie in different parts.
+    The group is that of the first order with the text: asset and quarter. A gold order's group is
+    one of its own (`gold.is_gold`), since 101 of 115 quarters have a gold order and could not be
+    trained on; no silver order has its text or resembles it.
     """
     rows = table.fillna("")
     rows = rows[rows["PMType"].str.fullmatch(r"PM\d\d")]
-    booked: dict[tuple[str, str], date] = {}
+    first: dict[str, str] = {}
     for asset, text, day in zip(
         rows["Asset"], rows["OriginalShorttext"], rows["BscStartDate"], strict=True
     ):
-        booked.setdefault((f"excavator {asset}", normalise(text)), date.fromisoformat(day))
+        first.setdefault(normalise(text), group_name(asset, date.fromisoformat(day)))
+    cleaned = clean_work_orders(table)
     drafts = []
-    for number, record in enumerate(clean_work_orders(table).records):
-        day = booked[record["source"], normalise(record["input"])]
-        group = group_name(record["source"].removeprefix("excavator "), day)
+    for number, record in enumerate([*cleaned.gold, *cleaned.records]):
+        group = first[normalise(record["input"])]
+        group = gold_group(group) if number < len(cleaned.gold) else group
         say = Realiser(random.Random(f"{seed} understanding {number}"), "understanding")
         record = record | {"instruction": instruction_to_extract(say), "group": group}
         drafts.append(Draft(record, say.template))

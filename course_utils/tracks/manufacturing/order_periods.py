@@ -12,6 +12,7 @@ from course_utils.tracks.manufacturing.orders import YEARLY, Order
 from course_utils.tracks.wordings import Wordings
 
 SAY = Wordings("manufacturing/order_periods")
+BUSY = 7  # a month with more orders than this is reported in halves too
 MANY = 11  # more orders than this are shown as figures
 # Labels that go with "the" once they are followed by "system".
 NO_NOUNS = ("Slew", "Induction and Exhaust")
@@ -52,12 +53,20 @@ def periods(orders: Sequence[Order]) -> list[Period]:
     ]
 
 
+def months_of(period: Period) -> dict[str, int]:
+    """Name of the month -> its orders, where the time is a quarter or a year."""
+    if period.length not in ("quarter", "year"):
+        return {}
+    counts = Counter(order.date.month for order in period.orders)
+    return {SAY["months"][month - 1]: counts[month] for month in sorted(counts)}
+
+
 def _by_period(orders: Sequence[Order], asset: str) -> list[Period]:
     parts: dict[tuple[str, str, str], list[Order]] = {}
     months = Counter((order.date.year, order.date.month) for order in orders)
     for order in orders:
         lengths = ["month", "quarter"]
-        lengths += ["half"] * (months[order.date.year, order.date.month] > MANY)
+        lengths += ["half"] * (months[order.date.year, order.date.month] > BUSY)
         lengths += ["year"] * (asset in YEARLY)
         for length in lengths:
             parts.setdefault((length, *_names(length, order.date)), []).append(order)

@@ -1,27 +1,29 @@
 """Records of the kind `maintenance_log`, realised from the real excavator work orders.
 
 orders.py says what an order and its figures are; order_extraction.py, order_reports.py and
-order_questions.py make the records of the three tasks.
+order_qa.py make the records of the three tasks.
 """
 
 from collections.abc import Sequence
 
+from course_utils.gold import GROUP, is_gold
 from course_utils.sources import load_work_orders
 from course_utils.splits import NEAR, incidence, normalise
 from course_utils.tracks.manufacturing.order_extraction import understanding_drafts
-from course_utils.tracks.manufacturing.order_questions import qa_drafts
+from course_utils.tracks.manufacturing.order_qa import qa_drafts
 from course_utils.tracks.manufacturing.order_reports import report_drafts
-from course_utils.tracks.manufacturing.orders import read_orders
+from course_utils.tracks.manufacturing.orders import read_orders, without_gold
 from course_utils.tracks.wording import Draft
 
 
 def maintenance_drafts(seed: int) -> list[Draft]:
     """All records of the kind `maintenance_log`: understanding, report, qa. Same seed, same list.
 
-    The work orders must be prepared (`sources.is_prepared`) or reachable.
+    Those of gold orders (`gold.is_gold`) come first and are for the test part alone. The work
+    orders must be prepared (`sources.is_prepared`) or reachable.
     """
     table = load_work_orders()
-    orders = read_orders(table)
+    orders = without_gold(read_orders(table), table)
     drafts = understanding_drafts(table, seed)
     drafts += report_drafts(orders, seed) + qa_drafts(orders, seed)
     return without_near_copies(drafts)
@@ -30,8 +32,8 @@ def maintenance_drafts(seed: int) -> list[Draft]:
 def without_near_copies(drafts: Sequence[Draft]) -> list[Draft]:
     """Drop each draft whose input resembles (Jaccard >= NEAR) one kept before of another group.
 
-    Compared exactly, all with all: tables of figures look so much alike that hashing them first
-    saves nothing.
+    Gold orders all stay, and count as one group: they come to lie in one part. Compared exactly,
+    all with all: tables of figures look so much alike that hashing them first saves nothing.
     """
     import numpy as np
 
@@ -48,7 +50,7 @@ def without_near_copies(drafts: Sequence[Draft]) -> list[Draft]:
             like[i].add(j)
     kept: dict[int, str] = {}
     for i, draft in enumerate(drafts):
-        group = draft.record["group"]
+        group = GROUP if is_gold(draft.record) else draft.record["group"]
         if all(kept.get(j, group) == group for j in like[i]):
             kept[i] = group
     return [drafts[i] for i in kept]

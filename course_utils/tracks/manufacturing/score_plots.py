@@ -79,10 +79,10 @@ def _systems(entry: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
 
 
 def _shares(task: str, entry: Mapping[str, Any]) -> list[str]:
-    """The task's scores that run from 0 to 1, the main one first."""
+    """The task's scores that run from 0 to 1, the main one first; 1 is best in all of them."""
     measured = [key for scores in _systems(entry).values() for key in scores]
     keys = tasks.SCORES.get(task) or dict.fromkeys(measured)
-    return [key for key in keys if key != "perplexity" and key in measured]
+    return [key for key in keys if key not in tasks.LOWER_IS_BETTER and key in measured]
 
 
 def _factor(key: str) -> float:
@@ -221,7 +221,7 @@ def tasks_finding(comparison: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _move(task: str, entry: Mapping[str, Any]) -> str:
-    """'report (fact accuracy 0.20 to 0.72)'."""
+    """'report (fact F1 0.20 to 0.72)'."""
     main = _main(task, entry)
     systems = _systems(entry)
     before = numbers(entry.get("base")).get(main)

@@ -13,15 +13,20 @@ from typing import Any
 
 from course_utils import schemas, splits
 from course_utils.errors import CourseError
+from course_utils.gold import is_gold
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
 from course_utils.tracks.manufacturing import order_records as maintenance
-from course_utils.tracks.parts import RESERVE, write_parts
+from course_utils.tracks.parts import (
+    LEAST_RESERVE,
+    PARTS,
+    RESERVE,
+    handed_out,
+    reserve_of,
+    write_parts,
+)
 from course_utils.tracks.wording import Draft, diversity, template_shares
 
-# The reserve is never written to a folder: a grader marks on records that nobody was given.
-PARTS = {"train": 0.71, "val": 0.1, "test": 0.1, RESERVE: 0.09}
-LEAST_RESERVE = 0.08  # of each task's records
 LARGEST_TEMPLATE_SHARE = 0.02  # of a task's records
 LEAST = {"records": 8000, "task": 1500, "document": 1000}
 LOTS = 1000  # simulated production lots
@@ -44,7 +49,7 @@ class Track:
     @property
     def handed_out(self) -> list[dict[str, str]]:
         """The records that are written to the folder."""
-        return [record for name in self.parts if name != RESERVE for record in self.parts[name]]
+        return [record for part in handed_out(self.parts).values() for record in part]
 
     def counts(self, key: str) -> dict[str, int]:
         """Records for each value of `task` or `document`."""
@@ -87,6 +92,9 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
     capped = _without_surplus(kept, seed)
     dropped["wording that carried more than its share of the task"] = len(kept) - len(capped)
     parts = _split(capped, seed)
+    silver = sum(map(_is_silver, parts["test"]))
+    parts["test"] = [draft for draft in parts["test"] if not _is_silver(draft)]
+    dropped["work order without gold labels in the test part"] = silver
     before = sum(map(len, parts.values()))
     _prune(parts)
     after = sum(map(len, parts.values()))
@@ -140,8 +148,13 @@ def _without_surplus(drafts: Sequence[Draft], seed: int) -> list[Draft]:
 
 
 def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
-    """Each group whole in one part; each document kind in the shares of PARTS."""
+    """Each group whole in one part; each document kind in the shares of PARTS.
+
+    Gold orders are test records, whatever their share; the others are split without them.
+    """
     parts: dict[str, list[Draft]] = {name: [] for name in PARTS}
+    parts["test"] = [draft for draft in drafts if is_gold(draft.record)]
+    drafts = [draft for draft in drafts if not is_gold(draft.record)]
     home: dict[str, str] = {}  # a group may hold records of several document kinds
     for document in sorted({draft.record["document"] for draft in drafts}):
         groups: dict[str, list[Draft]] = {}
@@ -159,6 +172,13 @@ def _split(drafts: Sequence[Draft], seed: int) -> dict[str, list[Draft]]:
             parts[part] += groups[group]
             room[part] -= len(groups[group])
     return parts
+
+
+def _is_silver(draft: Draft) -> bool:
+    """A work order to be turned into JSON, with labels that nobody read: not to be tested on."""
+    record = draft.record
+    kind = (record["task"], record["document"])
+    return kind == ("understanding", "maintenance_log") and not is_gold(record)
 
 
 def _prune(parts: dict[str, list[Draft]]) -> None:
@@ -180,18 +200,16 @@ def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:
 def summarise(track: Track, seed: int, overlap: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What was built: counts, templates, diversity, overlap between the parts (if not given)."""
     overlap = overlap or splits.overlap(track.parts)
-    reserve = track.parts[RESERVE]
     return {
         "track": "manufacturing",
         "seed": seed,
         "drafts": track.drafts,
         "dropped": track.dropped,
         "kept": len(track.handed_out),
-        "parts": {name: len(part) for name, part in track.parts.items() if name != RESERVE},
+        "parts": {name: len(part) for name, part in handed_out(track.parts).items()},
         "reserve": {
-            "records": len(reserve),
-            "groups": len({record["group"] for record in reserve}),
-            "tasks": dict(sorted(Counter(record["task"] for record in reserve).items())),
+            **reserve_of(track.parts),
+            "tasks": dict(sorted(Counter(r["task"] for r in track.parts[RESERVE]).items())),
         },
         "tasks": track.counts("task"),
         "documents": track.counts("document"),
@@ -216,9 +234,9 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
             count = summary[kind].get(name, 0)
             if count < LEAST[key]:
                 wrong.append(f"{name}: {count} records, {LEAST[key]} are promised")
-    for task, handed_out in summary["tasks"].items():
+    for task, count in summary["tasks"].items():
         kept_back = summary["reserve"]["tasks"].get(task, 0)
-        if kept_back < LEAST_RESERVE * (handed_out + kept_back):
+        if kept_back < LEAST_RESERVE * (count + kept_back):
             wrong.append(f"{task}: {kept_back} records in reserve, 8 % are promised")
     for task, figures in summary["templates"].items():
         if figures["share"] > LARGEST_TEMPLATE_SHARE:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import chat, records
+from course_utils import chat, records, selfcheck
 from course_utils.commands.main import command_line
 from course_utils.drawing import figure_title
 from course_utils.errors import CourseError
@@ -18,6 +18,7 @@ from course_utils.tracks.geology.materials import materials
 from course_utils.tracks.geology.spectra_records import spectrum_drafts
 
 SEED = 42
+WRITTEN = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def built(prepared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def parts(built):
-    return {name: records.read_records(built[0] / f"{name}.jsonl") for name in geology.PARTS}
+    return {name: records.read_records(built[0] / f"{name}.jsonl") for name in WRITTEN}
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +44,36 @@ def summary(built):
 # --- the track as a whole ----------------------------------------------------------------------
 
 
+def test_answers_that_understand_nothing_are_not_paid(parts):
+    results = selfcheck.check(parts, sample=60)
+    print(selfcheck.table(results))
+    assert selfcheck.verdict(results) == "nothing can be fooled"
+
+
 def test_the_build_says_what_it_made_and_ends_with_where_it_is(built, summary):
     folder, said = built
     assert said.splitlines()[-1] == f"Data: {folder}"
     assert f"{summary['kept']:,} kept" in said
+    assert f"{summary['reserve']['records']:,} in reserve, not written" in said
     assert "overlap between the parts: 0 exact, 0 near, 0 groups" in said
     assert (folder / "track.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_track_keeps_its_promises(summary, all_records):
     assert geology.shortfalls(summary) == []
-    assert summary["kept"] == len(all_records) >= 400
+    assert summary["kept"] + summary["reserve"]["records"] == len(all_records)
+    assert summary["kept"] > 2700
     assert min(summary["kinds"].values()) >= 200
     assert set(summary["topics"]) >= {"spectra", "mixture", "sensors", "alteration", "mistakes"}
 
 
 def test_a_broken_promise_is_named(summary):
-    short = {**summary, "kept": 3, "overlap": {"exact": 0, "near": 2, "groups": 0}}
+    reserve = {**summary["reserve"], "share": 0.02}
+    overlap = {"exact": 0, "near": 2, "groups": 0}
+    short = {**summary, "kept": 3, "overlap": overlap, "reserve": reserve}
     assert geology.shortfalls(short) == [
         "3 records, 400 are promised",
+        "2.0% in reserve, 8% are promised",
         "overlap between the parts: 2 near",
     ]
 
@@ -78,6 +90,17 @@ def test_no_group_and_no_question_is_in_two_parts(parts, summary):
             homes.setdefault(record["group"], set()).add(name)
     assert {len(home) for home in homes.values()} == {1}
     assert summary["overlap"]["exact"] == summary["overlap"]["near"] == 0
+
+
+def test_a_reserve_of_whole_groups_is_never_written(built, summary, track, parts):
+    folder, _ = built
+    assert {path.stem for path in folder.glob("*.jsonl")} == set(WRITTEN)
+    kept = track.parts["reserve"]
+    assert summary["reserve"]["records"] == len(kept)
+    assert summary["reserve"]["share"] > 0.08
+    written = {record["group"] for part in parts.values() for record in part}
+    assert not written & {record["group"] for record in kept}
+    assert {geology.kind_of(record) for record in kept} == set(geology.KINDS)
 
 
 def test_a_mixture_holds_only_minerals_of_its_own_part(parts):
@@ -139,13 +162,8 @@ def test_records_are_short_enough_for_a_small_model(all_records, tokenizer):
 
 
 def test_kinds_of_questions():
-    number = {
-        "context": "",
-        "instruction": "Centre?",
-        "answer": "2208 nm.",
-        "facts": "answer=2208 nm",
-    }
-    cause = {"context": "", "instruction": "Cause?", "answer": "The Al-OH bond."}
+    number = {"context": "", "answer": "2208 nm", "form": "number and unit only"}
+    cause = {"context": "", "answer": "Al-OH", "form": "name only"}
     assert geology.kind_of(number) == "numeric"
     assert geology.kind_of(cause) == "knowledge"
     assert geology.kind_of({**cause, "context": "Kaolinite: Al-OH."}) == "context"

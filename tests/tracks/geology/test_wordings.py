@@ -88,7 +88,7 @@ def test_every_entry_that_the_code_names_is_there():
         there = {name for words in words_of(module) for name in words.entries}
         assert names <= there, module.__name__
         named += len(names)
-    assert named > 80
+    assert named > 70
 
 
 def test_no_placeholder_is_left_in_a_record(all_records):
@@ -134,8 +134,8 @@ def test_a_sentence_is_mended_without_python(mended):
         ("reach_question:", "reach_questions:", "sensors.yaml: reach_question is missing"),
         ("How wide is {band}?", "How wide is {bnd}?", r"width_question: .* uses \['bnd'\]"),
         ("How wide is {band}?", "How wide is {band:.1f}?", "How wide is .* cannot be filled in"),
-        ("{value} bands.", "{value:.1f} bands.", "figure_answer bands: .* cannot be filled in"),
-        ('"yes": "Yes', 'yes: "Yes', "reach_answer"),
+        ("{value} bands", "{value:.1f} bands", "sheet_part bands: .* cannot be filled in"),
+        ("    jarosite: the", "    yes: the", "reach_target"),
     ],
 )
 def test_who_mends_a_sentence_wrongly_is_told_where(mended, old, new, said):

@@ -1,8 +1,8 @@
 """Control-chart figures against Montgomery's published example and cases worked out by hand."""
 
 import math
-import random
-from statistics import NormalDist, fmean
+from fractions import Fraction
+from statistics import NormalDist
 
 import pytest
 
@@ -13,8 +13,8 @@ from course_utils.tracks.manufacturing import control_charts as quality
 HARD_BAKE_MEAN, HARD_BAKE_RANGE = 37.6400 / 25, 8.1302 / 25
 
 
-def rules(means, ranges, size=4, nominal=None):
-    return [(s.rule, s.subgroups) for s in quality.signals(means, ranges, size, nominal)]
+def rules(means, ranges, size=4):
+    return [(s.rule, s.subgroups) for s in quality.signals(means, ranges, size)]
 
 
 def test_limits_of_the_published_hard_bake_process():
@@ -71,8 +71,8 @@ def test_a_mean_outside_the_tolerance_has_a_negative_cpk():
 
 
 def test_yield_and_scrap_rate():
-    assert quality.first_pass_yield(200, 6, 4) == 0.95
-    assert quality.scrap_rate(200, 6) == 0.03
+    assert quality.first_pass_yield(200, 6, 4) == Fraction(95, 100)
+    assert quality.scrap_rate(200, 6) == Fraction(3, 100)
 
 
 def test_pareto_is_sorted_with_shares():
@@ -99,6 +99,31 @@ def test_what_has_no_figure_is_refused_with_a_cure(call, said):
     assert caught.value.cure
 
 
+# --- rounding ---
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "written"),
+    [
+        ("4.9335", 3, "4.934"),  # a float lies below the tie and would go down
+        ("0.0875", 3, "0.088"),
+        ("-0.125", 2, "-0.13"),
+        ("-0.001", 2, "0.00"),
+        ("2.5", 0, "3"),
+        ("1.3249", 2, "1.32"),
+    ],
+)
+def test_a_half_is_rounded_away_from_zero(value, decimals, written):
+    assert str(quality.half_up(Fraction(value), decimals)) == written
+
+
+def test_figures_of_fractions_are_exact():
+    # 1.5 / 2.326 with Cpk = (20 - 16) / (3 sigma)
+    sigma = quality.within_sigma(Fraction("1.5"), 5)
+    assert sigma == Fraction(1500, 2326)
+    assert quality.capability(Fraction(16), sigma, Fraction(8), Fraction(20))[1] == 4 / (3 * sigma)
+
+
 # --- rules: size 4, so A2 = 0.729 and D4 = 2.282 ---
 
 
@@ -106,9 +131,9 @@ def test_a_quiet_chart_has_no_signal():
     assert rules([10, 11, 10, 9, 10], [2, 2, 2, 2, 2]) == []
 
 
-def test_a_mean_beyond_three_sigma():
-    # grand mean 12, limits 12 -/+ 0.729 x 3 = 9.813 to 14.187; 11 is within 2 sigma, 10.542
-    assert rules([11, 11, 16, 11, 11], [3] * 5) == [(quality.BEYOND, (3,))]
+def test_a_mean_outside_the_limits():
+    # grand mean 12, limits 12 -/+ 0.729 x 3 = 9.813 to 14.187; zone A begins at 13.46
+    assert rules([11, 11, 16, 11, 11], [3] * 5) == [(quality.OUTSIDE, (3,))]
 
 
 def test_a_range_above_its_limit():
@@ -116,93 +141,78 @@ def test_a_range_above_its_limit():
     assert rules([10] * 5, [1.5, 1.5, 1.5, 7, 1.5]) == [(quality.RANGE, (4,))]
 
 
-def test_two_of_three_beyond_two_sigma_on_one_side():
-    # grand mean 0, sigma of a mean 0.729 x 10 / 3 = 2.43: 5 lies between 4.86 and 7.29
-    assert rules([5, 0, 5, -2, -4, -4], [10] * 6) == [(quality.TWO_OF_THREE, (1, 3))]
-    assert quality.two_of_three([5, 0, -5], 0, 2) == []
-    assert quality.two_of_three([5, 0, 0, 5], 0, 2) == []
+def test_two_of_three_in_zone_a_of_one_side():
+    # grand mean 0, reach 0.729 x 10 = 7.29: zone A from 4.86 to 7.29
+    assert rules([5, 0, 5, -2, -4, -4], [10] * 6) == [(quality.ZONE, (1, 3))]
+    assert quality.two_of_three([5, 0, -5], -4, 4) == []
+    assert quality.two_of_three([5, 0, 0, 5], -4, 4) == []
 
 
 def test_six_in_a_row_make_a_trend():
-    assert quality.monotone([3, 1, 2, 3, 4, 5, 6]) == (1, [2, 3, 4, 5, 6, 7])
-    assert quality.monotone([6, 5, 4, 3, 2, 1]) == (-1, [1, 2, 3, 4, 5, 6])
-    assert quality.monotone([1, 2, 3, 4, 5]) == (0, [])
-    assert quality.monotone([1, 2, 3, 3, 4, 5, 6]) == (0, [])
-    assert rules([1, 2, 3, 4, 5, 6], [50] * 6) == [(quality.RISING, (1, 2, 3, 4, 5, 6))]
+    assert quality.rising([1, 2, 3, 4, 5]) == []
+    assert quality.rising([1, 2, 3, 3, 4, 5, 6]) == []
+    assert quality.rising([3, 1, 2, 3, 4, 5, 6]) == [2, 3, 4, 5, 6, 7]
+    assert rules([6, 5, 4, 3, 2, 1], [50] * 6) == [(quality.FALLING, (1, 2, 3, 4, 5, 6))]
 
 
-def test_eight_on_one_side_of_nominal_make_a_run():
-    means = [2, 1, 2, 1, 2, 1, 2, 1]
-    assert rules(means, [20] * 8, nominal=0) == [(quality.RUN_ABOVE, tuple(range(1, 9)))]
-    assert rules(means, [20] * 8, nominal=3) == [(quality.RUN_BELOW, tuple(range(1, 9)))]
-    assert rules(means[:7], [20] * 7, nominal=0) == []
-    assert quality.one_side([1, 1, 1, 0, 1, 1, 1, 1, 1], 0) == (0, [])
+def test_a_trend_goes_to_its_end():
+    assert quality.rising([1, 2, 3, 4, 5, 6, 7, 8]) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert quality.rising([1, 2, 3, 4, 5, 6, 7, 0]) == [1, 2, 3, 4, 5, 6, 7]
+    assert rules([8, 7, 6, 5, 4, 3, 2, 1], [50] * 8) == [(quality.FALLING, tuple(range(1, 9)))]
+
+
+def test_two_trends_are_both_found():
+    up = [1, 2, 3, 4, 5, 6]
+    assert quality.rising([*up, *up]) == list(range(1, 13))
+
+
+def test_every_broken_rule_is_named_with_all_its_subgroups():
+    # grand mean 0, reach 0.729 x 2 = 1.458, zone A beyond 0.972; range limit 4.564
+    found = rules([-4, -3, -1, 0, 1, 2, 3, 2], [1, 1, 5, 1, 1, 5, 1, 1])
+    assert found == [
+        (quality.RISING, (1, 2, 3, 4, 5, 6, 7)),
+        (quality.OUTSIDE, (1, 2, 6, 7, 8)),
+        (quality.ZONE, (1, 2, 3, 5, 6, 7, 8)),
+        (quality.RANGE, (3, 6)),
+    ]
+
+
+# --- what follows ---
 
 
 @pytest.mark.parametrize(
-    ("cp", "cpk", "broken", "decision"),
+    ("rules", "outside", "fate"),
     [
-        (1.6, 1.5, [], "release"),
-        (1.6, 1.33, [], "release"),
-        (1.6, 1.1, [], "adjust"),
-        (1.6, 1.5, [quality.RUN_ABOVE], "adjust"),
-        (1.2, 1.1, [], "not capable"),
-        (1.2, 1.1, [quality.RUN_BELOW], "not capable"),
-        (None, 1.2, [], "not capable"),
-        (None, 1.5, [], "release"),
-        (1.6, 1.5, [quality.BEYOND], "hold"),
-        (0.8, 0.7, [quality.RANGE, quality.RUN_ABOVE], "hold"),
+        ([], False, "release"),
+        ([], True, "sort"),
+        ([quality.RANGE], False, "hold"),
+        ([quality.RISING, quality.OUTSIDE], True, "hold"),
     ],
 )
-def test_the_decision_follows_control_before_capability(cp, cpk, broken, decision):
-    found = [quality.Signal(rule, (1,)) for rule in broken]
-    assert quality.decide(cp, cpk, 1.33, found) == decision
+def test_the_disposition_rests_on_chart_and_pieces(rules, outside, fate):
+    found = [quality.Signal(rule, (1,)) for rule in rules]
+    assert quality.disposition(found, outside) == fate
 
 
-# --- simulated lots ---
+@pytest.mark.parametrize(
+    ("cp", "cpk", "finding"),
+    [
+        (1.6, 1.5, ("capable",)),
+        (1.6, 1.33, ("capable",)),
+        (1.6, 1.1, ("off centre",)),
+        (1.33, 1.32, ("off centre",)),
+        (1.22, 0.55, ("off centre", "spread too large")),  # centring comes first
+        (1.29, 0.86, ("off centre", "spread too large")),
+        (1.2, 1.1, ("spread too large",)),
+        (1.32, 1.31, ("spread too large",)),
+        (None, 1.2, ("too near the limit",)),
+        (None, 1.5, ("capable",)),
+    ],
+)
+def test_the_finding_tells_centre_from_spread(cp, cpk, finding):
+    assert quality.process_finding(cp, cpk, 1.33, []) == finding
 
 
-def test_the_same_seed_makes_the_same_lot():
-    assert quality.simulate_lot(random.Random(3)) == quality.simulate_lot(random.Random(3))
-    assert quality.simulate_lot(random.Random(3)) != quality.simulate_lot(random.Random(4))
-
-
-def test_the_counts_of_every_lot_add_up():
-    for seed in range(500):
-        lot = quality.simulate_lot(random.Random(seed))
-        counts = list(lot.defects.values())
-        assert sum(counts) == lot.scrap + lot.rework <= lot.produced
-        assert counts == sorted(counts, reverse=True)
-        assert counts[-1] > 0
-        assert counts[0] > counts[1]
-        assert 5 <= len(lot.rows) <= 8
-        assert lot.size in (4, 5)
-
-
-def test_every_part_state_and_decision_comes_up():
-    lots = [quality.simulate_lot(random.Random(seed)) for seed in range(800)]
-    assert {lot.part for lot in lots} == set(quality.PARTS)
-    assert {lot.state for lot in lots} == set(quality.STATES)
-    decisions = {quality.figures(lot).decision for lot in lots}
-    assert decisions == {"release", "adjust", "hold", "not capable"}
-
-
-def test_figures_can_be_recomputed_from_the_rounded_sheet():
-    for seed in range(300):
-        lot = quality.simulate_lot(random.Random(seed))
-        fig, d = quality.figures(lot), lot.part.decimals
-        assert fig.mean == round(fmean(fig.means), d + 1)
-        assert fig.sigma == round(fig.mean_range / quality.constants(lot.size).d2, d + 2)
-        cp, cpk = quality.capability(fig.mean, fig.sigma, lot.lower, lot.upper)
-        assert fig.cpk == round(cpk, 2)
-        assert fig.cp is None if cp is None else fig.cp == round(cp, 2)
-
-
-@pytest.mark.parametrize("mean", [0.5, 20, 900])
-def test_poisson_numbers_have_their_mean_and_variance(mean):
-    rng, n = random.Random(0), 2000 if mean < 100 else 300
-    drawn = [quality.poisson(mean, rng) for _ in range(n)]
-    average = fmean(drawn)
-    # The average of n has a standard deviation of sqrt(mean / n); the seed is fixed.
-    assert abs(average - mean) < 4 * math.sqrt(mean / n)
-    assert fmean((x - average) ** 2 for x in drawn) == pytest.approx(mean, rel=0.3)
+def test_an_unstable_process_has_no_capability():
+    found = [quality.Signal(quality.RANGE, (2,))]
+    assert quality.process_finding(2.0, 1.9, 1.33, found) == ("unstable",)

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from course_utils import ownership, tasks
+from course_utils import ownership, selfcheck, tasks
 from course_utils.errors import CourseError
-from course_utils.facts import answers_number, fact_accuracy, parse_facts
+from course_utils.facts import parse_facts
 from course_utils.records import SCHEMAS, read_records, text_of, validate, write_records
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
@@ -294,7 +294,7 @@ def test_the_summary_counts_what_was_written(written):
     assert summary["tasks"] == Counter(r["task"] for part in parts.values() for r in part)
     assert json.loads((folder / "summary.json").read_text()) == summary
     for name in names:
-        assert abs(summary["parts"][name] / everything - tracks.PARTS[name]) < 0.02
+        assert abs(summary["parts"][name] / everything - tracks.PARTS[name]) < 0.03
 
 
 def test_the_reserve_is_whole_groups_of_every_task_and_on_no_disk(track, written):
@@ -356,7 +356,7 @@ def test_every_record_of_the_track_is_valid_and_stripped(track):
 
 def test_every_report_states_all_its_facts(track):
     for record in of(track, "report"):
-        assert fact_accuracy(record["output"], parse_facts(record["facts"])) == 1, record
+        assert tasks.main_score(record["output"], record) == 1, record
 
 
 def test_every_question_with_a_number_is_answered_by_its_reference(track):
@@ -364,10 +364,8 @@ def test_every_question_with_a_number_is_answered_by_its_reference(track):
     for record in of(track, "qa"):
         facts = parse_facts(record.get("facts", ""))
         if facts:
-            assert fact_accuracy(record["output"], facts) == 1, record
-        if len(facts) == 1 and facts[0].number is not None:
-            numeric += 1
-            assert answers_number(record["output"], facts[0]), record
+            assert tasks.main_score(record["output"], record) == 1, record
+        numeric += len(facts) == 1 and facts[0].number is not None
     assert numeric > 1000
 
 
@@ -377,7 +375,14 @@ def test_a_reference_scores_full_marks_on_every_task(track):
         answers = [record["output"] for record in own]
         scores = tasks.score_task(answers, own, [0.0] * len(own), [1] * len(own))
         assert scores.pop("bleu", 100) == pytest.approx(100)
+        assert not scores.pop("cut", 0)
         assert all(score in (None, pytest.approx(1)) for score in scores.values()), scores
+
+
+def test_answers_that_understand_nothing_are_not_paid(track):
+    results = selfcheck.check(track.parts, sample=60)
+    print(selfcheck.table(results))
+    assert selfcheck.verdict(results) == "nothing can be fooled"
 
 
 def test_an_answer_to_another_record_scores_little(track):
@@ -385,7 +390,7 @@ def test_an_answer_to_another_record_scores_little(track):
     own = of(track, "report")[:400]
     shifted = [record["output"] for record in own[1:] + own[:1]]
     scores = tasks.score_task(shifted, own, [0.0] * len(own), [1] * len(own))
-    assert scores["fact_accuracy"] < 0.35
+    assert scores["fact_f1"] < 0.1
 
 
 def test_every_understanding_answer_is_a_flat_json_object(track):
@@ -438,8 +443,12 @@ def test_no_wording_leaves_behind(track, fault, pattern):
 
 
 def test_every_answer_begins_with_a_capital_a_number_or_a_quotation(track):
+    """A bare answer is the name as the input writes it: "gear wheel"."""
+    bare = ("number and unit only", "name only")
     for task in ("qa", "report"):
         for record in of(track, task):
+            if record["form"] in bare:
+                continue
             first = record["output"][0]
             assert first.isupper() or first.isdigit() or first in '"|(', record["output"]
 

@@ -5,16 +5,12 @@ filled in, drawn or not. So a misspelt value in a rare wording is found here and
 """
 
 import ast
-import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from course_utils.tracks import wordings
-from course_utils.tracks.manufacturing import control_charts, inspectors_notes, lots, manuals
-from course_utils.tracks.manufacturing import lot_reports as reports
-from course_utils.tracks.manufacturing.lot_sheets import Sheet, draw_sheet
+from course_utils.tracks.manufacturing import inspectors_notes, lot_simulation, lots, manuals
 from course_utils.tracks.manufacturing.order_records import maintenance_drafts
 from course_utils.tracks.wording import Realiser, fill
 from course_utils.tracks.wordings import Wordings
@@ -41,24 +37,6 @@ class Noted(dict):
         return found
 
 
-def beyond_their_limit() -> list[Sheet]:
-    """Sheets of lots whose mean lies beyond the only limit; no simulated process is that bad."""
-    rng, found = random.Random(0), {}
-    while len(found) < 3:
-        sheet = draw_sheet(rng)
-        found[only_limit(sheet)] = sheet
-    return [
-        replace(sheet, fig=replace(sheet.fig, mean=share * getattr(sheet.lot, side)))
-        for side, share in (("upper", 1.5), ("lower", 0.5))
-        for sheet in [found[side]]
-    ]
-
-
-def only_limit(sheet: Sheet) -> str:
-    lot = sheet.lot
-    return "both" if lot.nominal is not None else "upper" if lot.lower is None else "lower"
-
-
 @pytest.fixture(scope="module")
 def used(prepared):
     """(file, entry, case) of every wording that a build of the track asks for."""
@@ -83,7 +61,6 @@ def used(prepared):
         assert lots.quality_drafts(1, 500)
         assert manuals.manual_drafts(1)
         assert maintenance_drafts(1)
-        assert [sheet.place for sheet in beyond_their_limit()]
     return found
 
 
@@ -142,17 +119,13 @@ def test_every_entry_that_the_code_names_exists(source):
 
 def test_requests_are_found_in_the_code():
     found = [request for source in SOURCES for request in literal_requests(source)]
-    assert ("lot_reports", "against", "exact") in found
-    assert ("lot_reports", "opening", "") in found
+    assert ("lot_questions", "announced", "") in found
+    assert ("lot_sheets", "chart", "") in found or ("lot_sheets", "header_labels", "") in found
     assert ("order_reports", "memo_subject", "") in found
     assert {file for file, _, _ in found} == set(FILES)
 
 
-def test_the_sets_of_labels_in_a_report_are_equally_long():
-    assert len({len(labels) for labels in reports.SAY["labels"].values()}) == 1
-
-
 @pytest.mark.parametrize("kind", ["cosmetic", "final"])
 def test_defects_that_the_notes_know_are_defects_of_some_part(kind):
-    known = {name for part in control_charts.PARTS for name in (*part.defects, part.high, part.low)}
+    known = {name for part in lot_simulation.PARTS for name in (*part.defects, part.high, part.low)}
     assert set(inspectors_notes.SAY[kind]) <= known

@@ -4,11 +4,13 @@ import math
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.facts import SAME_UNIT, Fact, parse_facts
+from course_utils.facts import Fact, parse_facts, to_number
+from course_utils.scoring import is_yes_or_no
+from course_utils.units import known_unit
 
 NEIGHBOURS = 12  # distractors are drawn from the answers to this many questions of like wording
 
@@ -27,14 +29,14 @@ class _Answered:
 
     @property
     def text(self) -> str:
-        return f"{self.fact.value} {self.fact.unit}".strip()
+        return self.fact.right
 
     @property
     def kind(self) -> str:
         """Answers of one kind can stand in for each other: numbers of one unit, or names."""
         if self.fact.number is None:
             return f"name in {self.document}"
-        return f"number {SAME_UNIT.get(self.fact.unit.casefold(), self.fact.unit)}"
+        return f"number {known_unit(self.fact.unit) or self.fact.unit}"
 
 
 def manufacturing_questions(
@@ -69,7 +71,7 @@ def manufacturing_questions(
 def _answered(record: Mapping[str, str]) -> _Answered | None:
     facts = parse_facts(record.get("facts") or "") if record.get("task") == "qa" else []
     named = [fact for fact in facts if fact.name == "answer"] or facts
-    if len(named) != 1:
+    if len(named) != 1 or is_yes_or_no(named[0]):
         return None
     question = "\n".join(filter(None, (record["instruction"].strip(), record["input"].strip())))
     return _Answered(question, named[0], record.get("document", ""), record.get("group", ""))
@@ -130,8 +132,13 @@ def _made_numbers(item: _Answered, chosen: Sequence[str], rng: random.Random) ->
     taken = {item.text, *chosen}
     for factor in factors:
         value = f"{number * factor:.{decimals}f}"
-        text = f"{value} {item.fact.unit}".strip()
+        text = replace(item.fact, value=value, upper=_times(item.fact.upper, factor)).right
         if text not in taken and not math.isclose(float(value), number):
             taken.add(text)
             made.append(text)
     return made[: 3 - len(chosen)]
+
+
+def _times(number: str, factor: float) -> str:
+    """A number as text times a factor, with its decimals; "" where there is none."""
+    return f"{to_number(number) * factor:.{len(number.partition('.')[2])}f}" if number else ""

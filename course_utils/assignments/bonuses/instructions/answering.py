@@ -34,7 +34,7 @@ def use_plain_format(tokenizer: "PreTrainedTokenizerBase", base_model: str) -> s
     tokenizer.chat_template = models.PLAIN_TEMPLATE
     if not had_one:
         return f"{base_model}, a model without a chat format, asked through a plain text format."
-    known = base_model in (models.EMBEDDED, "nano")
+    known = base_model in models.MADE_HERE
     return (
         f"{base_model}, asked through a plain text continuation format in place of its own chat "
         f"template{', a format it was never trained on' if known else ''}. "

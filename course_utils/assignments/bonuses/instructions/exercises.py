@@ -32,7 +32,7 @@ from course_utils.errors import CourseError
 from course_utils.facts import Fact, format_facts
 from course_utils.splits import overlap
 from course_utils.tracks.knowledge import Equipment, FailureMode, load
-from course_utils.tracks.manufacturing.manuals import limit_text
+from course_utils.tracks.manufacturing.equipment_text import definite, inside, limit_text
 from course_utils.tracks.wording import Realiser
 
 TRIES = 60  # a draw whose answer breaks its own instruction (a word in the facts) is drawn again
@@ -67,6 +67,7 @@ class Topic:
     def names(self) -> dict[str, str]:
         return {
             "fault": self.mode.name,
+            "the_fault": definite(self.mode.name),
             "component": self.mode.component,
             "machine": self.equipment.name,
         }
@@ -145,6 +146,10 @@ def _new_exercise(
     )
 
 
+STRUCTURED = ("json_keys", "yes_no", "number_with_unit", "bullets", "separated_items",
+              "numbered_steps")  # fmt: skip
+
+
 def _draw(say: Realiser, topic: Topic, kinds: tuple[str, ...], part: str) -> Exercise | None:
     """Question, answer and constraints about one topic; None where the topic does not fit."""
     builders = {
@@ -189,9 +194,7 @@ def _entry(say: Realiser, topic: Topic, kinds: Sequence[str]) -> str:
     rows = [say("head", HEADS, **topic.names)]
     lines = {
         "symptoms": mode.symptoms,
-        "causes": mode.causes,
-        "actions": mode.actions,
-        "safety": mode.safety[:1],
+        "remedies": [f"{one.cause} -> {one.action}" for one in mode.remedies],
     }
     if "number_with_unit" in kinds:
         lines = {
@@ -199,7 +202,9 @@ def _entry(say: Realiser, topic: Topic, kinds: Sequence[str]) -> str:
             "causes": mode.causes[:2],
         }
     if "yes_no" in kinds:
-        del lines["safety"], lines["actions"]
+        lines = {"symptoms": mode.symptoms, "causes": mode.causes}
+    if not set(STRUCTURED).intersection(kinds):  # the prose may name the safety step
+        lines["safety"] = [f"{one.safety} (for: {one.action})" for one in mode.remedies]
     for name, items in lines.items():
         rows.append(f"{say(name, TITLES[name])}: {'; '.join(items)}")
     return "\n".join(rows)
@@ -209,8 +214,10 @@ Built = tuple[str, str, dict[str, Any]]  # question, answer, arguments by kind
 
 
 def _json(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built:
-    values = {**topic.names, "cause": topic.mode.causes[0], "symptom": topic.mode.symptoms[0],
-              "action": topic.mode.actions[0]}  # fmt: skip
+    one = topic.mode.remedies[0]
+    values = {"fault": topic.mode.name, "component": topic.mode.component,
+              "machine": topic.equipment.name, "symptom": topic.mode.symptoms[0],
+              "cause": one.cause, "action": one.action}  # fmt: skip
     keys = say.rng.sample(sorted(values), say.rng.choice((2, 3)))
     answer = json.dumps({key: values[key] for key in keys}, ensure_ascii=False)
     return say("question", STRUCTURE), answer, {"json_keys": {"keys": keys}}
@@ -224,7 +231,8 @@ def _yes_no(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Bui
     if not yes and cause in topic.mode.causes:
         return None
     answer = say("answer", ("{x}", "{x}."), x="Yes" if yes else "No")
-    facts = [Fact("answer", answer.rstrip(".").lower())]
+    right, wrong = ("yes", "no") if yes else ("no", "yes")
+    facts = [Fact("answer", right, others=(wrong,))]
     return say("question", WHETHER, x=cause, **topic.names), answer, {"facts": facts}
 
 
@@ -241,7 +249,12 @@ def _number(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Bui
 def _items(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built:
     """Bullets, numbered steps, or items on one line: causes, symptoms or actions."""
     aspect = say.rng.choice(sorted(ASPECTS))
-    items = list(getattr(topic.mode, aspect))
+    named = {"causes": "cause", "actions": "action"}
+    items = (
+        list(dict.fromkeys(getattr(one, named[aspect]) for one in topic.mode.remedies))
+        if aspect in named
+        else topic.mode.symptoms
+    )
     count = say.rng.randint(2, len(items))
     mark = say.rng.choice(MARKS[part])
     items = [item.lower() if "lower_case" in kinds else item for item in items[:count]]
@@ -294,15 +307,21 @@ def _prose(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Buil
 
 
 def _sentences(say: Realiser, topic: Topic, count: int) -> list[str]:
+    """Sentences on drawn aspects; cause, action and safety step belong to one remedy."""
     drawn = say.rng.sample(sorted(PROSE), count)
-    written = []
-    for aspect in (aspect for aspect in PROSE if aspect in drawn):
-        shown = [""] if aspect == "component" else getattr(topic.mode, aspect)
-        x = say.rng.choice(shown[:1] if aspect == "safety" else shown)  # as the entry shows them
-        if aspect in ("actions", "safety") and not x[:2].isupper():
-            x = x[:1].lower() + x[1:]
-        written.append(say(aspect, PROSE[aspect], x=x, component=topic.mode.component))
-    return written
+    one = say.rng.choice(topic.mode.remedies)
+    told = {
+        "component": "",
+        "symptoms": say.rng.choice(topic.mode.symptoms),
+        "causes": one.cause,
+        "actions": inside(one.action),
+        "safety": inside(one.safety),
+    }
+    return [
+        say(aspect, PROSE[aspect], x=told[aspect], component=topic.mode.component)
+        for aspect in PROSE
+        if aspect in drawn
+    ]
 
 
 def _word_limit(say: Realiser, answer: str) -> int:

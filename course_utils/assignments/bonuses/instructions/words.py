@@ -33,38 +33,38 @@ MARKS = {"train": ("|", ";", "//"), "check": ("|", ";", "=>")}
 
 ASPECTS = {
     "symptoms": (
-        "Which signs point to {fault}?",
-        "What is noticed when there is {fault}?",
-        "How does {fault} show?",
-        "Name the symptoms of {fault}.",
+        "Which signs point to {the_fault}?",
+        "What is noticed when there is {the_fault}?",
+        "How does {the_fault} show?",
+        "Name the symptoms of {the_fault}.",
     ),
     "causes": (
-        "What may have caused {fault}?",
-        "Name possible causes of {fault}.",
-        "Why does {fault} happen?",
-        "Which reasons for {fault} does the entry give?",
+        "What may have caused {the_fault}?",
+        "Name possible causes of {the_fault}.",
+        "Why does {the_fault} happen?",
+        "Which reasons for {the_fault} does the entry give?",
     ),
     "actions": (
-        "What should be done about {fault}?",
-        "How is {fault} put right?",
-        "Name the remedies for {fault}.",
-        "Which repair steps belong to {fault}?",
+        "What should be done about {the_fault}?",
+        "How is {the_fault} put right?",
+        "Name the remedies for {the_fault}.",
+        "Which repair steps belong to {the_fault}?",
     ),
 }
 
 DESCRIBE = (
-    "Describe {fault} for the next shift.",
-    "Explain {fault} to a new colleague.",
-    "Write an entry about {fault} on the {machine}.",
-    "Tell the fitter about {fault}.",
-    "Summarise what the entry says about {fault}.",
-    "What must a technician know about {fault}?",
+    "Describe {the_fault} for the next shift.",
+    "Explain {the_fault} to a new colleague.",
+    "Write an entry about {the_fault} on the {machine}.",
+    "Tell the fitter about {the_fault}.",
+    "Summarise what the entry says about {the_fault}.",
+    "What must a technician know about {the_fault}?",
 )
 
 PROSE = {
     "component": ("The fault sits in the {component}.", "The part concerned is the {component}."),
-    "symptoms": ("It shows as {x}.", "A typical sign is {x}.", "Operators report {x}."),
-    "causes": ("A possible cause is {x}.", "It can come from {x}.", "One reason is {x}."),
+    "symptoms": ("It shows like this: {x}.", "Typical sign: {x}.", "Operators report: {x}."),
+    "causes": ("Possible cause: {x}.", "It can come from this: {x}.", "One reason: {x}."),
     "actions": ("To put it right, {x}.", "As a remedy, {x}.", "To repair it, {x}."),
     "safety": ("Before the work, {x}.", "For safety, {x}."),
 }
@@ -79,7 +79,7 @@ LIMITS = (
 WHETHER = (
     "Does the entry name this cause: {x}?",
     "Is the following among the listed causes: {x}?",
-    "According to the entry, can {fault} come from this: {x}?",
+    "According to the entry, can {the_fault} come from this: {x}?",
     "Check the causes in the entry. Is this one of them: {x}?",
 )
 
@@ -99,8 +99,8 @@ HEADS = (
 
 TITLES = {
     "symptoms": ("Symptoms", "Signs", "Noticed"),
-    "causes": ("Causes", "Possible causes", "Origin"),
+    "causes": ("Causes", "Possible causes", "Reasons"),
+    "remedies": ("Causes and remedies", "Cause -> remedy", "What to do for which cause"),
     "checks": ("Limits", "Measure", "Checks"),
-    "actions": ("Actions", "Remedy", "What to do"),
     "safety": ("Safety", "Before work"),
 }

@@ -1,0 +1,179 @@
+"""`course grade`: marks of a class taken together, changed, and handed to the LMS.
+
+course grade totals grades
+course grade merge grades marks_ada.json marks_bob.json
+course grade export grades --canvas gradebook.csv
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from course_utils.console import console
+from course_utils.errors import UsageError
+from course_utils.grading import publishing
+from course_utils.grading.canvas import write_canvas
+from course_utils.grading.classroom50 import write_classroom50
+from course_utils.grading.exporting import Exported
+from course_utils.grading.gradescope import write_gradescope
+from course_utils.grading.leaderboard import leaderboard
+from course_utils.grading.marks import disagreements, merge, read_marks
+from course_utils.grading.moodle import write_moodle
+from course_utils.grading.numbers import points_text
+from course_utils.grading.overview import Published
+from course_utils.grading.results import results_of
+
+BATCH = "batch"  # the command that grades: `course grade SUBMISSIONS` is short for it
+
+
+class GradeGroup(typer.core.TyperGroup):
+    """A first word that is none of the commands is the folder of submissions to grade."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if BATCH in self.commands and args and args[0] not in (*self.commands, "--help"):
+            args = [BATCH, *args]
+        return super().parse_args(ctx, args)
+
+
+grade_app = typer.Typer(
+    cls=GradeGroup,
+    no_args_is_help=True,
+    help="The class: marks of people, totals, exports to the LMS.",
+)
+
+GradesArgument = Annotated[Path, typer.Argument(help="The folder of grades.")]
+RubricOption = Annotated[
+    Path | None, typer.Option(help="A changed rubric.yaml. Default: the assignment's own.")
+]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the group to the `course` command."""
+    app.add_typer(grade_app, name="grade")
+
+
+@grade_app.command("totals", epilog="Example:  course grade totals grades")
+def grade_totals(
+    grades: GradesArgument,
+    rubric: RubricOption = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
+    ] = False,
+    marking: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this item on the marking page; repeatable."),
+    ] = None,
+) -> None:
+    """Make gradebook and pages anew from results, marks, overrides and rubric; nothing is run."""
+    _tell(grades, publishing.publish(grades, rubric, anonymous=anonymous, marking=marking or ()))
+
+
+@grade_app.command("merge", epilog="Example:  course grade merge grades marks_ada.json")
+def grade_merge(
+    grades: GradesArgument,
+    files: Annotated[list[Path], typer.Argument(help="What the markers saved from the page.")],
+    rubric: RubricOption = None,
+) -> None:
+    """Take the marks of several people together; two marks for one item are shown, not averaged."""
+    results = results_of(grades)
+    submissions = [result.submission for result in results]
+    used = publishing.rubric_of(results[0].assignment, rubric)
+    publishing.claim(grades, results[0].assignment)
+    for path in merge(grades, files, used, submissions):
+        print(f"Marks: {path}")
+    class_ = publishing.publish(grades, rubric)
+    for submission, item in disagreements(read_marks(grades, submissions, used)):
+        given = next(t for t in class_.totals if t.result.submission == submission).line(item).marks
+        told = ", ".join(f"{who} {points_text(mark.points)}" for who, mark in given.items())
+        print(f"Disagreement: {submission}, {item}: {told}; decide in {grades / 'overrides.csv'}")
+    _tell(grades, class_)
+
+
+def _tell(grades: Path, class_: Published) -> None:
+    """Old and new totals, what waits, and where the pages are."""
+    from rich.table import Table
+
+    if class_.changes:
+        table = Table("submission", title="Changed totals", title_justify="left", box=None)
+        table.add_column("old", justify="right")
+        table.add_column("new", justify="right")
+        for change in class_.changes:
+            table.add_row(
+                change.submission, points_text(change.before) or "-", points_text(change.now) or "-"
+            )
+        console().print(table)
+    waiting = sum(bool(own.waiting) for own in class_.totals)
+    print(f"{len(class_.totals)} submissions, {waiting} wait for a person")
+    print(f"Overview: {grades / 'overview.html'}")
+    print(f"Gradebook: {grades / 'gradebook.csv'}")
+
+
+@grade_app.command(
+    "export", epilog="Example:  course grade export grades --canvas gradebook.csv --column 'Week 5'"
+)
+def grade_export(
+    grades: GradesArgument,
+    canvas: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Canvas' own exported gradebook, to fill.")
+    ] = None,
+    moodle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Moodle's own grading worksheet, to fill.")
+    ] = None,
+    gradescope: Annotated[
+        bool, typer.Option("--gradescope", help="A results.json for each submission.")
+    ] = False,
+    classroom50: Annotated[
+        bool, typer.Option("--classroom50", help="A result.json for each release.")
+    ] = False,
+    column: Annotated[
+        str | None, typer.Option(help="Canvas: the beginning of the assignment's name.")
+    ] = None,
+    provisional: Annotated[
+        bool, typer.Option("--provisional", help="Also totals in which items are still open.")
+    ] = False,
+    rubric: RubricOption = None,
+) -> None:
+    """Fill the LMS's own file, or write what it reads; no column is added."""
+    if not (canvas or moodle or gradescope or classroom50):
+        raise UsageError("no export was chosen", "--canvas, --moodle, --gradescope, --classroom50")
+    if column and not canvas:
+        raise UsageError("--column is of --canvas", "leave it out")
+    totals, _ = publishing.totals_of(grades, rubric)
+    done: list[Exported] = []
+    if canvas:
+        done.append(write_canvas(grades, totals, canvas, column, provisional))
+    if moodle:
+        done.append(write_moodle(grades, totals, moodle, provisional))
+    if gradescope:
+        done.append(write_gradescope(grades, totals, provisional))
+    if classroom50:
+        done.append(write_classroom50(grades, totals, provisional))
+    for export in done:
+        print("\n".join(export.lines()))
+
+
+@grade_app.command("leaderboard", epilog="Example:  course grade leaderboard grades")
+def grade_leaderboard(grades: GradesArgument) -> None:
+    """Scores on hidden records, of those who chose to be on it, with the cheap rivals."""
+    from rich.table import Table
+    from rich.text import Text
+
+    results = results_of(grades)
+    tasks, rows = leaderboard(results)
+    table = Table("", "name", *tasks, "mean", "compute", box=None)
+    for row in rows:
+        scores = [f"{row.scores[t]:.3f}" if t in row.scores else "-" for t in tasks]
+        mean = "-" if row.mean is None else f"{row.mean:.3f}"
+        compute = "cheap method"
+        if row.entry:
+            minutes = "" if row.entry.minutes is None else f"{row.entry.minutes:.3g} min"
+            tokens = "" if row.entry.tokens is None else f"{row.entry.tokens:,} tokens"
+            compute = ", ".join(filter(None, (row.entry.preset, minutes, tokens)))
+        table.add_row(str(row.place or ""), Text(row.name), *scores, mean, Text(compute))
+    console().print(table)
+    rubric = publishing.rubric_of(results[0].assignment)
+    publishing.claim(grades, results[0].assignment)
+    page = publishing.write_leaderboard(grades, results, rubric)
+    print(f"Leaderboard: {page}" if page else "Nobody chose to be on it.")

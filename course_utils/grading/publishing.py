@@ -1,0 +1,113 @@
+"""All that people read of a class, made from what is stored: results, marks, overrides, rubric.
+
+    class_ = publish("grades")              # gradebook, feedback, overview, marking, integrity
+
+Nothing is run. It is called at the end of a batch, after marks were merged, and by `course grade
+totals` when overrides.csv or the rubric has changed: a changed rubric prices the stored points
+anew, and old and new totals are compared with the gradebook that was there.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from course_utils import ownership
+from course_utils.assignments.handout import ASSIGNMENTS, assignment_folder
+from course_utils.assignments.rubric import Rubric, load_rubric
+from course_utils.errors import CourseError
+from course_utils.grading import pages
+from course_utils.grading.feedback import write_feedback
+from course_utils.grading.gradebook import read_totals, write_gradebook
+from course_utils.grading.integrity import suspicions
+from course_utils.grading.leaderboard import leaderboard
+from course_utils.grading.marking import write_marking
+from course_utils.grading.marks import codes_of, read_marks
+from course_utils.grading.overrides import FILE as OVERRIDES
+from course_utils.grading.overrides import make_template, read_overrides
+from course_utils.grading.overview import Published, write_overview
+from course_utils.grading.results import Result, results_of
+from course_utils.grading.totals import Total, changes, total
+
+INTEGRITY, LEADERBOARD = "integrity.html", "leaderboard.html"
+
+
+def claim(grades: Path | str, assignment: str) -> Path:
+    """Make a folder of grades ours. Raises CourseError when it is somebody else's."""
+    return ownership.claim(Path(grades), of=f"grades of {assignment}")
+
+
+def rubric_of(assignment: str, path: Path | None = None) -> Rubric:
+    """The rubric of an assignment, or the one in `path`, which must be of it."""
+    rubric = load_rubric(path or assignment_folder(assignment) / "rubric.yaml")
+    if rubric.assignment != ASSIGNMENTS[assignment].folder:
+        raise CourseError(
+            f"{path}: the rubric of {rubric.assignment}, not of {assignment}",
+            f"give a rubric that begins with assignment: {ASSIGNMENTS[assignment].folder}",
+        )
+    return rubric
+
+
+def totals_of(grades: Path | str, rubric_path: Path | None = None) -> tuple[list[Total], Rubric]:
+    """The totals as they stand now, and the rubric they were priced by."""
+    results = results_of(grades)
+    return _totals(Path(grades), results, rubric_of(results[0].assignment, rubric_path))
+
+
+def _totals(grades: Path, results: Sequence[Result], rubric: Rubric) -> tuple[list[Total], Rubric]:
+    submissions = [result.submission for result in results]
+    overrides = read_overrides(grades / OVERRIDES, submissions, rubric)
+    given = read_marks(grades, submissions, rubric)
+    found = [total(r, rubric, given.get(r.submission, {}), overrides) for r in results]
+    return found, rubric
+
+
+def publish(
+    grades: Path | str,
+    rubric_path: Path | None = None,
+    *,
+    anonymous: bool = False,
+    marking: Sequence[str] = (),
+) -> Published:
+    """Write every page and the gradebook. `marking`: these items only on the marking page.
+
+    Everything that people wrote is read before anything is written, so a bad line changes nothing.
+    Raises CourseError that names the file and the line.
+    """
+    grades = Path(grades)
+    results = results_of(grades)
+    assignment = results[0].assignment
+    claim(grades, assignment)
+    totals, rubric = _totals(grades, results, rubric_of(assignment, rubric_path))
+    codes = codes_of(grades, [result.submission for result in results])
+    names = codes if anonymous else {r.submission: r.owner.name for r in results}
+    class_ = Published(
+        totals, rubric, names, suspicions(results), changes(read_totals(grades), totals)
+    )
+    for own in totals:
+        write_feedback(grades, own, rubric, assignment, results)
+    write_marking(grades, results, rubric, codes, marking)
+    write_integrity(grades, class_)
+    write_leaderboard(grades, results, rubric)
+    write_overview(grades, class_)
+    make_template(grades / OVERRIDES)
+    write_gradebook(grades, totals, rubric)
+    return class_
+
+
+def write_integrity(grades: Path, class_: Published) -> Path:
+    """integrity.html."""
+    groups = [(kind, list(own)) for kind, own in groupby(class_.suspicions, lambda s: s.kind)]
+    count = len(class_.totals)
+    view = {"groups": groups, "names": class_.names, "rubric": class_.rubric, "count": count}
+    return pages.write_page(grades / INTEGRITY, "integrity", **view)
+
+
+def write_leaderboard(grades: Path, results: Sequence[Result], rubric: Rubric) -> Path | None:
+    """leaderboard.html; None where nobody chose to be on it, and an old page goes."""
+    tasks, rows = leaderboard(results)
+    path = grades / LEADERBOARD
+    if not rows:
+        if path.is_file() and ownership.is_ours(path):
+            path.unlink()
+        return None
+    return pages.write_page(path, "leaderboard", title=rubric.title, tasks=tasks, rows=rows)

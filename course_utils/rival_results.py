@@ -1,0 +1,74 @@
+"""Cheap rivals in results.json: their scores, the best of them, tuned minus best, in words.
+
+baseline.json keeps each rival's scores, seconds and answers; evaluation.json the interval of the
+tuned model minus the best rival. A run from before there were rivals has none.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from course_utils.drawing import excludes_zero, finite, interval_text
+from course_utils.metrics import METRICS
+
+Results = Mapping[str, Any]
+
+
+def best_rival(rivals: Mapping[str, Mapping[str, Any]], metric: str) -> str | None:
+    """The name of the rival with the highest score; None where none has that score."""
+    scored = {name: finite(one.get(metric)) for name, one in rivals.items()}
+    known = {name: value for name, value in scored.items() if value is not None}
+    return max(known, key=known.__getitem__) if known else None
+
+
+def rivals_in_results(baseline: Mapping, evaluation: Mapping) -> dict[str, Any]:
+    """The parts `rivals`, `rival` and `over_rival` of results.json from the two files before it."""
+    rivals = {
+        name: {metric: finite(one.get(metric)) for metric in METRICS}
+        | {"seconds": finite(one.get("seconds"))}
+        for name, one in (baseline.get("rivals") or {}).items()
+    }
+    against = evaluation.get("over_rival") or {}
+    return {
+        "rivals": rivals,
+        "rival": evaluation.get("rival") if rivals else None,
+        "over_rival": {metric: _interval(against.get(metric)) for metric in METRICS},
+    }
+
+
+def _interval(interval: Any) -> dict[str, float] | None:
+    if not isinstance(interval, Mapping):
+        return None
+    ends = {name: finite(interval.get(name)) for name in ("mean", "low", "high")}
+    return None if None in ends.values() else ends
+
+
+def rival_sentence(results: Results, metric: str, label: str, digits: int = 2) -> str:
+    """How the tuned model stands against the best cheap rival; empty where there is none."""
+    name = results.get("rival")
+    rival = (results.get("rivals") or {}).get(name) or {}
+    value = finite(rival.get(metric))
+    if value is None:
+        return ""
+    seconds = finite(rival.get("seconds"))
+    cost = f", {max(seconds, 0.1):.1f} s" if seconds is not None else ""
+    told = f"The best cheap rival ({name}{cost}) reaches {label} {value:.{digits}f}"
+    interval = (results.get("over_rival") or {}).get(metric)
+    if interval is None:
+        return f"{told}."
+    verdict = "no clear difference to the tuned model"
+    if excludes_zero(interval):
+        verdict = (
+            "the tuned model is better" if interval["mean"] > 0 else "it beats the tuned model"
+        )
+    return f"{told}: {verdict} ({interval_text(interval, digits=digits)})."
+
+
+def rival_rows(results: Results, digits: int = 3) -> list[dict[str, str]]:
+    """One row a rival for a table: name, field F1, exact match, ROUGE-L, seconds."""
+    rows = []
+    for name, scores in (results.get("rivals") or {}).items():
+        values = {key: finite(scores.get(key)) for key in ("field_f1", "exact_match", "rougeL")}
+        row = {key: "–" if v is None else f"{v:.{digits}f}" for key, v in values.items()}
+        seconds = finite(scores.get("seconds"))
+        rows.append({"name": name, **row, "seconds": "–" if seconds is None else f"{seconds:.1f}"})
+    return rows

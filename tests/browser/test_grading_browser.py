@@ -1,0 +1,160 @@
+"""The grader's pages in a real browser: what students wrote does no harm, and marks come back.
+
+Needs Chromium, e.g. `apt-get install chromium`. The README's pictures:
+COURSE_SCREENSHOTS=docs python -m pytest tests/browser/test_grading_browser.py
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+
+import pytest
+from grade_class import make_class, rubric, write_class
+
+from course_utils.grading import publishing
+from course_utils.grading.marks import merge, read_marks
+from course_utils.grading.results import results_of
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(not find_spec("playwright"), reason="no playwright: pip install playwright"),
+]
+ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
+SLOW = 60_000  # ms
+
+
+@pytest.fixture(scope="module")
+def grades(tmp_path_factory):
+    folder = write_class(tmp_path_factory.mktemp("class") / "grades", make_class())
+    publishing.publish(folder)
+    return folder
+
+
+@pytest.fixture
+def page():
+    """A page of a fresh Chromium that notes errors, and requests that leave the page."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
+        browser = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            headless=True,
+            args=list(ARGUMENTS),
+            viewport={"width": 1200, "height": 900},
+            accept_downloads=True,
+        )
+        page = browser.pages[0]
+        page.set_default_timeout(SLOW)
+        page.problems, page.asked = [], []
+        page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        yield page
+        browser.close()
+
+
+def picture(page, name):
+    """Keep a picture for the README, when asked to."""
+    if keep := os.environ.get("COURSE_SCREENSHOTS"):
+        page.screenshot(path=f"{keep}/{name}.png")
+
+
+PAGES = ("zoe-muller-1000/feedback.html", "overview.html", "integrity.html", "leaderboard.html",
+         "marking.html")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [1200, 400])
+def test_a_page_opens_alone_without_harm_and_fits_its_window(page, grades, name, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((grades / name).as_uri())
+    assert page.evaluate("window.harmed") is None
+    assert page.problems == []
+    assert {url.partition(":")[0] for url in page.asked} <= {"file", "data"}
+    assert len([url for url in page.asked if url.startswith("file:")]) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1200:
+        picture(page, f"grade_{name.removesuffix('.html').rpartition('/')[2]}")
+
+
+def test_every_text_of_the_feedback_can_be_unfolded(page, grades):
+    page.goto((grades / PAGES[0]).as_uri())
+    for fold in page.locator("details").all():
+        fold.locator("summary").click()
+    assert page.locator("section.message").first.is_visible()
+    assert page.problems == []
+
+
+def test_marks_given_by_keyboard_are_saved_and_merged(page, grades, tmp_path):
+    page.goto((grades / "marking.html").as_uri())
+    page.fill("#name", "Ada")
+    page.keyboard.press("Enter")
+    page.keyboard.press("f")  # full points
+    page.keyboard.press("ArrowDown")  # half a point less
+    page.keyboard.press("c")
+    page.keyboard.type("Counted. <script>window.harmed = 2</script>")
+    page.click("#keep")
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("0")
+    page.keyboard.press("1")  # the comment that was kept
+    assert page.inner_text("#done").startswith("2 of 12 marked for this item")
+    picture(page, "grade_marking")
+    with page.expect_download() as saved:
+        page.click("#save")
+    path = tmp_path / "marks.json"
+    saved.value.save_as(path)
+    content = json.loads(path.read_text())
+    first, second = sorted(content["marks"])
+    assert content["marks"][first]["data_decisions"]["points"] == 2.5
+    assert content["marks"][second]["data_decisions"]["points"] == 0
+    submissions = [result.submission for result in results_of(grades)]
+    merge(grades, [path], rubric(), submissions)
+    given = read_marks(grades, submissions, rubric())
+    marks = [mark for items in given.values() for mark in items["data_decisions"].values()]
+    assert sorted(mark.points for mark in marks) == [0, 2.5]
+    assert all(mark.comment.startswith("Counted.") for mark in marks)
+    assert page.evaluate("window.harmed") is None
+    assert page.problems == []
+
+
+def test_a_page_that_was_closed_goes_on_where_it_was(page, grades):
+    page.goto((grades / "marking.html").as_uri())
+    page.fill("#name", "Bob")
+    page.keyboard.press("Enter")
+    page.keyboard.press("f")
+    page.keyboard.press("]")
+    page.reload()
+    assert page.input_value("#name") == "Bob"
+    page.click("text=Start")
+    assert page.input_value("#item") == "1"
+    page.keyboard.press("[")
+    assert "1 of 12 marked" in page.inner_text("#done")
+    assert page.problems == []
+
+
+def test_points_that_are_too_many_are_not_taken(page, grades):
+    page.goto((grades / "marking.html").as_uri())
+    page.fill("#name", "Carl")
+    page.keyboard.press("Enter")
+    page.fill("#points", "9")
+    assert page.locator("#wrong").is_visible()
+    assert page.inner_text("#done").startswith("0 of 12")
+    page.fill("#points", "1.5")
+    assert not page.locator("#wrong").is_visible()
+    assert page.inner_text("#done").startswith("1 of 12")
+
+
+def test_a_file_of_another_page_is_not_taken(page, grades, tmp_path):
+    other = tmp_path / "marks.json"
+    other.write_text(json.dumps({"kind": "grading-marks", "marks": {"S-0": {}}, "marker": "x"}))
+    page.goto((grades / "marking.html").as_uri())
+    page.set_input_files("#file", other)
+    page.locator("#problem").wait_for(state="visible")
+    assert page.problems == []

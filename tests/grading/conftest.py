@@ -1,0 +1,22 @@
+"""A class's folder of grades, published once; a copy for a test that changes it."""
+
+import shutil
+
+import pytest
+from grade_class import make_class, write_class
+
+from course_utils.grading import publishing
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """14 students of weeks 9-10, with names and answers that do harm."""
+    folder = write_class(tmp_path_factory.mktemp("class") / "grades", make_class())
+    publishing.publish(folder)
+    return folder
+
+
+@pytest.fixture
+def grades(published, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(published, tmp_path / "grades")
