@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume
 
-test: $(VENV)/.prepared $(VENV)/.dev
+test: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
@@ -98,6 +98,12 @@ $(VENV)/.grading: requirements-grading.txt $(VENV)/.installed
 # Only the PDF and the slides of `course report` need these.
 $(VENV)/.report: requirements-report.txt $(VENV)/.installed
 	@$(PIP) -r requirements-report.txt -c constraints.txt
+	@touch $@
+
+# Only `course serve` and `course export --gguf` need these. The converter is fetched too.
+$(VENV)/.serve: requirements-serve.txt $(VENV)/.installed
+	@$(PIP) -r requirements-serve.txt -c constraints.txt
+	@$(BIN)/course serve --prepare
 	@touch $@
 
 $(VENV)/.prepared: $(VENV)/.installed

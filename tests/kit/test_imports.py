@@ -18,11 +18,15 @@ HEAVY = [
     *["bitsandbytes", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "jinja2"],
     *["papermill", "nbformat", "nbclient", "IPython", "ipykernel", "openai", "fastapi"],
 ]
-MODULES = [
+ALL = [
     module.name
     for module in pkgutil.walk_packages(course_utils.__path__, "course_utils.")
     if not module.name.endswith("__main__")
 ]
+# The web application: its functions are written in FastAPI's types. Only `course serve` and
+# `course export` import that room, when they run.
+ENDPOINT = [name for name in ALL if name.startswith("course_utils.endpoint")]
+MODULES = [name for name in ALL if name not in ENDPOINT]
 
 # In one fresh process: after each import, which heavy modules are new?
 PROBE = """
@@ -56,6 +60,12 @@ def heavy_imports(modules: list[str], path: Path | None = None) -> dict[str, lis
 def test_no_module_imports_anything_heavy():
     assert "course_utils.commands.main" in MODULES
     assert heavy_imports(["course_utils", *MODULES]) == {}
+
+
+def test_the_endpoint_imports_its_web_framework_and_nothing_else_heavy():
+    pytest.importorskip("fastapi_offline", reason="pip install -r requirements-serve.txt")
+    found = heavy_imports(ENDPOINT)
+    assert {name for names in found.values() for name in names} == {"fastapi"}
 
 
 def test_a_module_that_does_is_named(tmp_path):

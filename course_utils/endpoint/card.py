@@ -1,0 +1,73 @@
+"""The model card of an export: base model, data, scores, limits, how to load it."""
+
+from pathlib import Path
+from typing import Any
+
+from course_utils import models
+from course_utils.endpoint.source import Source
+from course_utils.errors import CourseError
+from course_utils.files import read_json
+
+SCORES = {
+    "field_f1": "field F1",
+    "exact_match": "exact match",
+    "rougeL": "ROUGE-L",
+    "bleu": "BLEU",
+    "perplexity": "perplexity (lower is better)",
+}
+
+
+def text(source: Source, kind: str, agreement: str) -> str:
+    """The card as Markdown, with the front matter that model hubs read."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # Markdown
+    )
+    known = models.registry().get(source.base_name)
+    return environment.get_template("card.md.jinja").render(
+        name=source.folder.resolve().name,
+        base_name=source.base_name,
+        licence=known.licence if known else "see the base model's own card",
+        kind=kind,
+        agreement=agreement,
+        data=_data(source.folder),
+        settings=_object(source.folder / "settings.json").get("settings") or {},
+        scores=_scores(source.folder),
+        test_records=_object(source.folder / "results.json").get("test_records"),
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+    except CourseError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _data(folder: Path) -> dict[str, int]:
+    """Number of records of each part of the run's data."""
+    parts = {name: folder / "data" / f"{name}.jsonl" for name in ("train", "val", "test")}
+    return {
+        name: sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        for name, path in parts.items()
+        if path.is_file()
+    }
+
+
+def _scores(folder: Path) -> list[tuple[str, str, str, str]]:
+    """(score, base, tuned, difference with its interval) of the run's results.json."""
+    results = _object(folder / "results.json")
+    rows = []
+    for name, title in SCORES.items():
+        values = [(results.get(model) or {}).get(name) for model in ("base", "tuned")]
+        if all(isinstance(value, int | float) for value in values):
+            gap = (results.get("difference") or {}).get(name)
+            told = f"{gap['mean']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]" if gap else ""
+            rows.append((title, f"{values[0]:.3f}", f"{values[1]:.3f}", told))
+    return rows

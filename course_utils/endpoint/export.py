@@ -1,0 +1,170 @@
+"""A fine-tuned model in another format, checked against its source, with a model card.
+
+course export runs/manufacturing-cpu --merged
+course export runs/manufacturing-cpu --gguf q8_0
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from course_utils import metrics, models, ownership
+from course_utils.chat import Messages, record_messages
+from course_utils.endpoint import card, conversion
+from course_utils.endpoint.llamacpp import LlamaCpp, Weights
+from course_utils.endpoint.source import Source, find
+from course_utils.errors import CourseError
+from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.generation import generate_answers
+
+PROMPTS = 20
+TOKENS = 56  # of an answer: a whole record
+# How many of the 20 answers must be the source's, word for word. Merging and a change of engine
+# only round; 8 bits a weight may change words, so there the task's score is what counts.
+LEAST = {"merged": 20, "f16": 18, "q8_0": 0}
+QUESTIONS = [
+    f"{thing}: {question}"
+    for thing in ("A bearing runs hot", "A pump leaks", "A belt slips", "A drill chatters")
+    for question in (
+        "what is the likely cause?",
+        "what is checked first?",
+        "who is told?",
+        "how long may the machine run on?",
+        "write the work order.",
+    )
+]
+
+
+__all__ = ["find", "gguf", "merged"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Answers of the export beside those of its source."""
+
+    same: int
+    of: int
+    score: str  # the name of the task's score; empty without test records
+    source_score: float | None
+    export_score: float | None
+
+    def told(self) -> str:
+        """One line for the terminal and the card."""
+        line = f"{self.same} of {self.of} greedy answers are those of the source model"
+        if self.source_score is None or self.export_score is None:
+            return line
+        loss = self.source_score - self.export_score
+        told = f"loss {loss:.3f}" if loss > 0 else f"gain {-loss:.3f}" if loss < 0 else "no loss"
+        return (
+            f"{line}; {self.score} {self.export_score:.3f} against {self.source_score:.3f} of the "
+            f"source ({told})"
+        )
+
+
+def merged(source: Source, out: Path) -> tuple[Path, Agreement]:
+    """Save the merged model as safetensors; all of its answers must be the source's."""
+    if source.adapter is None:
+        raise CourseError(f"{source.folder}: this model is merged already", "use it as it is")
+    prompts, truths = _prompts(source)
+    expected = _answers_of_source(source, prompts)
+    ownership.claim(out, of=f"export {source.folder.name}")
+    with ownership.saving(out) as folder:
+        conversion.merge(source, folder)
+        tokenizer, model = models.load_tokenizer(str(folder)), models.load_model(str(folder))
+        answers = generate_answers(model, tokenizer, prompts, TOKENS, 4, "checking the export")
+        agreement = _compared("merged", expected, answers, truths, folder)
+    _write_facts(source, out, "merged", agreement)
+    return out, agreement
+
+
+def gguf(source: Source, form: str, out: Path) -> tuple[Path, Agreement]:
+    """Save the (merged) model as GGUF for llama.cpp, Ollama and the like."""
+    prompts, truths = _prompts(source)
+    expected = _answers_of_source(source, prompts)
+    file = (
+        conversion.merged_file(source, form)
+        if source.adapter
+        else conversion.base_file(source, form)
+    )
+    answers = asyncio.run(_answers_of_engine(file, prompts))
+    ownership.claim(out, of=f"export {source.folder.name}")
+    with ownership.saving(out) as folder:
+        folder.mkdir()
+        agreement = _compared(form, expected, answers, truths, folder)
+        shutil.copyfile(file, folder / f"model-{form}.gguf")
+    _write_facts(source, out, form, agreement)
+    return out, agreement
+
+
+def _prompts(source: Source) -> tuple[list[Messages], list[str]]:
+    """Twenty test records of the run with their true answers, or twenty questions without."""
+    path = source.folder / "data" / "test.jsonl"
+    if not path.is_file():
+        return [[{"role": "user", "content": text}] for text in QUESTIONS], []
+    tokenizer = models.load_tokenizer(str(source.base))
+    with path.open(encoding="utf-8") as lines:
+        found = [record_messages(json.loads(line), tokenizer) for line in islice(lines, PROMPTS)]
+    return [m["prompt"] for m in found], [m["completion"][0]["content"] for m in found]
+
+
+def _answers_of_source(source: Source, prompts: Sequence[Messages]) -> list[str]:
+    conversion.use_idle_cores()
+    tokenizer = models.load_tokenizer(str(source.base))
+    model: Any = models.load_model(str(source.base))
+    if source.adapter is not None:
+        model = models.load_adapter(model, source.adapter)
+    return generate_answers(model, tokenizer, prompts, TOKENS, 4, "asking the source")
+
+
+async def _answers_of_engine(file: Path, prompts: Sequence[Messages]) -> list[str]:
+    engine = LlamaCpp({"tuned": Weights(file)}, slots=4)
+    await engine.start()
+
+    async def one(prompt: Messages) -> str:
+        body = {"messages": prompt, "max_tokens": TOKENS, "temperature": 0.0, "top_p": 1.0}
+        found = await engine.answer("chat", "tuned", body)
+        return str(found["choices"][0]["message"]["content"]).strip()
+
+    try:
+        return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
+    finally:
+        await engine.close()
+
+
+def _compared(
+    kind: str, expected: list[str], answers: list[str], truths: list[str], unfinished: Path
+) -> Agreement:
+    """CourseError, and nothing is left, when fewer answers agree than rounding explains."""
+    same = sum(a == b for a, b in zip(expected, answers, strict=True))
+    name, scores = _scores(truths, expected, answers)
+    if same < LEAST[kind]:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise CourseError(
+            f"only {same} of {len(expected)} greedy answers agree with the source model; "
+            f"{LEAST[kind]} are needed for {kind}",
+            "the conversion is not faithful for this base model: report which one it is",
+        )
+    return Agreement(same, len(expected), name, *scores)
+
+
+def _scores(truths: list[str], *answers: list[str]) -> tuple[str, tuple[float | None, ...]]:
+    """Field F1 where the true answers are JSON records, else ROUGE-L; none without them."""
+    if not truths:
+        return "", tuple(None for _ in answers)
+    if any(metrics.parse_record(truth) is not None for truth in truths):
+        return "field F1", tuple(metrics.field_f1(given, truths) for given in answers)
+    means = (sum(s) / len(s) for s in (metrics.rouge_l_scores(given, truths) for given in answers))
+    return "ROUGE-L", tuple(means)
+
+
+def _write_facts(source: Source, out: Path, kind: str, agreement: Agreement) -> None:
+    write_text_atomic(out / "README.md", card.text(source, kind, agreement.told()))
+    facts = {"base_model": source.base_name, "format": kind, "same": agreement.same}
+    facts |= {"of": agreement.of, "score": agreement.score}
+    facts |= {"source": agreement.source_score, "export": agreement.export_score}
+    write_json_atomic(out / "agreement.json", facts)

@@ -1,0 +1,152 @@
+"""The embedded engine: llama.cpp's own server (continuous batching, prompt cache) in this process.
+
+It listens on a socket file in a folder of our own, with a key, so that nobody passes by the app.
+Base and tuned are one model: the adapter's scale is set for each request.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course_utils import hardware
+from course_utils.endpoint.engines import Kind
+from course_utils.endpoint.upstream import Remote, limits
+from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import httpx
+
+LOOK_SECONDS = 0.3  # at what else the machine does
+CONTEXT = 2048  # tokens of prompt and answer together, for each request
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One GGUF model, and an adapter that is switched on by request."""
+
+    model: Path
+    adapter: Path | None = None
+
+
+class LlamaCpp:
+    """One llama.cpp server a set of weights; with a merged model there are two."""
+
+    name = "llamacpp"
+    enforces_schemas = True
+    tells_likelihoods = True
+
+    def __init__(
+        self, weights: dict[str, Weights], slots: int = 8, context: int = CONTEXT, threads: int = 0
+    ) -> None:
+        self.models = tuple(weights)
+        self.merged = not any(w.adapter for w in weights.values())
+        self.slots = slots
+        files = dict.fromkeys(w.model for w in weights.values())
+        adapters = {w.model: w.adapter for w in weights.values() if w.adapter}
+        self._servers = {
+            file: _Server(file, adapters.get(file), slots, context, threads) for file in files
+        }
+        self._weights = weights
+
+    async def start(self) -> None:
+        for server in self._servers.values():
+            await server.start()
+
+    async def answer(self, kind: Kind, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._server(model).answer(kind, "", self._scaled(model, body))
+
+    def stream(self, kind: Kind, model: str, body: dict[str, Any]) -> Any:
+        return self._server(model).stream(kind, "", self._scaled(model, body))
+
+    def _server(self, model: str) -> "_Server":
+        return self._servers[self._weights[model].model]
+
+    def _scaled(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        server = self._server(model)
+        if server.adapter is None:
+            return body
+        scale = 1.0 if self._weights[model].adapter else 0.0
+        return {**body, "lora": [{"id": 0, "scale": scale}]}
+
+    async def close(self) -> None:
+        for server in self._servers.values():
+            await server.close()
+
+
+class _Server(Remote):
+    """llama.cpp's HTTP server on one model file."""
+
+    def __init__(
+        self, model: Path, adapter: Path | None, slots: int, context: int, threads: int
+    ) -> None:
+        super().__init__("http://engine", names={"": ""}, key=secrets.token_urlsafe(24))
+        self.model, self.adapter = model, adapter
+        self.slots, self.context, self.threads = slots, context, threads
+        self.folder = Path(tempfile.mkdtemp(prefix="course-engine-"))  # mode 0700
+        self.socket = self.folder / "engine.sock"
+        self._engine: Any = None
+
+    def _transport(self) -> "httpx.AsyncBaseTransport":
+        import httpx
+
+        # Connecting is tried again: many at the same moment can be more than the socket queues.
+        return httpx.AsyncHTTPTransport(uds=str(self.socket), limits=limits(), retries=3)
+
+    async def start(self) -> None:
+        try:
+            self._engine = await asyncio.to_thread(self._load)
+        except (RuntimeError, MemoryError, OSError) as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise CourseError(
+                f"{self.model}: llama.cpp could not load it ({error})",
+                "free some memory, lower --slots or --context, or try --engine transformers",
+            ) from None
+        await super().start()
+
+    def _load(self) -> Any:
+        import xllamacpp
+
+        settings = xllamacpp.CommonParams()
+        settings.model.path = str(self.model)
+        settings.hostnames = [str(self.socket)]
+        settings.api_keys = [self.key]
+        settings.n_parallel = self.slots
+        settings.n_ctx = self.context * self.slots  # shared out among the slots
+        settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GB of them
+        settings.warmup = False  # the self-test does that
+        settings.verbosity = 0
+        threads = self.threads or _threads()
+        settings.cpuparams.n_threads = threads
+        settings.cpuparams_batch.n_threads = threads
+        settings.n_threads_http = self.slots + 4
+        # The settings that OpenAI's interface has no name for: off, not llama.cpp's own defaults.
+        settings.sampling.top_k = 0
+        settings.sampling.min_p = 0.0
+        # A model that thinks aloud by default answers at once, as in training.
+        settings.default_template_kwargs = {"enable_thinking": "false"}
+        if self.adapter is not None:
+            settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self.adapter), 1.0)]
+        return xllamacpp.Server(settings)
+
+    def prepared(self, kind: Kind, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "cache_prompt": True}
+
+    async def close(self) -> None:
+        await super().close()
+        engine, self._engine = self._engine, None
+        await asyncio.to_thread(lambda held: held.clear(), [engine])
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _threads() -> int:
+    """Cores that are idle now: OpenMP threads that wait for a busy core spin and slow all down."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    cores = hardware.usable_cores()
+    return hardware.choose_threads(cores, hardware.current_load(cores, LOOK_SECONDS))

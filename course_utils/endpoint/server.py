@@ -1,0 +1,92 @@
+"""Start and stop: the socket first, then the model; a signal lets answers end.
+
+course serve runs/manufacturing-cpu
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from course_utils.errors import CourseError
+
+BACKLOG = 512
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, before anything slow begins; CourseError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    if os.name != "nt":  # elsewhere it only skips the wait after a server's end
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise CourseError(
+            f"{host}:{port}: this address can't be used ({error.strerror or error})",
+            "another server may listen there: choose another --port, or 0 for a free one",
+        ) from None
+    return made
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a client on this machine finds the server."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which first tells the app that the end is near."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.app, self.told = app, started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.app.state.starting.add_done_callback(self._started)
+
+    def _started(self, _: object) -> None:
+        if self.app.state.gate.state == "ready":
+            self.told()
+        elif self.app.state.gate.state == "failed":  # nothing to serve: end, and say why
+            self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal lets answers end, a second Ctrl-C does not wait for them."""
+        gate = self.app.state.gate
+        if self.should_exit and sig == signal.SIGINT:
+            self.loop.call_soon_threadsafe(gate.hurry.set)
+        elif not self.should_exit:
+            print(f"stopping; answers being written: {gate.running}", flush=True)
+            self.loop.call_soon_threadsafe(gate.stop, self.app.state.options.grace_seconds)
+            self.should_exit = True
+
+
+def serve(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
+    """Answer until a signal comes; CourseError when the model did not start or its test failed."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(app.state.options.grace_seconds) + 5,
+        timeout_keep_alive=15,
+    )
+    server = _Server(config, app, started)
+    with listening:
+        server.run(sockets=[listening])
+    if app.state.gate.state == "failed":
+        raise app.state.starting.exception()

@@ -1,0 +1,101 @@
+"""Exports: each agrees with its source, or nothing is written; a card says what it is."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from course_utils import models
+from course_utils.commands.main import command_line
+from course_utils.endpoint import conversion, export, lora
+from course_utils.endpoint.source import find
+from course_utils.errors import CourseError, UsageError
+
+RECORD = {"instruction": "Answer in JSON.", "input": "PUMP", "output": '{"part": "Pump"}'}
+RESULTS = {
+    "test_records": 12,
+    "base": {"field_f1": 0.16},
+    "tuned": {"field_f1": 0.68},
+    "difference": {"field_f1": {"mean": 0.52, "low": 0.49, "high": 0.55}},
+}
+
+
+@pytest.fixture
+def run(adapter, tmp_path):
+    """A run with an adapter, three test records and results."""
+    shutil.copytree(adapter, tmp_path / "run" / "adapter")
+    (tmp_path / "run" / "data").mkdir()
+    lines = "".join(json.dumps(RECORD | {"input": f"PUMP {n}"}) + "\n" for n in range(3))
+    (tmp_path / "run" / "data" / "test.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "run" / "results.json").write_text(json.dumps(RESULTS), encoding="utf-8")
+    return tmp_path / "run"
+
+
+@pytest.fixture(autouse=True)
+def few_questions(monkeypatch):
+    """A random model is slow to be certain: three answers of six tokens must do."""
+    monkeypatch.setattr(export, "LEAST", {"merged": 3, "f16": 2, "q8_0": 0})
+    monkeypatch.setattr(export, "TOKENS", 6)
+
+
+def test_a_merged_model_answers_as_its_source_and_loads_without_an_adapter(run, tmp_path):
+    out, agreement = export.merged(find(run), tmp_path / "out")
+    assert (agreement.same, agreement.of) == (3, 3)
+    assert find(out).adapter is None
+    assert models.load_model(str(out)).config.num_hidden_layers == 2
+
+
+def test_a_gguf_file_is_compared_too(serving, run, tmp_path):
+    out, agreement = export.gguf(find(run), "q8_0", tmp_path / "out")
+    assert (out / "model-q8_0.gguf").stat().st_size > 1_000_000
+    assert agreement.of == 3
+    facts = json.loads((out / "agreement.json").read_text(encoding="utf-8"))
+    assert (facts["format"], facts["same"], facts["score"]) == ("q8_0", agreement.same, "field F1")
+
+
+def test_the_card_states_base_model_licence_scores_and_the_check(run, tmp_path):
+    out, agreement = export.merged(find(run), tmp_path / "out")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "base_model: nano" in card
+    assert f"license: {models.registry()['nano'].licence}" in card
+    assert "| field F1 | 0.160 | 0.680 | 0.520 [0.490, 0.550] |" in card
+    assert "- test: 3 records" in card
+    assert agreement.told() in card
+
+
+def test_an_export_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
+    def wrong(source, folder):
+        models.load_model("nano").save_pretrained(folder)  # without the adapter
+        models.load_tokenizer("nano").save_pretrained(folder)
+
+    monkeypatch.setattr(conversion, "merge", wrong)
+    with pytest.raises(CourseError, match="only 0 of 3 greedy answers agree"):
+        export.merged(find(run), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_somebody_elses_folder_is_left(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CourseError, match="this kit did not make"):
+        export.merged(find(run), tmp_path / "out")
+
+
+def test_a_model_without_adapter_is_merged_already(nano_model_path, tmp_path):
+    with pytest.raises(CourseError, match="merged already"):
+        export.merged(find(nano_model_path), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--merged", "--gguf", "f16"], ["--gguf", "q4_0"]], ids=" ".join
+)
+def test_one_known_format_is_asked_for(run, words):
+    done = CliRunner().invoke(command_line(), ["export", str(run), *words])
+    assert isinstance(done.exception, UsageError)
+
+
+def test_scales_of_peft():
+    config = {"lora_alpha": 16, "use_rslora": True, "alpha_pattern": {"q_proj": 8}}
+    assert lora.scaling(config, "model.layers.0.self_attn.q_proj", 4) == 8 / 2
+    assert lora.scaling(config | {"use_rslora": False}, "model.layers.0.mlp.up_proj", 4) == 4

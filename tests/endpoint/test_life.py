@@ -1,0 +1,145 @@
+"""Start and stop: ports, keys, signals, what other machines may do."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+from served import Running, running
+
+from course_utils import kit
+
+QUICK = ("--format", "f16", "--threads", "1", "--slots", "2", "--context", "512")
+KEY = "a-key-of-more-than-16-characters"
+ASKED = {"model": "tuned", "messages": [{"role": "user", "content": "PUMP"}], "temperature": 0}
+
+
+def refused(*words, **environment) -> str:
+    """What `course serve` says when it does not start; its exit code is in front."""
+    command = [sys.executable, "-m", "course_utils", "serve", *map(str, words)]
+    done = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, timeout=120)
+    return f"{done.returncode} {done.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "2 Error: what is to be served?"),
+        (("nowhere", "--upstream", "http://127.0.0.1:1"), "2 Error: what is to be served?"),
+        (("nowhere",), "1 Error: nowhere: there is no such folder"),
+        (("nowhere", "--format", "q4_0"), "2 Error: --format q4_0: unknown"),
+        (("nowhere", "--host", "0.0.0.0"), "2 Error: --host 0.0.0.0: other machines could ask"),
+        (("nowhere", "--api-key", "short"), "2 Error: the key is shorter than 16"),
+        (("nowhere", "--api-key", KEY, "--api-key-file", "x"), "2 Error: --api-key and"),
+        (("nowhere", "--api-key-file", "nowhere"), "2 Error: nowhere: no key can be read"),
+        (("nowhere", "--origin", "*"), "2 Error: --origin *: not an origin"),
+        (("nowhere", "--origin", "https://a.example/x"), "2 Error: --origin https://a.example/x"),
+        (("--upstream", "http://127.0.0.1:9"), "1 Error: http://127.0.0.1:9: /v1/models gave"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_served_is_said_in_two_lines(serving, words, said):
+    found = refused(*words)
+    assert found.startswith(said)
+    assert "Cure: " in found
+    assert "Traceback" not in found
+
+
+def test_a_port_in_use_is_said_before_anything_is_loaded(serving, adapter):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        found = refused(adapter, *QUICK, "--port", port)
+    assert found.startswith(f"1 Error: 127.0.0.1:{port}: this address can't be used")
+
+
+def test_a_second_start_converts_nothing_and_loads_no_pytorch(server, adapter):
+    with running(adapter, *QUICK) as second:
+        assert "converting" not in second.said
+        assert "PyTorch" not in second.said
+
+
+def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(server, adapter, tmp_path):
+    (tmp_path / "key.txt").write_text(f"{KEY}\n", encoding="utf-8")
+    options = ("--api-key-file", tmp_path / "key.txt", "--origin", "https://a.example")
+    with running(adapter, *QUICK, *options) as locked:
+        client = httpx.Client(base_url=locked.url, timeout=60)
+        for path in ("/v1/models", "/v1/models/base", "/metrics", "/examples"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        for path in ("/health", "/", "/docs", "/openapi.json"):
+            assert client.get(path).status_code == 200
+        wrong = {"Authorization": "Bearer another-key-of-16-characters"}
+        answer = client.post("/v1/chat/completions", content=b"{", headers=wrong)
+        assert answer.json()["error"]["type"] == "authentication_error"  # before the body is read
+        right = locked.client(api_key=KEY)
+        assert [model.id for model in right.models.list()] == ["base", "tuned"]
+        origins = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+        allowed = client.options("/v1/chat/completions", headers=origins)
+        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+        assert "access-control-allow-credentials" not in allowed.headers
+        other = client.options(
+            "/v1/chat/completions", headers=origins | {"Origin": "https://b.example"}
+        )
+        assert "access-control-allow-origin" not in other.headers
+        assert KEY not in locked.stop()
+
+
+def test_a_signal_lets_an_answer_end(server, adapter):
+    stopping = Running(adapter, *QUICK)
+    wanted = ASKED | {"stream": True, "max_tokens": 200}
+    with httpx.stream(
+        "POST", f"{stopping.url}/v1/chat/completions", json=wanted, timeout=60
+    ) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        stopping.process.send_signal(signal.SIGTERM)
+        rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert '"finish_reason": "length"' in rest[-2]
+    assert "stopping; answers being written: 1" in stopping.stop()
+    assert stopping.process.returncode == 0
+
+
+def test_an_answer_that_may_not_end_says_so(server, adapter):
+    """A second Ctrl-C does not wait."""
+    stopping = Running(adapter, *QUICK)
+    wanted = ASKED | {"stream": True, "max_tokens": 450}
+    with httpx.stream(
+        "POST", f"{stopping.url}/v1/chat/completions", json=wanted, timeout=60
+    ) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        stopping.process.send_signal(signal.SIGINT)
+        threading.Timer(0.05, stopping.process.send_signal, [signal.SIGINT]).start()
+        rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert "server_stopping" in rest[-2]
+    stopping.stop()
+    assert stopping.process.returncode == 0
+
+
+def test_another_server_can_stand_behind(server):
+    """As vLLM would: its names and answers come through, and so do its refusals."""
+    with running("--upstream", server.url) as front:
+        behind, before = server.client(), front.client()
+        assert [model.id for model in before.models.list()] == ["base", "tuned"]
+        options = {"messages": ASKED["messages"], "max_tokens": 6, "temperature": 0}
+        for model in ("base", "tuned"):
+            texts = [
+                client.chat.completions.create(model=model, **options).choices[0].message.content
+                for client in (behind, before)
+            ]
+            assert texts[0] == texts[1]
+        chunks = before.chat.completions.create(model="tuned", stream=True, **options)
+        assert "".join(c.choices[0].delta.content or "" for c in chunks) == texts[1]
+        long = [{"role": "user", "content": "pump " * 900}]
+        answer = httpx.post(
+            f"{front.url}/v1/chat/completions", json=ASKED | {"messages": long}, timeout=60
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "context_length_exceeded"

@@ -1,0 +1,85 @@
+"""The engine that converts nothing: PyTorch behind the same interface."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from course_utils import models
+from course_utils.endpoint.app import Options, build
+from course_utils.endpoint.local import Transformers
+from course_utils.endpoint.source import find
+from course_utils.generation import generate_answers
+
+QUESTION = [{"role": "user", "content": "GREASE PUMP LEAKING"}]
+GREEDY = {"messages": QUESTION, "max_tokens": 8, "temperature": 0}
+pytestmark = pytest.mark.usefixtures("serving")
+
+
+def ask(adapter, *bodies, path="/v1/chat/completions"):
+    """The answers to these bodies, from an app in this process."""
+
+    async def run():
+        app = build(Transformers(find(adapter)), Options(hosts=("test",)))
+        async with app.router.lifespan_context(app):
+            await app.state.starting
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return [await client.post(path, json=body) for body in bodies]
+
+    return asyncio.run(run())
+
+
+def text(answer) -> str:
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def test_it_answers_as_generate_does(adapter):
+    base, tuned = ask(adapter, GREEDY | {"model": "base"}, GREEDY | {"model": "tuned"})
+    model = models.load_adapter(models.load_model("nano"), adapter)
+    tokenizer = models.load_tokenizer("nano")
+    assert text(tuned).strip() == generate_answers(model, tokenizer, [QUESTION], 8)[0]
+    with model.disable_adapter():
+        assert text(base).strip() == generate_answers(model, tokenizer, [QUESTION], 8)[0]
+    assert tuned.json()["usage"]["completion_tokens"] == 8
+    assert tuned.json()["choices"][0]["finish_reason"] == "length"
+
+
+def test_a_stop_string_that_comes_in_two_pieces(adapter):
+    [whole] = ask(adapter, GREEDY | {"model": "tuned"})
+    stop = text(whole)[5:9]
+    cut, streamed = ask(
+        adapter,
+        GREEDY | {"model": "tuned", "stop": stop},
+        GREEDY | {"model": "tuned", "stop": stop, "stream": True},
+    )
+    assert text(cut) == text(whole)[: text(whole).index(stop)]
+    assert cut.json()["choices"][0]["finish_reason"] == "stop"
+    assert streamed.text.endswith("data: [DONE]\n\n")
+    assert stop not in streamed.text
+
+
+def test_a_seed_makes_an_answer_come_again(adapter):
+    wild = GREEDY | {"model": "tuned", "temperature": 1.5}
+    one, again, other = ask(adapter, *(wild | {"seed": seed} for seed in (1, 1, 2)))
+    assert text(one) == text(again) != text(other)
+
+
+def test_what_it_cannot_do_is_a_400(adapter):
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    refused = ask(
+        adapter,
+        GREEDY | {"model": "tuned", "response_format": schema},
+        GREEDY | {"model": "tuned", "frequency_penalty": 1},
+        GREEDY | {"model": "tuned", "messages": [{"role": "user", "content": "pump " * 3000}]},
+    )
+    assert [answer.status_code for answer in refused] == [400, 400, 400]
+    codes = [answer.json()["error"]["code"] for answer in refused]
+    assert codes == ["schema_not_enforceable", None, "context_length_exceeded"]
+
+
+def test_a_text_goes_on(adapter):
+    body = {"model": "base", "prompt": "GREASE", "max_tokens": 3, "temperature": 0}
+    [answer] = ask(adapter, body, path="/v1/completions")
+    assert answer.json()["object"] == "text_completion"
+    assert answer.json()["usage"]["prompt_tokens"] < 5

@@ -1,0 +1,69 @@
+"""`course serve` in a process of its own, as a user starts it."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from course_utils import kit
+
+START_SECONDS = 240  # a first start converts; a busy machine is slow, not broken
+
+
+class Running:
+    """A `course serve` in a process of its own."""
+
+    def __init__(self, *words: str | Path, environment: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "course_utils", "serve", *map(str, words)]
+        paths = os.pathsep.join([str(kit.ROOT), os.environ.get("PYTHONPATH", "")])
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths, **(environment or {})},
+        )
+        self.said = ""
+        self.url = ""
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        for line in self.process.stdout:
+            self.said += line
+            if found := re.match(r"ready: (http\S+)", line):
+                self.url = found[1]
+            if line.startswith("Ctrl-C"):
+                return
+            assert time.monotonic() < deadline, self.said
+        self.process.wait(10)
+
+    def client(self, **options):
+        from openai import OpenAI
+
+        wanted = {"api_key": "none", "max_retries": 0, "timeout": 120} | options
+        return OpenAI(base_url=f"{self.url}/v1", **wanted)
+
+    def stop(self) -> str:
+        """Ask it to end; what it said."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            rest, _ = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            rest, _ = self.process.communicate()
+        return self.said + rest
+
+
+@contextlib.contextmanager
+def running(*words, **options):
+    server = Running(*words, **options)
+    try:
+        yield server
+    finally:
+        server.stop()
