@@ -39,7 +39,17 @@ from course_utils.generation import generate_answers, measure_latency  # noqa: E
 from course_utils.runs import versions  # noqa: E402
 
 AT_ONCE = 8
-COLUMNS = ("variant", "first token p50", "p95", "tokens/s, 1", "tokens/s, 8", "MB", "score")
+COLUMNS = (
+    *("variant", "first token p50", "p95", "tokens/s, 1", "tokens/s, 8", "MB"),
+    *("score", "valid JSON"),
+)
+TEXT = {"type": "string", "maxLength": 60}
+FIELDS = ("system", "part", "action", "failure_mode", "location")
+RECORD = {  # of a work order: any of the fields, in this order, and nothing else
+    "type": "object",
+    "properties": dict.fromkeys(FIELDS, TEXT),
+    "additionalProperties": False,
+}
 
 
 def prompts_of(run: Path, count: int, tokenizer: Any) -> tuple[list, list[str]]:
@@ -49,11 +59,14 @@ def prompts_of(run: Path, count: int, tokenizer: Any) -> tuple[list, list[str]]:
     return [m["prompt"] for m in found], [m["completion"][0]["content"] for m in found]
 
 
-def score(answers: list[str], truths: list[str]) -> float:
-    """Field F1 where the answers are records, else ROUGE-L."""
+def scores(answers: list[str], truths: list[str]) -> dict[str, float]:
+    """Field F1 where the true answers are records, else ROUGE-L; the share that is a record."""
     if any(metrics.parse_record(truth) is not None for truth in truths):
-        return metrics.field_f1(answers, truths)
-    return statistics.fmean(metrics.rouge_l_scores(answers, truths))
+        found = metrics.field_f1(answers, truths)
+    else:
+        found = statistics.fmean(metrics.rouge_l_scores(answers, truths))
+    valid = sum(metrics.parse_record(answer) is not None for answer in answers)
+    return {"score": found, "valid": valid / len(answers)}
 
 
 # --- PyTorch in this process ----------------------------------------------------------------------
@@ -71,7 +84,7 @@ def in_process(model: Any, tokenizer: Any, prompts: list, truths: list, args: An
         measure_once(model, tokenizer, [prompt], args.tokens)
     eight = AT_ONCE * args.tokens / (time.perf_counter() - started)
     answers = generate_answers(model, tokenizer, prompts, args.longest, 1, "answers")
-    return row(first, statistics.median(one), eight, memory(os.getpid()), score(answers, truths))
+    return row(first, statistics.median(one), eight, memory(os.getpid())) | scores(answers, truths)
 
 
 def measure_once(model: Any, tokenizer: Any, prompts: list, tokens: int) -> None:
@@ -98,23 +111,33 @@ def batched(model: Any, tokenizer: Any, prompts: list, truths: list, args: Any) 
     measured = measure_latency(model, tokenizer, pool, "", args.tokens)
     answers = generate_answers(model, tokenizer, prompts, args.longest, AT_ONCE, "answers")
     found = row([measured["seconds"]], None, measured["tokens_per_second"], memory(os.getpid()))
-    return found | {"score": score(answers, truths)}
+    return found | scores(answers, truths)
 
 
 # --- Servers --------------------------------------------------------------------------------------
 
 
-def asked(url: str, name: str, prompts: list, truths: list, args: Any, process: int) -> dict:
+def asked(
+    url: str,
+    name: str,
+    prompts: list,
+    truths: list,
+    args: Any,
+    process: int,
+    schema: dict | None = None,
+) -> dict:
     """A server, asked with OpenAI's client as streams."""
     from openai import OpenAI
 
     client = OpenAI(base_url=f"{url}/v1", api_key="none", timeout=600, max_retries=0)
+    wanted = {"type": "json_schema", "json_schema": {"name": "order", "schema": schema}}
+    options = {"response_format": wanted} if schema else {}
 
     def one(prompt: list, tokens: int) -> tuple[float, float, int, str]:
         """Seconds to the first token and to the last, tokens, text."""
         started, first, text, count = time.perf_counter(), 0.0, "", 0
         for chunk in client.chat.completions.create(
-            model=name, messages=prompt, max_tokens=tokens, temperature=0, stream=True
+            model=name, messages=prompt, max_tokens=tokens, temperature=0, stream=True, **options
         ):
             piece = chunk.choices[0].delta.content if chunk.choices else None
             if piece:
@@ -131,7 +154,7 @@ def asked(url: str, name: str, prompts: list, truths: list, args: Any, process: 
         eight = sum(n for _, _, n, _ in together) / (time.perf_counter() - started)
         answers = [text.strip() for *_, text in pool.map(lambda p: one(p, args.longest), prompts)]
     first = [seconds for seconds, *_ in alone]
-    return row(first, statistics.median(rates), eight, memory(process), score(answers, truths))
+    return row(first, statistics.median(rates), eight, memory(process)) | scores(answers, truths)
 
 
 @contextlib.contextmanager
@@ -196,7 +219,7 @@ def load(run: Path, seconds: float, data: tuple) -> dict:
 # --- The table ------------------------------------------------------------------------------------
 
 
-def row(first: list[float], one: float | None, eight: float, mb: float, points: float = 0) -> dict:
+def row(first: list[float], one: float | None, eight: float, mb: float) -> dict:
     ordered = sorted(first)
     return {
         "first_p50": statistics.median(ordered),
@@ -204,7 +227,6 @@ def row(first: list[float], one: float | None, eight: float, mb: float, points: 
         "one": one,
         "eight": eight,
         "mb": mb,
-        "score": points,
     }
 
 
@@ -222,7 +244,14 @@ def show(rows: dict[str, dict]) -> str:
         times = ["-" if found[k] is None else f"{found[k]:.1f} ({found[k] / naive[k]:.1f}x)"
                  for k in ("one", "eight")]  # fmt: skip
         first = [f"{1000 * found[k]:.0f} ms" for k in ("first_p50", "first_p95")]
-        cells = [name, *first, *times, f"{found['mb']:.0f}", f"{found['score']:.3f}"]
+        cells = [
+            name,
+            *first,
+            *times,
+            f"{found['mb']:.0f}",
+            f"{found['score']:.3f}",
+            f"{found['valid']:.0%}",
+        ]
         lines.append(" | ".join(cells))
     return "\n".join(lines)
 
@@ -253,6 +282,11 @@ def measure(args: argparse.Namespace) -> dict[str, dict]:
             options = ("--format", form, *how)
             name = " ".join(["course serve", form, *how])
             note(name, lambda options=options: endpoint(args.run, options, data))
+    if set(metrics.parse_record(data[1][0]) or ()) <= set(FIELDS):
+        note(
+            "course serve q8_0, schema",
+            lambda: endpoint(args.run, ("--format", "q8_0"), data, RECORD),
+        )
     return rows
 
 
@@ -273,9 +307,9 @@ def transformers_serve(folder: Path, data: tuple) -> dict:
         return asked(url, str(folder), *data, children[0].pid)
 
 
-def endpoint(run: Path, options: tuple[str, ...], data: tuple) -> dict:
+def endpoint(run: Path, options: tuple[str, ...], data: tuple, schema: dict | None = None) -> dict:
     with course_serve(run, *options) as (url, process):
-        return asked(url, "tuned", *data, process)
+        return asked(url, "tuned", *data, process, schema)
 
 
 def main() -> None:

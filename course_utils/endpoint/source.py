@@ -80,7 +80,8 @@ def _base_name(folder: Path, adapter: Path) -> str:
     config = read_json(adapter / "adapter_config.json")
     named = str((config if isinstance(config, dict) else {}).get("base_model_name_or_path") or "")
     last = named.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return last if last in (models.EMBEDDED, "nano") else named
+    ours = {model.name for model in models.registry().values() if model.hub is None}
+    return last if last in ours else named
 
 
 def _folder_of(name: str, adapter: Path) -> Path:
