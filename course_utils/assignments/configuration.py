@@ -62,7 +62,7 @@ class LoraFile(BaseModel):
     gradient_accumulation_steps: int = Field(2, ge=1)
     warmup_ratio: float = Field(0.03, ge=0, lt=1)
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
-    # The longest record of the built data has 838 tokens (embedded model's tokenizer): none is cut.
+    # The longest record of the built data has 938 tokens (embedded model's tokenizer): none is cut.
     max_length: int = Field(960, ge=16, le=131072, description="tokens, prompt + completion")
     gradient_checkpointing: bool = False
     early_stopping_patience: int = Field(2, ge=1)

@@ -23,6 +23,7 @@ from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse
 from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.messages import MORE, Room
+from course_utils.packages import cache_folder
 
 MESSAGES = Room(__file__)
 REINSTALL = "python -m pip install -r requirements.txt"
@@ -205,7 +206,7 @@ def check_model() -> Finding:
     """Whether the embedded base model is ready in the cache folder."""
     from course_utils import models  # late: needs packages that may be missing
 
-    folder = models.cache_folder()
+    folder = cache_folder()
     if models.is_prepared():
         return Finding("base model", "ok", f"prepared in {folder}", "prepared")
     return say("doctor.model_missing", "base model", "warning", "prepared", folder=folder)
@@ -338,9 +339,7 @@ def _fold_packages(findings: list[Finding]) -> list[Finding]:
 
 
 def _folders(run_folder: str | Path | None) -> dict[str, Path]:
-    from course_utils import models  # late: needs packages that may be missing
-
-    folders = {"cache": models.cache_folder(), "working folder": Path.cwd()}
+    folders = {"cache": cache_folder(), "working folder": Path.cwd()}
     return folders | ({"run": Path(run_folder)} if run_folder is not None else {})
 
 

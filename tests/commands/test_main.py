@@ -16,7 +16,7 @@ import typer
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils import kit as kit_paths
-from course_utils import models, runs
+from course_utils import models, packages, runs
 from course_utils.commands import main as cli
 from course_utils.commands import run as run_command
 
@@ -385,7 +385,7 @@ def test_a_second_model_prepare_loads_nothing_and_prints_the_path(prepared, name
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
-    path = models.cache_folder() / "models" / name
+    path = packages.cache_folder() / "models" / name
     assert done.stdout == f"{name}: {path}\nloaded:\n", done.stderr
 
 

@@ -55,6 +55,15 @@ def test_a_level_that_is_missing_names_its_cure(monkeypatch):
     assert "install bubblewrap" in tried.cure
 
 
+def test_landlock_without_a_filter_is_not_enough_for_an_ordinary_user(monkeypatch):
+    monkeypatch.setattr(levels.landlock, "abi", lambda: 7)
+    monkeypatch.setattr(levels.os, "getuid", lambda: 1000)
+    monkeypatch.setattr(levels, "compile_filter", lambda: b"")
+    why, cure = levels._missing("landlock")
+    assert "sockets" in why
+    assert "pyseccomp" in cure
+
+
 def test_ubuntus_apparmor_is_named_with_its_cure(monkeypatch):
     answers = {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}
     monkeypatch.setattr(bubblewrap, "_reads", lambda path: answers.get(path, ""))

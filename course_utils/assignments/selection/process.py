@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hardware, kit
-from course_utils import models as base_models
 from course_utils.assignments.selection.candidates import Candidate, short_name
 from course_utils.assignments.selection.measuring import PROMPTS
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.hardware import Hardware
+from course_utils.packages import cache_folder
 from course_utils.progress import PROGRESS_FILE, read_progress
 from course_utils.runs import versions
 
@@ -73,7 +73,7 @@ def job_of(candidate: Candidate, shared: Mapping[str, Any], machine: Hardware) -
     compute = candidate.precision
     if compute == "nf4":  # weights in 4 bits, matrix products in what the machine does well
         compute = hardware.choose_precision(machine)[0]
-    folder = base_models.cache_folder() / "models" / candidate.name
+    folder = cache_folder() / "models" / candidate.name
     if Path(candidate.name).expanduser().is_dir():
         folder = Path(candidate.name).expanduser()
     weights = [

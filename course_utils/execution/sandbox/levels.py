@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -123,6 +124,8 @@ def _missing(level: str) -> tuple[str, str] | None:
         )
     if level == "landlock" and not landlock.abi():
         return "this kernel has no Landlock", "Linux 5.13 or newer with Landlock in CONFIG_LSM"
+    if level == "landlock" and os.getuid() != 0 and not compile_filter():
+        return "services of your own session could be reached over their sockets", FILTER_CURE
     return None
 
 

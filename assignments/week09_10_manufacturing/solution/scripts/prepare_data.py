@@ -20,8 +20,8 @@ def prepare(seed):
     ### BEGIN SOLUTION
     # An answer longer than its source is a sign of a broken record; none is expected.
     parts = {
-        name: [r for r in part if r["output"].strip() and len(r["output"]) < 2000]
-        for name, part in parts.items()
+        part: [r for r in built if r["output"].strip() and len(r["output"]) < 2000]
+        for part, built in parts.items()
     }
     ### END SOLUTION
     return track, parts
