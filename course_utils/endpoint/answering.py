@@ -150,10 +150,10 @@ class Answering:
             if not task.done():
                 task.cancel()
                 await _to_the_end(asyncio.wait([task]))
-        if gone is not None and gone.done() and not task.done():
-            raise HungUp
-        if task.done() and not task.cancelled():
+        if not task.cancelled():
             return task.result()
+        if gone is not None and gone.done():
+            raise HungUp
         raise ApiError(503, "the server stopped before the answer was whole", "server_stopping")
 
 
