@@ -255,14 +255,17 @@ def _json_lines(path: Path, first: str) -> Source:
     return Source(path, lambda: lines_of(path), problems=(*problems,))
 
 
+CUT = "\ufffe"  # no character: stands for the rest of a line that is too long
+
+
 def _first_lines(path: Path) -> tuple[str, str]:
-    """The first two lines that are not empty, stripped; of a long one the beginning."""
+    """The first two lines that are not empty, stripped; of a long one the beginning and CUT."""
     found: list[str] = []
     with _reading(path), _open(path) as file:
         while len(found) < 2 and (raw := file.readline(LINE_LIMIT + 1)):
             text = raw.decode("utf-8-sig", errors="replace").strip()
             if text:
-                found.append(text)
+                found.append(text + CUT if len(raw) > LINE_LIMIT else text)
             while len(raw) > LINE_LIMIT and not raw.endswith(b"\n"):
                 raw = file.readline(LINE_LIMIT + 1)
     first, second = (*found, "", "")[:2]
@@ -279,6 +282,8 @@ def _is_json(text: str) -> bool:
 
 def _may_be_document(first: str, second: str) -> bool:
     """Whether the file may be one array or object: its first line alone is no record of many."""
+    if first.endswith(CUT) and second.startswith("{"):  # a record too long, and one after it
+        return False
     if first[0] == "[":
         return not second if _is_json(first) else bool(re.match(r"\[\s*(\{|$)", first))
     return first[0] == "{" and not (second and _is_json(first))

@@ -60,7 +60,8 @@ def rival_sentence(results: Results, metric: str, label: str, digits: int = 2) -
         verdict = (
             "the tuned model is better" if interval["mean"] > 0 else "it beats the tuned model"
         )
-    return f"{told}: {verdict} ({interval_text(interval, digits=digits)})."
+    span = interval_text(interval, digits=digits)
+    return f"{told}: {verdict} (tuned minus rival {span})."
 
 
 def rival_rows(results: Results, digits: int = 3) -> list[dict[str, str]]:

@@ -268,9 +268,9 @@ def test_the_template_kind_is_the_markers_and_the_roles(tokenizer):
 
 
 def test_text_shows_kinds_in_words_and_the_counts(tokenizer):
-    text = repr(chat.show_tokens(WORK_ORDERS[0], tokenizer, max_length=70))
-    assert "[prompt] Turn the work order" in text
-    assert text.endswith(f"cut {chat.count_tokens(WORK_ORDERS[0], tokenizer) - 70}")
+    text = repr(chat.show_tokens(WORK_ORDERS[0], tokenizer, max_length=50))
+    assert "[prompt] Work order to JSON" in text
+    assert text.endswith(f"cut {chat.count_tokens(WORK_ORDERS[0], tokenizer) - 50}")
 
 
 def test_html_escapes_what_the_record_says(tokenizer):

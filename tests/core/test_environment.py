@@ -37,7 +37,7 @@ torch==2.11.0+cu128 transformers==5.15.0 peft==0.20.0 datasets==4.0.0 accelerate
 numpy==2.1.3 pandas==2.2.3 matplotlib==3.10.0 nbclient==0.10.4 ipywidgets==7.7.1 pillow==11.3.0
 scipy==1.16.3 ipykernel==6.17.1 psutil==5.9.5 packaging==26.2 nbformat==5.10.4 tensorboard==2.20.0
 pydantic==2.12.3 typer==0.25.1 rich==13.9.4 jinja2==3.1.6 pyyaml==6.0.3 openai==2.40.0
-fastapi==0.136.3 uvicorn==0.48.0 torchao==0.10.0
+fastapi==0.136.3 uvicorn==0.48.0 torchao==0.10.0 scikit-learn==1.6.1
 """
 
 

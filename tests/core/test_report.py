@@ -235,7 +235,7 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     results = report.collect_results(make_run_folder(tmp_path))
     assert list(results) == [
         *("track", "preset", "base_model", "seed", "test_records", "base", "base_prompt"),
-        *("baselines", "tuned", "difference"),
+        *("baselines", "tuned", "difference", "rivals", "rival", "over_rival"),
     ]
     assert results["baselines"] == {"zero_shot": ZERO_SHOT, "few_shot": FEW_SHOT}
     assert (results["base_prompt"], results["test_records"]) == ("few_shot", 240)
@@ -490,3 +490,38 @@ def test_a_run_name_with_spaces_is_quoted_in_the_command(tmp_path):
     folder = make_run_folder(tmp_path / "my run; rm")
     saved = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     assert "--out 'runs/my run; rm'" in report.reproduce_command(folder, saved)
+
+
+RIVALS = {"linear model": {"field_f1": 0.9, "seconds": 2.0, "answers": []}}
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ({"mean": 0.1, "low": 0.05, "high": 0.15}, "the tuned model is better"),
+        ({"mean": -0.1, "low": -0.15, "high": -0.05}, "it beats the tuned model"),
+        ({"mean": 0.0, "low": -0.05, "high": 0.05}, "no clear difference to the tuned model"),
+    ],
+)
+def test_the_headline_names_the_best_cheap_rival_and_who_wins(tmp_path, interval, verdict):
+    files = run_files()
+    baseline = files["baseline.json"] | {"rivals": RIVALS}
+    evaluation = files["evaluation.json"] | {
+        "rival": "linear model",
+        "over_rival": {"field_f1": interval},
+    }
+    folder = make_run_folder(tmp_path, baseline=baseline, evaluation=evaluation)
+    results = report.collect_results(folder)
+    assert results["rivals"]["linear model"]["field_f1"] == 0.9
+    assert "answers" not in results["rivals"]["linear model"]
+    told = report.headline(results)
+    assert f"(linear model, 2.0 s) reaches field F1 0.90: {verdict} (tuned minus rival" in told
+    page = report.write_report(folder).read_text(encoding="utf-8")
+    assert "cheap rival" in page
+
+
+def test_a_run_from_before_there_were_rivals_has_none(tmp_path):
+    results = report.collect_results(make_run_folder(tmp_path))
+    assert results["rivals"] == {}
+    assert results["rival"] is None
+    assert "rival" not in report.headline(results)
