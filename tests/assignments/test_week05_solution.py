@@ -146,7 +146,9 @@ def test_the_reference_solution_passes_its_check(submission):
     report = check_submission(submission)
     assert report.ok, report.lines()
     odd = [finding.message for finding in report.of_state("warning")]
-    assert all("answers are empty" in message for message in odd)  # a random model may say nothing
+    # A random model may say nothing, and its submission is complete in form only.
+    known = ("answers are empty", "reference solution", "for trying out (nano)", "0.000", "zero")
+    assert [message for message in odd if not any(words in message for words in known)] == []
 
 
 def test_the_executed_notebook_says_that_all_sections_are_complete(submission):
