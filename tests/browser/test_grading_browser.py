@@ -130,6 +130,7 @@ def test_a_page_that_was_closed_goes_on_where_it_was(page, grades):
     page.keyboard.press("Enter")
     page.keyboard.press("f")
     page.keyboard.press("]")
+    page.wait_for_timeout(500)  # the browser writes what a page keeps a moment later
     page.reload()
     assert page.input_value("#name") == "Bob"
     page.click("text=Start")

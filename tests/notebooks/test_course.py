@@ -111,7 +111,11 @@ def test_killed_in_training_and_resumed_equals_the_uninterrupted_run(lora, tmp_p
     kill_in_training(arguments, folder)
     assert not (folder / "training.json").exists()
     course(*arguments, "--resume")
-    assert read(folder, "results.json") == read(whole, "results.json")
+    resumed, uninterrupted = (read(run, "results.json") for run in (folder, whole))
+    for results in (resumed, uninterrupted):
+        for rival in results["rivals"].values():
+            assert rival.pop("seconds") >= 0  # a time, the only thing that may differ
+    assert resumed == uninterrupted
     assert adapter_bytes(folder) == adapter_bytes(whole)
     assert losses(folder) == losses(whole)
 
