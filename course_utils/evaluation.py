@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, rivals, tasks
+from course_utils import chat, tasks
 from course_utils.errors import CourseError
 from course_utils.generation import completion_nll, generate_answers
 from course_utils.metrics import perplexity
@@ -197,70 +197,6 @@ def compare(
             "gain": tasks.is_gain(main, difference[main]),
         }
     return result
-
-
-def against_rivals(
-    train: Sequence[Record],
-    records: Sequence[Record],
-    tuned: Mapping[str, Sequence],
-    samples: int = 1000,
-    seed: int = 0,
-) -> dict[str, dict]:
-    """task -> {"scores", "seconds", "best", "difference", "forms"}: cheap rivals on its main score.
-
-    "difference" is tuned minus the best rival, with its interval; "forms" names for each form of
-    answer (report, question) the records and every system's score.
-    """
-    result = {}
-    for task, indices in tasks.by_task(records).items():
-        own = [records[i] for i in indices]
-        answers = {"tuned": [tuned["answers"][i] for i in indices]}
-        found = rivals.answer([r for r in train if tasks.task_of(r) == task], own)
-        answers |= {name: rival.answers for name, rival in found.items()}
-        scores = {name: _main_score(texts, own) for name, texts in answers.items()}
-        known = {name: scores[name] for name in found if scores[name] is not None}
-        best = max(known, key=known.__getitem__) if known else None
-        result[task] = {
-            "scores": {name: scores[name] for name in found},
-            "seconds": {name: rival.seconds for name, rival in found.items()},
-            "best": best,
-            "difference": _over(answers, best, own, samples, seed) if best else None,
-            "forms": _scores_by_form(answers, own),
-        }
-    return result
-
-
-def _main_score(texts: Sequence[str], records: Sequence[Record]) -> float | None:
-    main = tasks.MAIN_SCORE[tasks.task_of(records[0])]
-    return tasks.score_task(texts, records, None, None)[main]
-
-
-def _over(
-    answers: Mapping[str, list[str]],
-    best: str,
-    records: Sequence[Record],
-    samples: int,
-    seed: int,
-) -> dict[str, float] | None:
-    main = tasks.MAIN_SCORE[tasks.task_of(records[0])]
-    sides = ({"answers": answers[name], "nll": None, "tokens": None} for name in (best, "tuned"))
-    return tasks.compare_task(records, *sides, samples, seed)[main]
-
-
-def _scores_by_form(answers: Mapping[str, list[str]], records: Sequence[Record]) -> dict[str, dict]:
-    """form -> {"records", system: main score}; empty where records name no form."""
-    forms: dict[str, list[int]] = {}
-    for index, record in enumerate(records):
-        if record.get("form"):
-            forms.setdefault(record["form"], []).append(index)
-    return {
-        form: {"records": len(own)}
-        | {
-            name: _main_score([texts[i] for i in own], [records[i] for i in own])
-            for name, texts in answers.items()
-        }
-        for form, own in sorted(forms.items())
-    }
 
 
 def prediction_rows(

@@ -25,7 +25,7 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
 from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
-from course_utils.rival_results import rival_rows, rival_sentence, rivals_in_results
+from course_utils.rival_results import interval_of, rival_rows, rival_sentence, rivals_in_results
 from course_utils.runs import NOT_A_RESULT
 from course_utils.settings import preset_settings
 
@@ -97,7 +97,7 @@ def collect_results(run_folder: Path) -> dict[str, Any]:
             "base_prompt": prompt,
             "baselines": baselines,
             "tuned": _scores(evaluation["tuned"]),
-            "difference": {metric: _interval(difference.get(metric)) for metric in METRICS},
+            "difference": {metric: interval_of(difference.get(metric)) for metric in METRICS},
             **rivals_in_results(baseline, evaluation),
         }
 
@@ -109,13 +109,6 @@ def write_results(run_folder: Path) -> Path:
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
     return {metric: finite(scores.get(metric)) for metric in METRICS}
-
-
-def _interval(interval: Mapping[str, Any] | None) -> dict[str, float] | None:
-    if interval is None:
-        return None
-    ends = {name: finite(interval.get(name)) for name in ("mean", "low", "high")}
-    return None if None in ends.values() else ends
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -31,12 +31,13 @@ def rivals_in_results(baseline: Mapping, evaluation: Mapping) -> dict[str, Any]:
     return {
         "rivals": rivals,
         "rival": evaluation.get("rival") if rivals else None,
-        "over_rival": {metric: _interval(against.get(metric)) for metric in METRICS},
+        "over_rival": {metric: interval_of(against.get(metric)) for metric in METRICS},
     }
 
 
-def _interval(interval: Any) -> dict[str, float] | None:
-    if not isinstance(interval, Mapping):
+def interval_of(interval: Mapping[str, Any] | None) -> dict[str, float] | None:
+    """{"mean", "low", "high"} as results.json keeps a difference; None where an end is missing."""
+    if interval is None:
         return None
     ends = {name: finite(interval.get(name)) for name in ("mean", "low", "high")}
     return None if None in ends.values() else ends

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from course_utils.errors import CourseError
 from course_utils.facts import NUMBER
 from course_utils.metrics import parse_record
+from course_utils.scoring import input_of, reference_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import FeatureUnion
@@ -49,22 +50,12 @@ def answer(train: Sequence[Record], test: Sequence[Record]) -> dict[str, Rival]:
             "run notebook 01 again, or read the right files",
         )
     methods: dict[str, Callable] = {"majority": _majority, "nearest neighbour": _nearest}
-    json_like = [parse_record(answer_of(record)) is not None for record in test]
+    json_like = [parse_record(reference_of(record)) is not None for record in test]
     if any(json_like):
         methods["linear model"] = _linear
     if not all(json_like):
         methods["best sentence"] = _best_sentences
     return {name: _timed(method, train, test) for name, method in methods.items()}
-
-
-def answer_of(record: Record) -> str:
-    """What the record wants to hear, in either schema."""
-    return record["output"] if "output" in record else record["answer"]
-
-
-def text_of(record: Record) -> str:
-    """What the record gives to go by, in either schema, without the instruction."""
-    return record["input"] if "input" in record else record["context"]
 
 
 def _timed(method: Callable, train: Sequence[Record], test: Sequence[Record]) -> Rival:
@@ -91,7 +82,7 @@ def _kind(record: Record) -> tuple[str, str, str]:
 
 def _majority(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     """The most frequent training answer, whatever is asked."""
-    (most, _), *_ = Counter(map(answer_of, train)).most_common(1)
+    (most, _), *_ = Counter(map(reference_of, train)).most_common(1)
     return [most] * len(test)
 
 
@@ -102,14 +93,14 @@ def _nearest(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     triples = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True)
     known = triples.fit_transform(map(_prompt, train))
     likeness = triples.transform(map(_prompt, test)) @ known.T  # rows have length 1: the cosine
-    return [answer_of(train[row.argmax()]) for row in likeness]
+    return [reference_of(train[row.argmax()]) for row in likeness]
 
 
 def _prompt(record: Record) -> str:
     """Instruction and text; of JSON tasks the text only, since their instructions say the same."""
-    if parse_record(answer_of(record)) is not None:
-        return text_of(record)
-    return f"{record['instruction']}\n{text_of(record)}"
+    if parse_record(reference_of(record)) is not None:
+        return input_of(record)
+    return f"{record['instruction']}\n{input_of(record)}"
 
 
 def _linear(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
@@ -119,8 +110,8 @@ def _linear(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     labels = [_labels(record) for record in train]
     count = Counter(label for row in labels for label in row)
     features = word_features()
-    known = features.fit_transform([text_of(record) for record in train])
-    asked = features.transform([text_of(record) for record in test])
+    known = features.fit_transform([input_of(record) for record in train])
+    asked = features.transform([input_of(record) for record in test])
     found: list[dict[str, list[str]]] = [{} for _ in test]
     for label in sorted(label for label, n in count.items() if LEAST_EXAMPLES <= n < len(train)):
         model = LogisticRegression(C=30, solver="liblinear", random_state=0)
@@ -147,7 +138,7 @@ def word_features() -> "FeatureUnion":
 
 def _labels(record: Record) -> set[tuple[str, str]]:
     """The (field, value) pairs of a JSON answer, as they are spelt."""
-    fields = json.loads(answer_of(record))
+    fields = json.loads(reference_of(record))
     return {
         (field, value.strip()) for field, text in fields.items() for value in str(text).split(";")
     }
@@ -158,10 +149,10 @@ def _best_sentences(train: Sequence[Record], test: Sequence[Record]) -> list[str
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     weights = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True)
-    weights.fit(f"{record['instruction']}\n{text_of(record)}" for record in train)
+    weights.fit(f"{record['instruction']}\n{input_of(record)}" for record in train)
     answers = []
     for record in test:
-        pieces = _sentences(text_of(record)) or [record["instruction"]]
+        pieces = _sentences(input_of(record)) or [record["instruction"]]
         likeness = weights.transform(pieces) @ weights.transform([record["instruction"]]).T
         answers.append(_in_form(pieces[int(likeness.toarray().argmax())], record.get("form", "")))
     return answers

@@ -150,10 +150,10 @@ def by_task(records: Sequence[Record]) -> dict[str, list[int]]:
 def score_task(
     predictions: Sequence[str],
     records: Sequence[Record],
-    nll: Sequence[float] | None,
-    tokens: Sequence[int] | None,
+    nll: Sequence[float],
+    tokens: Sequence[int],
 ) -> dict[str, float | None]:
-    """All scores of one task; None where nothing could be scored, or nothing has a likelihood."""
+    """All scores of one task; None where nothing could be scored."""
     import numpy as np
 
     references = list(map(scoring.reference_of, records))

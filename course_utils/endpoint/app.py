@@ -151,13 +151,12 @@ def _add_answers(app: FastAPI, answering: Answering) -> None:
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     key = [Security(HTTPBearer(auto_error=False, description="only where the server has a key"))]
+    alike = {"responses": {200: stream, **errors}, "dependencies": key, "tags": ["answers"]}
 
     @app.post(
         "/v1/chat/completions",
         response_model=api.ChatCompletion,
-        responses={200: stream, **errors},
-        dependencies=key,
-        tags=["answers"],
+        **alike,
         summary="Answer a conversation",
     )
     async def chat(request: Request, body: api.ChatRequest) -> Any:
@@ -167,9 +166,7 @@ def _add_answers(app: FastAPI, answering: Answering) -> None:
     @app.post(
         "/v1/completions",
         response_model=api.Completion,
-        responses={200: stream, **errors},
-        dependencies=key,
-        tags=["answers"],
+        **alike,
         summary="Go on with a text",
     )
     async def completions(request: Request, body: api.CompletionRequest) -> Any:

@@ -6,25 +6,16 @@ COURSE_SCREENSHOTS=docs python -m pytest tests/browser/test_grading_browser.py
 
 import json
 import os
-import shutil
-import tempfile
-from importlib.util import find_spec
 
 import pytest
+from chromium import NEEDED, fresh_page
 from grade_class import make_class, rubric, write_class
 
 from course_utils.grading import publishing
 from course_utils.grading.marks import merge, read_marks
 from course_utils.grading.results import results_of
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(not find_spec("playwright"), reason="no playwright: pip install playwright"),
-]
-ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
+pytestmark = NEEDED
 SLOW = 60_000  # ms
 
 
@@ -37,26 +28,8 @@ def grades(tmp_path_factory):
 
 @pytest.fixture
 def page():
-    """A page of a fresh Chromium that notes errors, and requests that leave the page."""
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=CHROMIUM,
-            headless=True,
-            args=list(ARGUMENTS),
-            viewport={"width": 1200, "height": 900},
-            accept_downloads=True,
-        )
-        page = browser.pages[0]
-        page.set_default_timeout(SLOW)
-        page.problems, page.asked = [], []
-        page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
+    with fresh_page(1200, 900, slow=SLOW, accept_downloads=True) as page:
         yield page
-        browser.close()
 
 
 def picture(page, name):

@@ -6,31 +6,18 @@ COURSE_SCREENSHOTS=docs python -m pytest tests/browser
 """
 
 import os
-import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 import pytest
+from chromium import NEEDED, fresh_page
 
 from course_utils.commands import lab as lab_cli
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 SECTIONS = ("learning_rate", "lora_alpha", "warmup_ratio")
-ARGUMENTS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no other machine
-]
-SLOW = 120_000  # ms; a busy machine is slow, not broken
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(not find_spec("playwright"), reason="no playwright: pip install playwright"),
-]
+pytestmark = NEEDED
 MODULES = {"jupyter": "jupyterlab", "voila": "voila"}
 
 
@@ -63,30 +50,10 @@ def short_lab(tmp_path) -> Path:
 
 @pytest.fixture
 def page():
-    """A page of a fresh Chromium that can reach this machine only."""
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=CHROMIUM,
-            headless=True,
-            args=ARGUMENTS,
-            viewport={"width": 1280, "height": 3200},  # JupyterLab leaves out what is not in view
-        )
-        page = browser.pages[0]
-        page.set_default_timeout(SLOW)
-        page.problems = []
-        page.on("console", lambda message: _note(page, message))
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
+    """Errors count, less those of a server that asks for its fonts on the internet."""
+    # The window is high because JupyterLab leaves out what is not in view.
+    with fresh_page(1280, 3200, counts=lambda message: "net::ERR_" not in message.text) as page:
         yield page
-        browser.close()
-
-
-def _note(page, message):
-    """Errors, less those of a server that asks for its fonts on the internet."""
-    if message.type == "error" and "net::ERR_" not in message.text:
-        page.problems.append(message.text)
 
 
 @pytest.fixture

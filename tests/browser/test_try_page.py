@@ -6,28 +6,17 @@ COURSE_SCREENSHOTS=docs COURSE_SHOWN=runs/my-run python -m pytest tests/browser/
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from chromium import NEEDED, fresh_page
 from random_adapters import random_adapter
 from served import running
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-ARGUMENTS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no other machine
-]
-SLOW = 120_000  # ms; a busy machine is slow, not broken
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(not find_spec("playwright"), reason="no playwright: pip install playwright"),
+    *NEEDED,
     pytest.mark.skipif(
         not find_spec("xllamacpp"), reason="no engine: pip install -r requirements-serve.txt"
     ),
@@ -56,25 +45,8 @@ def served(run):
 
 @pytest.fixture
 def page():
-    """A page of a fresh Chromium that can reach this machine only."""
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=CHROMIUM,
-            headless=True,
-            args=ARGUMENTS,
-            viewport={"width": 1100, "height": 900},
-        )
-        page = browser.pages[0]
-        page.set_default_timeout(SLOW)
-        page.problems, page.asked = [], []
-        page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
+    with fresh_page(1100, 900) as page:
         yield page
-        browser.close()
 
 
 def ask(page) -> dict[str, str]:

@@ -89,16 +89,20 @@ def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(server, adapter
         assert KEY not in locked.stop()
 
 
-def test_a_signal_lets_an_answer_end(server, adapter):
-    stopping = Running(adapter, *QUICK)
-    wanted = ASKED | {"stream": True, "max_tokens": 200}
-    with httpx.stream(
-        "POST", f"{stopping.url}/v1/chat/completions", json=wanted, timeout=60
-    ) as answer:
+def streamed_after(server, tokens, stop):
+    """The lines of an answer that come after its first one, when the server was told to stop."""
+    wanted = ASKED | {"stream": True, "max_tokens": tokens}
+    url = f"{server.url}/v1/chat/completions"
+    with httpx.stream("POST", url, json=wanted, timeout=60) as answer:
         lines = answer.iter_lines()
         next(lines)
-        stopping.process.send_signal(signal.SIGTERM)
-        rest = [line for line in lines if line]
+        stop(server.process.send_signal)
+        return [line for line in lines if line]
+
+
+def test_a_signal_lets_an_answer_end(server, adapter):
+    stopping = Running(adapter, *QUICK)
+    rest = streamed_after(stopping, 200, lambda send: send(signal.SIGTERM))
     assert rest[-1] == "data: [DONE]"
     assert '"finish_reason": "length"' in rest[-2]
     assert "stopping; answers being written: 1" in stopping.stop()
@@ -108,15 +112,12 @@ def test_a_signal_lets_an_answer_end(server, adapter):
 def test_an_answer_that_may_not_end_says_so(server, adapter):
     """A second Ctrl-C does not wait."""
     stopping = Running(adapter, *QUICK)
-    wanted = ASKED | {"stream": True, "max_tokens": 450}
-    with httpx.stream(
-        "POST", f"{stopping.url}/v1/chat/completions", json=wanted, timeout=60
-    ) as answer:
-        lines = answer.iter_lines()
-        next(lines)
-        stopping.process.send_signal(signal.SIGINT)
-        threading.Timer(0.05, stopping.process.send_signal, [signal.SIGINT]).start()
-        rest = [line for line in lines if line]
+
+    def twice(send):
+        send(signal.SIGINT)
+        threading.Timer(0.05, send, [signal.SIGINT]).start()
+
+    rest = streamed_after(stopping, 450, twice)
     assert rest[-1] == "data: [DONE]"
     assert "server_stopping" in rest[-2]
     stopping.stop()

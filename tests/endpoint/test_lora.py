@@ -82,6 +82,15 @@ def test_every_scale_that_peft_knows_is_kept(serving, altered, changes):
     assert max(found.values()) < selftest.ALLOWED["f16"]
 
 
+async def start(engine, check):
+    """An engine is ready when its self-test has passed."""
+    await engine.start()
+    try:
+        await check(engine)
+    finally:
+        await engine.close()
+
+
 @pytest.mark.parametrize("wrong", ["scale", "rows"])
 def test_a_wrong_conversion_is_seen(serving, adapter, monkeypatch, tmp_path, wrong):
     """Half the scale, or queries and keys whose rows were not reordered."""
@@ -93,16 +102,8 @@ def test_a_wrong_conversion_is_seen(serving, adapter, monkeypatch, tmp_path, wro
         monkeypatch.setattr(lora, "_same", lambda *facts: True)
     monkeypatch.setattr(conversion, "pair_folder", lambda source: tmp_path)
     engine, check = engine_for(find(adapter), F16)
-
-    async def start():
-        await engine.start()
-        try:
-            await check(engine)
-        finally:
-            await engine.close()
-
     with pytest.raises(CourseError, match="tuned: the engine's likelihoods differ"):
-        asyncio.run(start())
+        asyncio.run(start(engine, check))
 
 
 def test_an_adapter_without_effect_is_not_served(serving, nano_model_path, tmp_path):
@@ -111,16 +112,8 @@ def test_an_adapter_without_effect_is_not_served(serving, nano_model_path, tmp_p
     config = LoraConfig(r=4, target_modules=["q_proj"])  # B is zero before training
     get_peft_model(models.load_model("nano"), config).save_pretrained(tmp_path)
     engine, check = engine_for(find(tmp_path), F16)
-
-    async def start():
-        await engine.start()
-        try:
-            await check(engine)
-        finally:
-            await engine.close()
-
     with pytest.raises(CourseError, match="the adapter has no effect"):
-        asyncio.run(start())
+        asyncio.run(start(engine, check))
 
 
 def test_an_adapter_of_another_model_is_named(serving, altered, tmp_path):

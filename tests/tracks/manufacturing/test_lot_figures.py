@@ -51,21 +51,22 @@ def test_the_mean_of_a_subgroup_is_exact_on_the_sheet(lots):
             assert mean == Fraction(control_charts.half_up(mean, lot.part.decimals + 1))
 
 
+def rounds_to_what_is_written(lot, way):
+    written = told(lot)
+    for name, value in way(lot, written).items():
+        decimals = len(written[name].partition(".")[2])
+        assert f"{control_charts.half_up(value, decimals):f}" == written[name], (name, lot)
+
+
 def test_a_figure_from_rounded_figures_is_the_exact_one_rounded(lots):
     for lot in lots:
-        written = told(lot)
-        for name, value in lot_figures.step_by_step(lot, written).items():
-            decimals = len(written[name].partition(".")[2])
-            assert f"{control_charts.half_up(value, decimals):f}" == written[name], (name, lot)
+        rounds_to_what_is_written(lot, lot_figures.step_by_step)
 
 
 def test_a_figure_from_mean_and_range_alone_is_the_exact_one_rounded(lots):
     """UCL = 58.43 + 0.729 x 0.775 = 58.99 HRC, and not 59.00 by a rounding on the way."""
     for lot in lots:
-        written = told(lot)
-        for name, value in lot_figures.in_one_go(lot, written).items():
-            decimals = len(written[name].partition(".")[2])
-            assert f"{control_charts.half_up(value, decimals):f}" == written[name], (name, lot)
+        rounds_to_what_is_written(lot, lot_figures.in_one_go)
 
 
 def test_no_index_lies_within_a_digit_of_what_is_required(lots):
