@@ -145,7 +145,7 @@ def compare_models(
         list[str] | None,
         typer.Option(
             "--model",
-            help="A name of `course model list` or a folder; repeatable. Default: all offline ones.",
+            help="A name of `course model list`, or a folder; repeatable. Default: offline ones.",
         ),
     ] = None,
     precision: Annotated[
