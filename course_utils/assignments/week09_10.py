@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import evaluation, kit, splits, tasks
+from course_utils import evaluation, kit, rival_scores, splits, tasks
 from course_utils import records as records_module
 from course_utils.assignments import checklist, hollow, packing, writeup
 from course_utils.assignments.adapter import ATTENTION, matrix_of
@@ -100,6 +100,7 @@ class Visit(checklist.Visit):
     config: LoraFile | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
+    rivals: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
 
 
@@ -325,6 +326,9 @@ def _evaluation(visit: Visit) -> str:
     texts = ("task", "instruction", "input", "reference", "facts", "base", "tuned")
     for number, row in enumerate(rows, start=1):
         _string(row.get("form", ""))
+        for text in row.get("rivals", {}).values():
+            if len(_string(text)) > LONGEST_ANSWER:
+                raise wrong("week09_10.evaluation.too_long", number=number, name="rivals")
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
             raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
@@ -411,12 +415,14 @@ def _same(told: Mapping[str, Any], computed: Mapping[str, float | None], where: 
 
 @_check("run.baseline", 2, "run/baseline.json")
 def _baseline(visit: Visit) -> str:
-    systems = json_object(visit.folder.json("run/baseline.json"))["systems"]
+    content = json_object(visit.folder.json("run/baseline.json"))
+    systems = content["systems"]
     for name in ("zero_shot", "few_shot"):
         answers = systems[name]["answers"]
         if any(len(_string(text)) > LONGEST_ANSWER for text in answers) or not answers:
             raise wrong("week09_10.baseline.no_answers", name=name)
     visit.baseline = systems
+    visit.rivals = json_object(content.get("rivals", {}))
     return f"{len(systems['zero_shot']['answers'])} answers zero-shot and few-shot"
 
 
@@ -442,6 +448,64 @@ def _baseline_scores(visit: Visit) -> str:
         if result["base_prompt"] != chosen or not same:
             raise wrong("week09_10.baseline.weaker", task=task, chosen=chosen)
     return "scores of both prompts follow from the answers; the better one is the baseline"
+
+
+@_check("evaluation.rivals", 4, "run/evaluation.json", "evaluation.scores", "run.baseline")
+def _evaluation_rivals(visit: Visit) -> str:
+    """The cheap rivals' scores and intervals, from their answers. An older run has no rivals."""
+    told = visit.evaluation.get("rivals")
+    if not told and not visit.rivals:
+        return "no cheap rivals are stored: written by an older evaluate.py"
+    rows = visit.evaluation["predictions"]
+    cheap = {task: _rival_answers(rows, task) for task in tasks.by_task(_records(rows))}
+    cheap = {task: own for task, own in cheap.items() if own}
+    stored = {
+        task: {name: one["answers"] for name, one in own.items()}
+        for task, own in visit.rivals.items()
+    }
+    if stored != {
+        task: {name: one["answers"] for name, one in own.items()} for task, own in cheap.items()
+    }:
+        raise wrong("week09_10.rivals.others")
+    sides = ([row[side] for row in rows] for side in ("base", "tuned"))
+    seed = visit.evaluation["seed"]
+    computed = rival_scores.compare(_records(rows), *sides, cheap, seed)
+    if not told or told.keys() != computed.keys():
+        raise wrong("week09_10.rivals.tasks")
+    for task, own in computed.items():
+        _same_rivals(json_object(told[task]), own, task)
+    count = sum(len(own) for own in cheap.values())
+    return f"scores and intervals of {count} rivals follow from their answers"
+
+
+def _rival_answers(rows: Sequence[Mapping[str, Any]], task: str) -> dict[str, dict[str, Any]]:
+    own = [row.get("rivals", {}) for row in rows if row["task"] == task]
+    if any(one.keys() != own[0].keys() for one in own):
+        raise wrong("week09_10.rivals.others")
+    return {name: {"answers": [one[name] for one in own]} for name in own[0]}
+
+
+def _same_rivals(told: Mapping[str, Any], computed: Mapping[str, Any], task: str) -> None:
+    """Raises CourseError for the first score, interval or best rival that does not follow."""
+    if told["methods"].keys() != computed["methods"].keys() or len(told["rows"]) != len(
+        computed["rows"]
+    ):
+        raise wrong("week09_10.rivals.tasks")
+    for name, scores in computed["methods"].items():
+        known = {key: value for key, value in scores.items() if key != "seconds"}
+        _same(told["methods"][name], known, f"{task}, {name}")
+    for own, right in zip(told["rows"], computed["rows"], strict=True):
+        where = rival_scores.label(task, right)
+        for key in ("form", "records", "rival"):
+            if own[key] != right[key]:
+                raise wrong("week09_10.rivals.row", where=where, name=key, right=str(right[key]))
+        _same(own, {side: right[side] for side in ("base", "tuned")}, where)
+        _same(own["rivals"], right["rivals"], where)
+        if right["over_rival"] is None or own["over_rival"] is None:
+            if right["over_rival"] is not own["over_rival"]:
+                raise wrong("week09_10.rivals.row", where=where, name="over_rival", right="another")
+        else:
+            _same(own["over_rival"], right["over_rival"], f"{where}, tuned minus {right['rival']}")
 
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:

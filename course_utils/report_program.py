@@ -1,0 +1,5 @@
+"""A report program."""
+
+
+def write_reports(train, test):
+    return [""] * len(test)
