@@ -53,8 +53,9 @@ def compare(
 
     "methods" is {rival: {score: value, "seconds"}}. A row holds "form" ("" for the whole task),
     "records", and the main score of "base", "tuned" and each of "rivals"; "rival" is the best of
-    them, "over_rival" the 95 % interval of tuned minus it (paired bootstrap; None where a form has
-    too few records, or no record names its facts).
+    those that were fitted, "over_rival" the 95 % interval of tuned minus it (paired bootstrap; None
+    where a form has too few records, or no record names its facts). "over_program" is the same for
+    a program that was written by hand, {} where there is none.
     """
     found = {}
     for task, indices in tasks.by_task(records).items():
@@ -93,8 +94,13 @@ def _rows(
         base, tuned = ([sides[side][i] for i in places] for side in ("base", "tuned"))
         told = {name: [text[i] for i in places] for name, text in answers.items()}
         main = {name: _main(text, own) for name, text in told.items()}
-        best = best_rival({name: {"main": value} for name, value in main.items()}, "main")
-        enough = best is not None and (not form or len(own) >= LEAST)
+        fitted = {name: {"main": v} for name, v in main.items() if name not in rivals.BY_HAND}
+        best = best_rival(fitted, "main")
+        enough = not form or len(own) >= LEAST
+
+        def over(name: str, own: Sequence[Record] = own, told=told, tuned=tuned):
+            return tasks.compare_main(own, told[name], tuned, SAMPLES, seed)
+
         rows.append(
             {
                 "form": form,
@@ -103,9 +109,8 @@ def _rows(
                 "tuned": _main(tuned, own),
                 "rivals": main,
                 "rival": best,
-                "over_rival": tasks.compare_main(own, told[best], tuned, SAMPLES, seed)
-                if enough
-                else None,
+                "over_rival": over(best) if enough and best else None,
+                "over_program": {n: over(n) for n in told if enough and n in rivals.BY_HAND},
             }
         )
     return rows
@@ -131,9 +136,8 @@ def label(task: str, row: Mapping[str, Any]) -> str:
     return f"{task}, {row['form']}" if row["form"] else task
 
 
-def winner(row: Mapping[str, Any]) -> str:
+def winner(interval: Mapping[str, float] | None) -> str:
     """Who is ahead by the whole interval: "tuned", "rival", or "" where that is open."""
-    interval = row["over_rival"]
     if not interval:
         return ""
     if interval["low"] > 0:
@@ -144,18 +148,26 @@ def winner(row: Mapping[str, Any]) -> str:
 def verdict(comparison: Mapping[str, Mapping[str, Any]]) -> str:
     """One sentence each: where the tuned model wins, where the cheap method is the right choice."""
     ahead: dict[str, list[str]] = {"tuned": [], "rival": [], "": []}
+    by_hand: list[str] = []
     for task, own in comparison.items():
         for row in own["rows"]:
             if row["over_rival"]:
-                more = f" ({row['rival']})" if winner(row) == "rival" else ""
-                ahead[winner(row)].append(label(task, row) + more)
+                first = winner(row["over_rival"])
+                more = f" ({row['rival']})" if first == "rival" else ""
+                ahead[first].append(label(task, row) + more)
+            if any(winner(interval) == "rival" for interval in row["over_program"].values()):
+                by_hand.append(label(task, row))
     told = []
     if ahead["tuned"]:
-        told.append(f"The tuned model wins here: {'; '.join(ahead['tuned'])}.")
+        told.append(f"The tuned model beats every fitted rival here: {'; '.join(ahead['tuned'])}.")
     if ahead["rival"]:
         told.append(f"The cheap method is the right choice here: {'; '.join(ahead['rival'])}.")
     if ahead[""]:
         told.append(f"No clear difference here: {'; '.join(ahead[''])}.")
+    if by_hand:
+        told.append(
+            f"A program written by hand for the known rule beats it here: {'; '.join(by_hand)}."
+        )
     return " ".join(told) or "No row has an interval: nothing can be said."
 
 

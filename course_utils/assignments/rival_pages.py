@@ -6,18 +6,23 @@ A run from before there were rivals has none, and its pages stay as they were.
 from collections.abc import Mapping
 from typing import Any
 
-from course_utils import rival_scores, tasks
+from course_utils import rival_scores, rivals, tasks
 from course_utils.assignments import markdown
 
 Comparison = Mapping[str, Mapping[str, Any]]
 
 ABOUT = (
     "Methods without a language model: fitted in seconds to all records of `data/train.jsonl` "
-    "(the adapter saw `train_records` of them), asked the same test records. `report program` is "
-    "code that knows how each report is worked out and reads its figures off the sheet. Each cell "
-    "is the main score; the last column is tuned minus the best rival with its 95 % interval "
-    f"(paired bootstrap), where a form has at least {rival_scores.LEAST} records. The best rival "
-    "is chosen by these same records, which favours it."
+    "(the adapter saw `train_records` of them), asked the same test records. Each cell is the main "
+    "score; tuned minus the best of them stands with its 95 % interval (paired bootstrap), where a "
+    f"form has at least {rival_scores.LEAST} records. The best is chosen by these same records, "
+    "which favours it."
+)
+BY_HAND = (
+    "`report program` was not fitted but written (`course_utils/report_program`, some hundred lines "
+    "that a person who knew each rule wrote with the training sheets in view): it reads the figures "
+    "off the sheet and computes. So it stands beside the others, with a column of its own, and it "
+    "is silent where a sheet looks different."
 )
 ADVICE = (
     "An interval above 0: the tuned model is worth its training. Below 0: take the cheap method. "
@@ -29,6 +34,7 @@ ADVICE = (
 def section(comparison: Comparison) -> list[str]:
     """The lines of "Cheap rivals" in reports/comparison_baseline.md."""
     names = list(dict.fromkeys(name for own in comparison.values() for name in own["methods"]))
+    by_hand = [name for name in names if name in rivals.BY_HAND]
     rows = [
         [
             _label(task, row),
@@ -36,16 +42,19 @@ def section(comparison: Comparison) -> list[str]:
             *(cell(row[side]) for side in ("base", "tuned")),
             *(cell(row["rivals"].get(name)) for name in names),
             span(row["over_rival"]),
+            *(span(row["over_program"].get(name)) for name in by_hand),
         ]
         for task, own in comparison.items()
         for row in own["rows"]
     ]
-    heads = ["task, form", "records", "base", "tuned", *names, "tuned − best rival"]
+    heads = ["task, form", "records", "base", "tuned", *names, "tuned − best fitted rival"]
+    heads += [f"tuned − {name}" for name in by_hand]
     return [
         "## Cheap rivals",
         "",
         ABOUT,
         "",
+        *([BY_HAND, ""] if by_hand else []),
         *markdown.table(heads, rows, numbers_from=1),
         "",
         f"**{rival_scores.verdict(comparison)}** {ADVICE}",

@@ -326,9 +326,6 @@ def _evaluation(visit: Visit) -> str:
     texts = ("task", "instruction", "input", "reference", "facts", "base", "tuned")
     for number, row in enumerate(rows, start=1):
         _string(row.get("form", ""))
-        for text in row.get("rivals", {}).values():
-            if len(_string(text)) > LONGEST_ANSWER:
-                raise wrong("week09_10.evaluation.too_long", number=number, name="rivals")
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
             raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
@@ -457,55 +454,33 @@ def _evaluation_rivals(visit: Visit) -> str:
     if not told and not visit.rivals:
         return "no cheap rivals are stored: written by an older evaluate.py"
     rows = visit.evaluation["predictions"]
-    cheap = {task: _rival_answers(rows, task) for task in tasks.by_task(_records(rows))}
-    cheap = {task: own for task, own in cheap.items() if own}
-    stored = {
-        task: {name: one["answers"] for name, one in own.items()}
-        for task, own in visit.rivals.items()
-    }
-    if stored != {
-        task: {name: one["answers"] for name, one in own.items()} for task, own in cheap.items()
-    }:
-        raise wrong("week09_10.rivals.others")
+    for task, own in visit.rivals.items():
+        stored = [row.get("rivals") for row in rows if row["task"] == task]
+        texts = [_string(text) for one in own.values() for text in one["answers"]]
+        if any(len(text) > LONGEST_ANSWER for text in texts) or stored != [
+            {name: one["answers"][i] for name, one in own.items()} for i in range(len(stored))
+        ]:
+            raise wrong("week09_10.rivals.others")
     sides = ([row[side] for row in rows] for side in ("base", "tuned"))
     seed = visit.evaluation["seed"]
-    computed = rival_scores.compare(_records(rows), *sides, cheap, seed)
-    if not told or told.keys() != computed.keys():
-        raise wrong("week09_10.rivals.tasks")
-    for task, own in computed.items():
-        _same_rivals(json_object(told[task]), own, task)
-    count = sum(len(own) for own in cheap.values())
+    computed = rival_scores.compare(_records(rows), *sides, visit.rivals, seed)
+    if place := _first_difference(told, computed, "rivals"):
+        raise wrong("week09_10.rivals.differ", place=place)
+    count = sum(len(own) for own in visit.rivals.values())
     return f"scores and intervals of {count} rivals follow from their answers"
 
 
-def _rival_answers(rows: Sequence[Mapping[str, Any]], task: str) -> dict[str, dict[str, Any]]:
-    own = [row.get("rivals", {}) for row in rows if row["task"] == task]
-    if any(one.keys() != own[0].keys() for one in own):
-        raise wrong("week09_10.rivals.others")
-    return {name: {"answers": [one[name] for one in own]} for name in own[0]}
-
-
-def _same_rivals(told: Mapping[str, Any], computed: Mapping[str, Any], task: str) -> None:
-    """Raises CourseError for the first score, interval or best rival that does not follow."""
-    if told["methods"].keys() != computed["methods"].keys() or len(told["rows"]) != len(
-        computed["rows"]
-    ):
-        raise wrong("week09_10.rivals.tasks")
-    for name, scores in computed["methods"].items():
-        known = {key: value for key, value in scores.items() if key != "seconds"}
-        _same(told["methods"][name], known, f"{task}, {name}")
-    for own, right in zip(told["rows"], computed["rows"], strict=True):
-        where = rival_scores.label(task, right)
-        for key in ("form", "records", "rival"):
-            if own[key] != right[key]:
-                raise wrong("week09_10.rivals.row", where=where, name=key, right=str(right[key]))
-        _same(own, {side: right[side] for side in ("base", "tuned")}, where)
-        _same(own["rivals"], right["rivals"], where)
-        if right["over_rival"] is None or own["over_rival"] is None:
-            if right["over_rival"] is not own["over_rival"]:
-                raise wrong("week09_10.rivals.row", where=where, name="over_rival", right="another")
-        else:
-            _same(own["over_rival"], right["over_rival"], f"{where}, tuned minus {right['rival']}")
+def _first_difference(told: Any, computed: Any, where: str) -> str:
+    """The path of the first value that is not the computed one; "" where there is none."""
+    if isinstance(computed, dict) and isinstance(told, dict) and told.keys() == computed.keys():
+        parts = [(told[key], value, f"{where}.{key}") for key, value in computed.items()]
+    elif isinstance(computed, list) and isinstance(told, list) and len(told) == len(computed):
+        parts = [(told[i], value, f"{where}[{i}]") for i, value in enumerate(computed)]
+    elif isinstance(computed, float) and isinstance(told, int | float):
+        return "" if math.isclose(told, computed, rel_tol=1e-4, abs_tol=1e-4) else where
+    else:
+        return "" if told == computed else where
+    return next(filter(None, (_first_difference(*part) for part in parts)), "")
 
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:
