@@ -8,10 +8,11 @@ The best rival of a row is chosen by the very records that it is compared on. Th
 the tuned model is said to be better, it is better than the luckiest of them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from course_utils import rivals, tasks
+from course_utils import metrics, rivals, scoring, tasks
 from course_utils.drawing import interval_text
 from course_utils.rival_results import best_rival
 from course_utils.scoring import Record
@@ -49,26 +50,30 @@ def compare(
     cheap: Mapping[str, Mapping[str, Mapping[str, Any]]],
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """task -> {"methods", "rows"}: every rival's scores, and the table by task and form.
+    """task -> {"score", "methods", "rows"}: every rival's scores, and the table by task and form.
 
+    "score" is what the rows are about: the main score, or token F1 of questions without facts.
     "methods" is {rival: {score: value, "seconds"}}. A row holds "form" ("" for the whole task),
-    "records", and the main score of "base", "tuned" and each of "rivals"; "rival" is the best of
-    those that were fitted, "over_rival" the 95 % interval of tuned minus it (paired bootstrap; None
-    where a form has too few records, or no record names its facts). "over_program" is the same for
-    a program that was written by hand, {} where there is none.
+    "records", and the score of "base", "tuned" and each of "rivals"; "rival" is the best of those
+    that were fitted, "over" {rival: 95 % interval of tuned minus it} (paired bootstrap; {} where a
+    form has too few records, or nothing could be scored).
     """
     found = {}
     for task, indices in tasks.by_task(records).items():
         if not cheap.get(task):
             continue
         own = [records[i] for i in indices]
-        sides = {"base": [base[i] for i in indices], "tuned": [tuned[i] for i in indices]}
         answers = {name: one["answers"] for name, one in cheap[task].items()}
+        scored = _Scored(
+            own,
+            {"base": [base[i] for i in indices], "tuned": [tuned[i] for i in indices]} | answers,
+        )
         methods = {
             name: {**scores_of(text, own), "seconds": cheap[task][name].get("seconds")}
             for name, text in answers.items()
         }
-        found[task] = {"methods": methods, "rows": _rows(own, sides, answers, seed)}
+        rows = _rows(scored, list(answers), seed)
+        found[task] = {"score": scored.score, "methods": methods, "rows": rows}
     return found
 
 
@@ -79,53 +84,68 @@ def scores_of(answers: Answers, records: Sequence[Record]) -> dict[str, float | 
     return {name: value for name, value in scores.items() if name != "perplexity"}
 
 
-def _rows(
-    records: Sequence[Record],
-    sides: Mapping[str, Answers],
-    answers: Mapping[str, Answers],
-    seed: int,
-) -> list[dict[str, Any]]:
+class _Scored:
+    """The answers of several systems to the records of one task, each scored once."""
+
+    def __init__(self, records: Sequence[Record], systems: Mapping[str, Answers]):
+        self.records, self.systems = records, systems
+        task = tasks.task_of(records[0])
+        self.score = tasks.MAIN_SCORE[task]
+        if task == "qa" and not any(map(scoring.facts_of, records)):
+            self.score = "token_f1"
+        # Field F1 is no mean over records: its counts are added up.
+        self.columns = {
+            name: tasks.record_scores(answers, records)[self.score]
+            for name, answers in systems.items()
+            if task != "understanding"
+        }
+
+    def value(self, name: str, places: Sequence[int]) -> float | None:
+        """A system's score over these records; None where nothing could be scored."""
+        if not self.columns:
+            own = [self.records[i] for i in places]
+            return scores_of([self.systems[name][i] for i in places], own)[self.score]
+        known = [v for i in places if not math.isnan(v := float(self.columns[name][i]))]
+        return sum(known) / len(known) if known else None
+
+    def over(self, name: str, places: Sequence[int], seed: int) -> dict[str, float] | None:
+        """The interval of tuned minus this system."""
+        pair = (name, "tuned")
+        if self.columns:
+            return tasks.bootstrap_means(
+                *(self.columns[one][list(places)] for one in pair), SAMPLES, seed
+            )
+        references = [scoring.reference_of(self.records[i]) for i in places]
+        tables = [
+            {"predictions": [self.systems[one][i] for i in places], "references": references}
+            for one in pair
+        ]
+        return metrics.paired_bootstrap(*tables, SAMPLES, seed)[self.score]
+
+
+def _rows(scored: _Scored, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """The whole task, then each form where there are several."""
-    forms = sorted({form for record in records if (form := record.get("form", ""))})
+    each = [record.get("form", "") for record in scored.records]
+    forms = sorted(set(filter(None, each)))
     rows = []
     for form in ["", *(forms if len(forms) > 1 else [])]:
-        places = [i for i, record in enumerate(records) if not form or record.get("form") == form]
-        own = [records[i] for i in places]
-        base, tuned = ([sides[side][i] for i in places] for side in ("base", "tuned"))
-        told = {name: [text[i] for i in places] for name, text in answers.items()}
-        main = {name: _main(text, own) for name, text in told.items()}
-        fitted = {name: {"main": v} for name, v in main.items() if name not in rivals.BY_HAND}
-        best = best_rival(fitted, "main")
-        enough = not form or len(own) >= LEAST
-
-        def over(name: str, own: Sequence[Record] = own, told=told, tuned=tuned):
-            return tasks.compare_main(own, told[name], tuned, SAMPLES, seed)
-
+        places = [i for i, own in enumerate(each) if not form or own == form]
+        told = {name: scored.value(name, places) for name in names}
+        fitted = {name: {"score": v} for name, v in told.items() if name not in rivals.BY_HAND}
+        enough = not form or len(places) >= LEAST
+        over = {name: scored.over(name, places, seed) for name in names} if enough else {}
         rows.append(
             {
                 "form": form,
-                "records": len(own),
-                "base": _main(base, own),
-                "tuned": _main(tuned, own),
-                "rivals": main,
-                "rival": best,
-                "over_rival": over(best) if enough and best else None,
-                "over_program": {n: over(n) for n in told if enough and n in rivals.BY_HAND},
+                "records": len(places),
+                "base": scored.value("base", places),
+                "tuned": scored.value("tuned", places),
+                "rivals": told,
+                "rival": best_rival(fitted, "score"),
+                "over": {name: interval for name, interval in over.items() if interval},
             }
         )
     return rows
-
-
-def _main(answers: Answers, records: Sequence[Record]) -> float | None:
-    """The main score of records of one task; None where nothing could be scored."""
-    import numpy as np
-
-    task = tasks.task_of(records[0])
-    if task == "understanding":
-        return scores_of(answers, records)["field_f1"]
-    column = tasks.record_scores(answers, records)[tasks.MAIN_SCORE[task]]
-    known = column[~np.isnan(column)]
-    return float(known.mean()) if len(known) else None
 
 
 # --- In words -----------------------------------------------------------------------------------
@@ -134,6 +154,11 @@ def _main(answers: Answers, records: Sequence[Record]) -> float | None:
 def label(task: str, row: Mapping[str, Any]) -> str:
     """ "report" or "report, figures given"."""
     return f"{task}, {row['form']}" if row["form"] else task
+
+
+def over_best(row: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The interval of tuned minus the best fitted rival."""
+    return row["over"].get(row["rival"])
 
 
 def winner(interval: Mapping[str, float] | None) -> str:
@@ -151,11 +176,11 @@ def verdict(comparison: Mapping[str, Mapping[str, Any]]) -> str:
     by_hand: list[str] = []
     for task, own in comparison.items():
         for row in own["rows"]:
-            if row["over_rival"]:
-                first = winner(row["over_rival"])
+            if over_best(row):
+                first = winner(over_best(row))
                 more = f" ({row['rival']})" if first == "rival" else ""
                 ahead[first].append(label(task, row) + more)
-            if any(winner(interval) == "rival" for interval in row["over_program"].values()):
+            if any(winner(row["over"].get(name)) == "rival" for name in rivals.BY_HAND):
                 by_hand.append(label(task, row))
     told = []
     if ahead["tuned"]:
@@ -180,7 +205,7 @@ def table_text(comparison: Mapping[str, Mapping[str, Any]]) -> str:
         for row in own["rows"]:
             best = row["rivals"].get(row["rival"])
             values = "".join(f"{_short(v):>7}" for v in (row["base"], row["tuned"], best))
-            interval = row["over_rival"]
+            interval = over_best(row)
             told = interval_text(interval) if interval else "-"
             name = row["rival"] or "-"
             lines.append(
@@ -191,3 +216,13 @@ def table_text(comparison: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def each_text(table: Mapping[str, Any]) -> list[str]:
+    """A line for each rival of a task: its score, and tuned minus it."""
+    whole, lines = table["rows"][0], []
+    for name, value in whole["rivals"].items():
+        interval = whole["over"].get(name)
+        told = f"; tuned - {name} {interval_text(interval)}" if interval else ""
+        lines.append(f"{name}: {tasks.NAMES[table['score']]} {_short(value)}{told}")
+    return lines

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, str]
 LEAST_EXAMPLES = 3  # a label that fewer training records carry is not learned
 WORDS = re.compile(r"\w+")
+LIMIT = re.compile(r"(at most|at least|between) $")
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,17 @@ def _sentences(text: str) -> list[str]:
 
 
 def _in_form(sentence: str, form: str) -> str:
-    """The sentence itself, or its first number with what follows where a number is asked for."""
+    """The sentence itself, or where a number is asked for its first one: limit, number, unit."""
     number = NUMBER.search(sentence) if form.startswith("number") else None
     if not number:
         return sentence
-    unit = re.match(r"\s?[^\s,;.()]{0,12}", sentence[number.end() :])
-    return f"{number.group()}{unit.group()}".strip()
+    before, after = sentence[: number.start()], sentence[number.end() :]
+    limit = LIMIT.search(before)
+    if limit and limit[1] == "between":
+        upper = re.match(r" and \S+ \S+", after)
+        return f"between {number.group()}{upper.group() if upper else ''}"
+    unit = re.match(r"\s?[^\s,;.()]{0,12}", after)
+    return f"{limit.group() if limit else ''}{number.group()}{unit.group()}".strip()
 
 
 # name -> (method, which records it can answer), in the order of a table's rows

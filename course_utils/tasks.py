@@ -190,29 +190,11 @@ def compare_task(
     before = record_scores(base["answers"], records)
     after = record_scores(tuned["answers"], records)
     for name in before:
-        difference[name] = _bootstrap_means(before[name], after[name], samples, seed)
+        difference[name] = bootstrap_means(before[name], after[name], samples, seed)
     return {name: difference.get(name) for name in SCORES[_one_task(records)]}
 
 
-def compare_main(
-    records: Sequence[Record],
-    before: Sequence[str],
-    after: Sequence[str],
-    samples: int = 1000,
-    seed: int = 0,
-) -> dict[str, float] | None:
-    """The same interval for the main score alone, which needs no likelihoods."""
-    task = _one_task(records)
-    main = MAIN_SCORE[task]
-    if task == "understanding":
-        references = list(map(scoring.reference_of, records))
-        tables = [{"predictions": side, "references": references} for side in (before, after)]
-        return metrics.paired_bootstrap(*tables, samples, seed).get(main)
-    columns = [record_scores(side, records)[main] for side in (before, after)]
-    return _bootstrap_means(*columns, samples, seed)
-
-
-def _bootstrap_means(
+def bootstrap_means(
     before: "np.ndarray", after: "np.ndarray", samples: int, seed: int
 ) -> dict[str, float] | None:
     """Interval of the difference of two means over records; NaN rows are left out of both."""

@@ -19,10 +19,10 @@ ABOUT = (
     "which favours it."
 )
 BY_HAND = (
-    "`report program` was not fitted but written (`course_utils/report_program`, some hundred lines "
-    "that a person who knew each rule wrote with the training sheets in view): it reads the figures "
-    "off the sheet and computes. So it stands beside the others, with a column of its own, and it "
-    "is silent where a sheet looks different."
+    "`report program` was not fitted but written (`course_utils/report_program`, some hundred "
+    "lines, by a person who knew each rule and had the training sheets in view): it reads the "
+    "figures off the sheet and computes. So it has a column of its own, and where a sheet looks "
+    "different it says nothing."
 )
 ADVICE = (
     "An interval above 0: the tuned model is worth its training. Below 0: take the cheap method. "
@@ -37,12 +37,12 @@ def section(comparison: Comparison) -> list[str]:
     by_hand = [name for name in names if name in rivals.BY_HAND]
     rows = [
         [
-            _label(task, row),
+            _label(task, own["score"], row),
             str(row["records"]),
             *(cell(row[side]) for side in ("base", "tuned")),
             *(cell(row["rivals"].get(name)) for name in names),
-            span(row["over_rival"]),
-            *(span(row["over_program"].get(name)) for name in by_hand),
+            span(rival_scores.over_best(row)),
+            *(span(row["over"].get(name)) for name in by_hand),
         ]
         for task, own in comparison.items()
         for row in own["rows"]
@@ -64,10 +64,10 @@ def section(comparison: Comparison) -> list[str]:
     ]
 
 
-def _label(task: str, row: Mapping[str, Any]) -> str:
+def _label(task: str, score: str, row: Mapping[str, Any]) -> str:
     if row["form"]:
         return rival_scores.label(task, row)
-    return f"**{task}** ({tasks.NAMES[tasks.MAIN_SCORE[task]]})"
+    return f"**{task}** ({tasks.NAMES[score]})"
 
 
 def _seconds(comparison: Comparison) -> str:
@@ -85,7 +85,7 @@ def best_line(task: str, comparison: Comparison) -> list[str]:
     if whole["rival"] is None:
         return []
     name, value = whole["rival"], cell(whole["rivals"][whole["rival"]])
-    main = tasks.NAMES[tasks.MAIN_SCORE[task]]
+    main = tasks.NAMES[comparison[task]["score"]]
     told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {span(whole['over_rival'])}"
     return [f"{told}.", ""]
 
@@ -100,9 +100,9 @@ def by_form(task: str, comparison: Comparison) -> list[str]:
         best = row["rival"]
         rival = f"{cell(row['rivals'][best])} ({best})" if best else "–"
         values = [str(row["records"]), cell(row["base"]), cell(row["tuned"])]
-        cells.append([row["form"], *values, rival, span(row["over_rival"])])
+        cells.append([row["form"], *values, rival, span(rival_scores.over_best(row))])
     heads = ["form of the answer", "records", "base", "tuned", "best rival", "tuned − rival"]
-    name = tasks.NAMES[tasks.MAIN_SCORE[task]]
+    name = tasks.NAMES[comparison[task]["score"]]
     return [f"Mean {name} by form:", "", *markdown.table(heads, cells), ""]
 
 

@@ -464,23 +464,10 @@ def _evaluation_rivals(visit: Visit) -> str:
     sides = ([row[side] for row in rows] for side in ("base", "tuned"))
     seed = visit.evaluation["seed"]
     computed = rival_scores.compare(_records(rows), *sides, visit.rivals, seed)
-    if place := _first_difference(told, computed, "rivals"):
+    if place := checklist.first_difference(told, computed, "rivals"):
         raise wrong("week09_10.rivals.differ", place=place)
     count = sum(len(own) for own in visit.rivals.values())
     return f"scores and intervals of {count} rivals follow from their answers"
-
-
-def _first_difference(told: Any, computed: Any, where: str) -> str:
-    """The path of the first value that is not the computed one; "" where there is none."""
-    if isinstance(computed, dict) and isinstance(told, dict) and told.keys() == computed.keys():
-        parts = [(told[key], value, f"{where}.{key}") for key, value in computed.items()]
-    elif isinstance(computed, list) and isinstance(told, list) and len(told) == len(computed):
-        parts = [(told[i], value, f"{where}[{i}]") for i, value in enumerate(computed)]
-    elif isinstance(computed, float) and isinstance(told, int | float):
-        return "" if math.isclose(told, computed, rel_tol=1e-4, abs_tol=1e-4) else where
-    else:
-        return "" if told == computed else where
-    return next(filter(None, (_first_difference(*part) for part in parts)), "")
 
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:
