@@ -8,31 +8,25 @@ afterwards. Files: start.json (the centre, shared by all parameters), one for ea
 failures.json (the failure gallery).
 """
 
-import contextlib
-import io
 import json
-import multiprocessing
 import os
 import shlex
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from course_utils import chat, compat, hardware, kit, metrics, models, records, runs, sources
+from course_utils import chat, compat, hardware, kit, models, records, runs, sources
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.files import read_json, write_json_atomic
 from course_utils.generation import generate_answers
-from course_utils.lab import parameters
-from course_utils.lab import runs as lab_runs
+from course_utils.lab import parameters, recording
 from course_utils.runs import find_root
 
 FOLDER = kit.DATA / "sweeps"
@@ -75,11 +69,6 @@ FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "long_warmup": ({"learning_rate": 1e-2, "warmup_ratio": 0.4}, ()),
 }
 SIZES = {"train": 48, "val": 20, "test": 20}
-KEPT = (
-    "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
-    "cpu_seconds", "peak_memory_gb", "trainable_parameters", "versions", "hardware", "command",
-)  # fmt: skip
-LOGGED = ("step", "loss", "learning_rate", "grad_norm", "eval_loss")
 
 
 @dataclass(frozen=True)
@@ -100,6 +89,12 @@ class Job:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.parameter, json.dumps(self.value), self.seed
+
+    def estimate(self, sizes: Mapping[str, int]) -> float:
+        """Seconds that it may take on one thread."""
+        passes = sizes["train"] * float((CENTRE | self.changes)["num_train_epochs"])
+        more = sizes["test"] if self.parameter == "start" else 0  # asked again, another way
+        return recording.estimate(passes, 3 * sizes["val"], sizes["test"] + more)
 
     def __str__(self) -> str:
         value = "" if self.value is None else f" = {parameters.text_of(self.value)}"
@@ -183,11 +178,6 @@ def prepare_data(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 1) 
     return {n: records.write_records(folder / f"{n}.jsonl", part) for n, part in parts.items()}
 
 
-def script_folder() -> Path:
-    """Where train_lora.py lies."""
-    return kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
-
-
 def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str) -> list[str]:
     """The words after `train_lora.py` that make this run."""
     settings = CENTRE | job.changes
@@ -211,13 +201,13 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
         "seed": job.seed,
         "settings": CENTRE | job.changes,
     }
-    record |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
+    record |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb"))
     record |= {"log": [], "answers": [], "error": None}
     words = arguments_of(job, work, data, base_model)
     record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
     try:
         _train_and_score(job, words, data, record)
-        record["status"] = "diverged" if _has_diverged(record) else "ok"
+        record["status"] = "diverged" if recording.has_diverged(record) else "ok"
     except (CourseError, RuntimeError, ValueError) as error:
         record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
     finally:
@@ -227,29 +217,14 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
     write_json_atomic(target, record)
 
 
-def _has_diverged(run: Mapping[str, Any]) -> bool:
-    """Whether the validation loss is no number, or half as high again as the loss at the start."""
-    losses = [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
-    end = run["eval_loss"]
-    return end is None or not losses or end > 1.5 * losses[0]
-
-
 def _train_and_score(
     job: Job, words: Sequence[str], data: Mapping[str, Path], record: dict[str, Any]
 ) -> None:
     """Put into the RUN what training gave, then what the answers scored: the first stays in it
     where the second fails."""
-    script = load_script()
-    options = script.read_arguments(words)
-    lab_runs.complete(options)
-    trained = script.train(options)
-    size = (options.out / "adapter_model.safetensors").stat().st_size
-    record["adapter_mb"] = round(size / 1e6, 3)
-    summary = script.summarise(options, trained)
-    record |= {name: _finite(summary[name]) for name in KEPT if name != "command"}
-    record["log"] = [_logged(entry) for entry in summary["log"]]
+    model, tokenizer = recording.train(words, record)
     test = records.read_records(data["test"])
-    record |= _scored(job, trained.trainer.model, trained.tokenizer, test)
+    record |= _scored(job, model, tokenizer, test)
 
 
 def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:
@@ -258,7 +233,7 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
     limit = int((CENTRE | job.changes)["max_new_tokens"])
     answers = generate_answers(model, tokenizer, prompts, limit, len(test))
     references = [record["output"] for record in test]
-    found = _scores(answers, references)
+    found = recording.scores(answers, references)
     found["answers"] = [
         {"input": r["input"], "reference": r["output"], "answer": a[:400]}
         for r, a in list(zip(test, answers, strict=True))[:3]
@@ -267,11 +242,6 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
         found["new_tokens"] = _cut_answers(answers, references, tokenizer)
         found["wrong_template"] = _without_template(model, tokenizer, test, limit)
     return found
-
-
-def _scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    scores = metrics.score_all(answers, references)
-    return {name: scores[name] for name in ("field_f1", "exact_match", "rougeL")}
 
 
 def _cut_answers(answers: Sequence[str], references: Sequence[str], tokenizer: Any) -> list[dict]:
@@ -283,7 +253,7 @@ def _cut_answers(answers: Sequence[str], references: Sequence[str], tokenizer: A
     rows = []
     for limit in NEW_TOKENS:
         cut = [tokenizer.decode(row[:limit]) for row in ids]
-        rows.append({"max_new_tokens": limit, **_scores(cut, references)})
+        rows.append({"max_new_tokens": limit, **recording.scores(cut, references)})
     return rows
 
 
@@ -309,37 +279,8 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
         {"input": r["input"], "reference": r["output"], "answer": a.strip()[:400]}
         for r, a in zip(test, answers, strict=True)
     ]
-    scores = _scores(answers, [record["output"] for record in test])
+    scores = recording.scores(answers, [record["output"] for record in test])
     return {**scores, "records": len(test), "answers": rows[:3]}
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinity become None: JSON has neither."""
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    return value
-
-
-def _logged(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _rounded(_finite(float(entry[name])) if name != "step" else entry[name])
-        for name in LOGGED
-        if name in entry
-    }
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def load_script() -> Any:
-    """train_lora.py as a module, from the reference solution's folder."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("train_lora", script_folder() / parameters.SCRIPT)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # ---------------------------------------------------------------- many runs
@@ -377,16 +318,32 @@ def run_sweep(
     data = prepare_data(work / "data", sizes)
     # Relative names stand in the recorded commands: they hold on every machine.
     data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}
-    with _progress(console or make_console(), len(todo)) as advance:
-        for job, run in _finished(todo, data, base_model, work, parallel):
-            content = files.setdefault(job.file, {"about": files["start"]["about"], "runs": []})
-            content["runs"].append(run)
-            write_json_atomic(folder / f"{job.file}.json", content)
-            outcome.made += 1
-            if run["status"] == "failed" and job.parameter not in FAILURES:
-                outcome.failed.append(f"{job}: {run['error']}")
-            advance(job, run)
+    body = partial(run_job, data=data, base_model=base_model)
+    clock = recording.Clock([job.estimate(sizes) for job in todo], console or make_console())
+    for job, found, seconds in recording.in_processes(todo, body, work, parallel):
+        run = found or _lost(job, seconds)
+        content = files.setdefault(job.file, {"about": files["start"]["about"], "runs": []})
+        content["runs"].append(run)
+        write_json_atomic(folder / f"{job.file}.json", content)
+        outcome.made += 1
+        if run["status"] == "failed" and job.parameter not in FAILURES:
+            outcome.failed.append(f"{job}: {run['error']}")
+        clock.tell(f"{job}: {_told(run)}", job.estimate(sizes), seconds)
     return outcome
+
+
+def _told(run: Mapping[str, Any]) -> str:
+    loss = run["eval_loss"]
+    return run["status"] if loss is None else f"validation loss {loss:.3f}"
+
+
+def _lost(job: Job, seconds: float) -> dict[str, Any]:
+    """The RUN of a process that died."""
+    run = {"parameter": job.parameter, "value": job.value, "seed": job.seed}
+    run |= {"settings": CENTRE | job.changes, "status": "failed", "log": [], "answers": []}
+    run |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb"))
+    run |= {"error": recording.DIED, "total_seconds": round(seconds, 1), "finished": None}
+    return run
 
 
 def _key(run: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -421,117 +378,3 @@ def _open_files(
                 )
     files.setdefault("start", {"about": about, "runs": []})
     return files
-
-
-@contextlib.contextmanager
-def _progress(console: Any, total: int) -> Iterator[Any]:
-    """A bar with the time left, and a line for each finished run."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    bar = Progress("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                   console=console)  # fmt: skip
-    with bar:
-        task = bar.add_task("runs", total=total)
-
-        def advance(job: Job, run: Mapping[str, Any]) -> None:
-            loss = run["eval_loss"]
-            told = f"validation loss {loss:.3f}" if loss is not None else run["status"]
-            bar.console.print(f"{job}: {told}, {run['total_seconds']:.0f} s", highlight=False)
-            bar.advance(task)
-
-        yield advance
-
-
-def _finished(
-    jobs: Sequence[Job], data: Mapping[str, Path], base_model: str, work: Path, parallel: int
-) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """(job, RUN) as they finish. A process that dies is a failed run; Ctrl-C ends all of them."""
-    context = _context()
-    waiting, running = list(jobs), {}
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        while waiting or running:
-            while waiting and len(running) < parallel:
-                job = waiting.pop(0)
-                target = work / f"run-{os.getpid()}-{job.parameter}-{len(waiting)}.json"
-                target.unlink(missing_ok=True)
-                arguments = (job, data, base_model, target, str(find_root()), parallel)
-                process = context.Process(target=_in_process, args=arguments, daemon=True)
-                with _uninterrupted():
-                    process.start()
-                    running[process] = (job, target, time.time())
-            multiprocessing.connection.wait([process.sentinel for process in running], timeout=5)
-            for process in [p for p in running if not p.is_alive()]:
-                job, target, started = running.pop(process)
-                yield job, _result(job, target, process.exitcode, time.time() - started)
-                target.unlink(missing_ok=True)
-    finally:
-        for process in running:
-            process.terminate()
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and a termination wait for the block's end: a process half started is in no list."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
-        yield
-        return
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def _result(job: Job, target: Path, exit_code: int | None, seconds: float) -> dict[str, Any]:
-    if target.is_file():
-        return read_json(target)
-    run = {"parameter": job.parameter, "value": job.value, "seed": job.seed}
-    run |= {"settings": CENTRE | job.changes, "status": "failed", "log": [], "answers": []}
-    run |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
-    error = f"the process ended with exit code {exit_code}; see its log in the work folder"
-    return run | {"error": error, "total_seconds": round(seconds, 1), "finished": None}
-
-
-def _context() -> Any:
-    """A fork server that has imported the libraries once; elsewhere plain new processes."""
-    import multiprocessing.connection
-
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "peft", "trl", "datasets"])
-    return context
-
-
-def _in_process(
-    job: Job, data: Mapping[str, Path], base_model: str, target: Path, root: str, parallel: int
-) -> None:
-    """The body of a run's process: its output goes to a log beside the result."""
-    import torch
-
-    os.chdir(root)  # the data's names are relative to it
-    cores = hardware.usable_cores()
-    torch.set_num_threads(max(1, cores // parallel))
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-        try:
-            run_job(job, data, base_model, target)
-        except BaseException:
-            import traceback
-
-            write_text_atomic(target.with_suffix(".log"), text.getvalue() + traceback.format_exc())
-            sys.exit(1)
-
-
-def choose_parallel() -> int:
-    """How many runs at once: one a core where memory allows 4 GiB each; one on a GPU."""
-    machine = hardware.detect()
-    if machine.capability:
-        return 1
-    return max(1, min(machine.cores, int(machine.ram_gb // 4)))

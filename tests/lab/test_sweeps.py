@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.lab import parameters, sweeps
+from course_utils.lab import parameters, recording, sweeps
 
 SIZES = {"train": 8, "val": 2, "test": 2}
 
@@ -103,7 +103,7 @@ def test_an_interrupt_waits_until_a_process_is_in_the_list():
     done = []
 
     def start() -> None:
-        with sweeps._uninterrupted():
+        with recording._uninterrupted():
             signal.raise_signal(signal.SIGINT)
             done.append("started and noted")
 
