@@ -9,7 +9,7 @@ import typer
 
 from course_utils import kit
 from course_utils.errors import UsageError
-from course_utils.lab import sweeps
+from course_utils.lab import recording, sweeps
 
 
 def mount(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def sweep(
     names = [word.strip() for word in (only or "").split(",") if word.strip()]
     planned = sweeps.plan(numbers, names)
     folder = out.expanduser().absolute() if out else sweeps.FOLDER
-    parallel = jobs or sweeps.choose_parallel()
+    parallel = jobs or recording.choose_parallel()
     print(f"{len(planned)} runs, {parallel} at a time; results: {folder}")
     work = kit.ROOT / "runs" / "sweep"
     # Both end the runs that are under way; a shell's background job would ignore Ctrl-C.

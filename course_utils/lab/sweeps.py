@@ -190,7 +190,7 @@ def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str
 
 
 # ---------------------------------------------------------------- one run
-def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -> None:
+def run_job(job: Job, target: Path, data: Mapping[str, Path], base_model: str) -> None:
     """Train and score; write the RUN to `target`. A run that fails is recorded with its error."""
     compat.quiet_known_noise()
     started = time.time()
