@@ -55,10 +55,7 @@ def prompts_of(run: Path, count: int, tokenizer: Any) -> tuple[list, list[str]]:
 
 def scores(answers: list[str], truths: list[str]) -> dict[str, float]:
     """Field F1 where the true answers are records, else ROUGE-L; the share that is a record."""
-    if any(metrics.parse_record(truth) is not None for truth in truths):
-        found = metrics.field_f1(answers, truths)
-    else:
-        found = statistics.fmean(metrics.rouge_l_scores(answers, truths))
+    _, found = metrics.answer_score(answers, truths)
     valid = sum(metrics.parse_record(answer) is not None for answer in answers)
     return {"score": found, "valid": valid / len(answers)}
 
@@ -303,7 +300,7 @@ def transformers_serve(folder: Path, data: tuple) -> dict:
 
 def endpoint(run: Path, options: tuple[str, ...], data: tuple, schema: dict | None = None) -> dict:
     with serving.serve(run, *options) as server:
-        return asked(server.url, "tuned", *data, server.process, schema)
+        return asked(server.url, "tuned", *data, server.process.pid, schema)
 
 
 def main() -> None:

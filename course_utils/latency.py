@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, prompt_ids
 from course_utils.errors import CourseError
-from course_utils.generation import end_tokens
+from course_utils.generation import end_tokens, generate
+from course_utils.metrics import answer_score
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from transformers import PreTrainedTokenizerBase
 
 AT_ONCE = 8  # users who ask at the same moment
+BAR_TOKENS = 24  # of an answer, where a figure says how long it takes
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,21 @@ def at_once(
     return timed, time.perf_counter() - started
 
 
+def of_batch(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Messages],
+    max_new_tokens: int,
+) -> tuple[list[Timed], float]:
+    """All prompts in one `generate`: nobody sees a token before all have their last one."""
+    started = time.perf_counter()
+    answers = generate(model, tokenizer, prompts, max_new_tokens, len(prompts), "one batch")
+    seconds = time.perf_counter() - started
+    counts = [len(tokenizer(text)["input_ids"]) for text in answers.texts]
+    pairs = zip(counts, answers.texts, strict=True)
+    return [Timed(seconds, seconds, count, text) for count, text in pairs], seconds
+
+
 def figures(
     timed: Sequence[Timed | Mapping[str, float]], seconds: float | None = None
 ) -> dict[str, float]:
@@ -150,3 +167,62 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of the values does not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+# --- The table of notebook 05 -------------------------------------------------------------------
+
+Row = dict[str, Any]
+
+
+def row(
+    step: str,
+    timed: Sequence[Timed],
+    truths: Sequence[str],
+    together: float | None = None,
+    load_seconds: float | None = None,
+    megabytes: float | None = None,
+) -> Row:
+    """One way of answering: the figures of its requests, and the score of their answers.
+
+    `together`: tokens/s while `AT_ONCE` users ask. Without it they wait for each other.
+    """
+    found = figures(timed)
+    score, value = answer_score([request.text for request in timed], truths)
+    return {
+        "step": step,
+        "first token p50 (s)": found["first_p50"],
+        "first token p95 (s)": found["first_p95"],
+        "tokens/s, 1 user": found["tokens_per_second"],
+        f"tokens/s, {AT_ONCE} users": together or found["tokens_per_second"],
+        "load (s)": load_seconds,
+        "memory (MB)": megabytes,
+        score: value,
+    }
+
+
+def gain(rows: Sequence[Row]) -> str:
+    """What the last row gains and costs against the first, in one line."""
+    first, last = rows[0], rows[-1]
+    parts = []
+    for name in ("tokens/s, 1 user", f"tokens/s, {AT_ONCE} users"):
+        if last[name] and first[name]:
+            times = last[name] / first[name]
+            parts.append(f"{last[name]:.1f} {name} ({times:.1f} times)")
+    score = list(last)[-1]
+    parts.append(f"{score} {last[score]:.2f} ({last[score] - first[score]:+.2f})")
+    for name in ("memory (MB)", "load (s)"):
+        if last[name] is not None and first[name] is not None:
+            parts.append(f"{name.replace(' (', ' ').rstrip(')')} {last[name]:.1f}")
+    return f"{last['step']} against {first['step']}: {', '.join(parts)}"
+
+
+def bars(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as `plots.plot_latency` and the report take them."""
+    found = []
+    for own in rows:
+        for users, name in ((1, "tokens/s, 1 user"), (AT_ONCE, f"tokens/s, {AT_ONCE} users")):
+            if own[name]:
+                seconds = users * BAR_TOKENS / own[name]
+                rate = {"tokens_per_second": own[name], "seconds": seconds}
+                found.append({"mode": own["step"], "batch_size": users, **rate})
+    return found

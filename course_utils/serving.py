@@ -4,6 +4,7 @@ with serving.serve("runs/my-run") as server:
     server.client().chat.completions.create(model="tuned", ...)
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -34,10 +35,10 @@ LLAMACPP_MISSING = (
 
 @dataclass(frozen=True)
 class Served:
-    """A running endpoint."""
+    """A running endpoint; `stop` ends it, and so does the end of this process."""
 
     url: str
-    process: int
+    process: subprocess.Popen
     load_seconds: float  # from the command to the first answer, the self-test included
 
     def client(self, **options: Any) -> "OpenAI":
@@ -49,7 +50,12 @@ class Served:
 
     def memory(self) -> float:
         """Resident memory of the server, in MB."""
-        return memory_of(self.process)
+        return memory_of(self.process.pid)
+
+    def stop(self) -> None:
+        """Let answers end, then end the server; a second call does nothing."""
+        atexit.unregister(self.stop)
+        _stop(self.process)
 
 
 def free_port() -> int:
@@ -72,10 +78,7 @@ def memory_of(process: int) -> float:
     return sum(p.memory_info().rss for p in (family, *family.children(recursive=True))) / 1e6
 
 
-@contextlib.contextmanager
-def serve(
-    folder: Path | str, *options: str, start_seconds: float = START_SECONDS
-) -> Iterator[Served]:
+def start(folder: Path | str, *options: str, start_seconds: float = START_SECONDS) -> Served:
     """`course serve FOLDER OPTIONS`, on this machine only and a free port.
 
     What it converts is told as it happens. Raises CourseError with the server's last lines when it
@@ -87,9 +90,22 @@ def serve(
             process = _start([str(folder), *options], sink)
         try:
             url = _wait_until_ready(process, log, start_seconds)
-            yield Served(url, process.pid, time.monotonic() - started)
-        finally:
+        except BaseException:
             _stop(process)
+            raise
+    served = Served(url, process, time.monotonic() - started)
+    atexit.register(served.stop)
+    return served
+
+
+@contextlib.contextmanager
+def serve(folder: Path | str, *options: str, **more: Any) -> Iterator[Served]:
+    """`start`, and `stop` when the block ends, with or without an error."""
+    served = start(folder, *options, **more)
+    try:
+        yield served
+    finally:
+        served.stop()
 
 
 def _start(words: list[str], sink: Any) -> subprocess.Popen:
