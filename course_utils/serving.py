@@ -6,6 +6,7 @@ with serving.serve("runs/my-run") as server:
 
 import atexit
 import contextlib
+import json
 import os
 import re
 import socket
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +49,11 @@ class Served:
 
         wanted = {"api_key": "none needed", "max_retries": 0, "timeout": 600} | options
         return OpenAI(base_url=f"{self.url}/v1", **wanted)
+
+    def health(self) -> dict[str, Any]:
+        """What /health tells: status, engine, models."""
+        with urllib.request.urlopen(f"{self.url}/health", timeout=10) as answer:
+            return json.load(answer)
 
     def memory(self) -> float:
         """Resident memory of the server, in MB."""
@@ -84,10 +91,16 @@ def start(folder: Path | str, *options: str, start_seconds: float = START_SECOND
     What it converts is told as it happens. Raises CourseError with the server's last lines when it
     does not come up.
     """
+    command = [sys.executable, "-m", "course_utils", "serve", str(folder), *options]
+    return start_program(command, start_seconds)
+
+
+def start_program(command: Sequence[str], start_seconds: float = START_SECONDS) -> Served:
+    """A program that serves and prints a line `ready: http://...` when it answers."""
     with tempfile.TemporaryDirectory(prefix="course-serve-") as temporary:
         log, started = Path(temporary) / "server.log", time.monotonic()
         with log.open("wb") as sink:
-            process = _start([str(folder), *options], sink)
+            process = _start(command, sink)
         try:
             url = _wait_until_ready(process, log, start_seconds)
         except BaseException:
@@ -108,8 +121,7 @@ def serve(folder: Path | str, *options: str, **more: Any) -> Iterator[Served]:
         served.stop()
 
 
-def _start(words: list[str], sink: Any) -> subprocess.Popen:
-    command = [sys.executable, "-m", "course_utils", "serve", *words]
+def _start(command: Sequence[str], sink: Any) -> subprocess.Popen:
     paths = [str(kit.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env=environment)
@@ -136,8 +148,8 @@ def _wait_until_ready(process: subprocess.Popen, log: Path, seconds: float) -> s
 def _did_not_start(lines: list[str], reason: str) -> CourseError:
     last = " / ".join(line.strip() for line in lines[-3:])
     return CourseError(
-        f"course serve did not start: {reason}; its last lines: {last or 'none'}",
-        "start it in a terminal to see all of it: course serve FOLDER",
+        f"the endpoint did not start: {reason}; its last lines: {last or 'none'}",
+        "start it in a terminal to see all of it",
     )
 
 
