@@ -7,6 +7,7 @@ Points follow from the submission's files alone. A file says what else happens t
 """
 
 import hashlib
+import os
 import sys
 import time
 
@@ -15,6 +16,7 @@ from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import main
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.limits import MIB, Limits
+from course_utils.grading import workshop
 from course_utils.grading.judging import registry
 from course_utils.grading.judging.judgement import NotGradable, earned
 from course_utils.grading.results import Evidence
@@ -63,5 +65,6 @@ def install():
 
 if __name__ == "__main__":
     install()
+    workshop.LEAST_SPACE = int(os.environ.get("LEAST_SPACE", workshop.LEAST_SPACE))
     sys.argv[0] = "course"
     main.main()
