@@ -71,15 +71,19 @@ def evaluation_figures(content: Mapping[str, Any]) -> Iterator[Figure]:
 
 
 def baseline_figures(content: Mapping[str, Any], systems: Mapping[str, Any]) -> Iterator[Figure]:
-    """Scores of both prompts: in run/baseline.json, and as run/evaluation.json repeats them."""
-    rows = content["predictions"]
+    """Scores of both prompts, as run/baseline.json states them."""
+    for prompt in PROMPTS:
+        for task in content["tasks"]:
+            right = prompt_scores(systems[prompt], content["predictions"], task)
+            yield from compared(systems[prompt]["scores"][task], right, f"{task}, {prompt}")
+
+
+def repeated_figures(content: Mapping[str, Any], systems: Mapping[str, Any]) -> Iterator[Figure]:
+    """The same scores, as run/evaluation.json repeats them."""
     for prompt in PROMPTS:
         for task, result in content["tasks"].items():
-            right = prompt_scores(systems[prompt], rows, task)
-            told = systems[prompt]["scores"][task]
-            yield from compared(told, right, f"{task}, {prompt}")
-            copied = compared(result[prompt], right, f"{task}, {prompt} in evaluation.json")
-            yield from copied
+            right = prompt_scores(systems[prompt], content["predictions"], task)
+            yield from compared(result[prompt], right, f"{task}, {prompt}, in evaluation.json")
 
 
 def prompt_scores(

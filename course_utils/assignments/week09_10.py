@@ -99,6 +99,7 @@ class Visit(checklist.Visit):
     reports: dict[str, CheckReport] = field(default_factory=dict)  # of each part that was read
     parts: dict[str, list[dict]] = field(default_factory=dict)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    overlap: dict[str, Any] | None = None  # between the parts, once it was measured
     config: LoraFile | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
@@ -177,11 +178,18 @@ def _data_tasks(visit: Visit) -> str:
 
 @_check("data.leak", 1, "data", *_DATA)
 def _data_leak(visit: Visit) -> str:
-    found = splits.overlap(visit.parts)
+    found = overlap_of(visit, visit.parts)
     if found["exact"] or found["near"] or found["groups"]:
         counts = {name: found[name] for name in ("exact", "near", "groups")}
         raise wrong("week09_10.data.leak", **counts, first=_first_leak(visit))
     return f"no overlap in {found['compared']:,} pairs of records"
+
+
+def overlap_of(visit: Visit, parts: Mapping[str, Sequence[dict]]) -> dict[str, Any]:
+    """`splits.overlap` of the parts, measured once: all pairs of records take a while."""
+    if visit.overlap is None:
+        visit.overlap = splits.overlap(parts)
+    return visit.overlap
 
 
 def _first_leak(visit: Visit) -> str:
@@ -424,6 +432,7 @@ def _baseline_scores(visit: Visit) -> str:
             values = {"answers": count, "prompt": prompt, "count": len(rows)}
             raise wrong("week09_10.baseline.number", **values)
     _all_agree(figures.baseline_figures(content, systems))
+    _all_agree(figures.repeated_figures(content, systems))
     for task, result in content["tasks"].items():
         chosen = figures.better_prompt(content, systems, task)
         answers = systems[chosen]["answers"]
