@@ -20,12 +20,25 @@ from types import ModuleType
 from typing import Any
 
 from course_utils import kit
+from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
 
 FOLDER = ".cache"
 # Of these another version may give other losses and answers.
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "tokenizers", "numpy")
 SOURCES = ("*.py", "*.yaml", "*.jinja")
+
+
+class BatchStopped(CourseError):
+    """Something that no submission can be blamed for and that stops them all: a full disk."""
+
+    @classmethod
+    def no_space(cls, path: Path) -> "BatchStopped":
+        """A file could not be written, or too little is left for the next submission."""
+        return cls(
+            f"{path}: no space left on the disk; the batch stopped, nothing graded is lost",
+            "free some disk space, then go on with the same command and --resume",
+        )
 
 
 class Shared:
@@ -77,8 +90,12 @@ class Shared:
         return found if isinstance(found, dict) and "value" in found else None
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
-        if self.folder is not None:
+        if self.folder is None:
+            return
+        try:
             write_text_atomic(self._path(name), json.dumps(value))
+        except CourseError as error:  # a check's CourseError would be taken for the student's
+            raise BatchStopped(error.message, error.cure) from None
 
 
 def digest(content: Any) -> str:
