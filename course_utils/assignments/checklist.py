@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import ownership
 from course_utils.assignments import adapter as adapter_module
-from course_utils.assignments import hollow
+from course_utils.assignments import hollow, leaderboard
 from course_utils.assignments.findings import Finding, SubmissionReport, Warn, warn, wrong
 from course_utils.assignments.folder import (
     ARCHIVES,
@@ -270,6 +270,12 @@ def _others(visit: Visit) -> str:
     return "nothing besides the structure"
 
 
+def _leaderboard(visit: Visit) -> str:
+    """A leaderboard.yaml, where there is one, names who wants to stand on the leaderboard."""
+    name = leaderboard.chosen_name(visit.folder)
+    return f"on the leaderboard as {show(name)}" if name else "not on the leaderboard (your choice)"
+
+
 FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "links": _links,
     "kinds": _kinds,
@@ -279,6 +285,7 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "others": _others,
     "starter": hollow.starter,
     "solution": hollow.solution,
+    "leaderboard": _leaderboard,
 }
 
 

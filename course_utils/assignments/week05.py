@@ -16,7 +16,7 @@ from typing import Any
 
 from course_utils import kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, figures, hollow, packing
+from course_utils.assignments import checklist, figures, hollow, leaderboard, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -56,6 +56,7 @@ BEGINS = {".pdf": b"%PDF-", ".pptx": b"PK\x03\x04"}
 ALSO = {
     *("README.md", "train_lora.py", "inference_lora.py", "requirements.txt", "held_out.jsonl"),
     *("answers.json", "held_out_answers.json", "report.html", "report.md", "prepare_records.py"),
+    leaderboard.FILE,
 }
 # Folders of your own evidence: (levels below it, endings). sweep/ belongs to the bonus own_sweep.
 FOLDERS = {

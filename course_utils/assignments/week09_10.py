@@ -18,7 +18,7 @@ from typing import Any
 
 from course_utils import kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, figures, hollow, packing, writeup
+from course_utils.assignments import checklist, figures, hollow, leaderboard, packing, writeup
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
@@ -117,7 +117,8 @@ def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionRe
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    return name in REQUIRED or in_folders(name, ADAPTER, ALSO)
+    named = name in REQUIRED or name == leaderboard.FILE
+    return named or in_folders(name, ADAPTER, ALSO)
 
 
 _STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
