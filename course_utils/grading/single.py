@@ -115,7 +115,7 @@ def _judged(
         box=shop.box,
         limits=plan.limits,
         models=None,
-        hidden=None,
+        hidden=shop.hidden,
         jobs=plan.jobs,
         seed=shop.seed,
         shared=shop.shared,

@@ -8,6 +8,7 @@ A `Plan` is plain data, so another machine can open a workshop of its own from i
 
 import contextlib
 import shutil
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from course_utils.grading.cache import (
     grader_fingerprint,
     versions,
 )
+from course_utils.grading.hidden import HiddenRecords, hidden_records
 from course_utils.grading.results import rubric_fingerprint
+from course_utils.grading.secret import Secret
 
 WORK = ".work"  # in GRADES: archives unpacked, copies and logs of what runs now
 LEAST_SPACE = 200_000_000  # bytes that must be free before a submission begins
@@ -73,13 +76,15 @@ class Workshop:
         self.box: Sandbox
         self.workers: WorkerServer | None = None
         self.told: dict[str, Any] = {}  # by the warm server
+        self.guard = threading.Lock()
+        self._hidden: HiddenRecords | None = None
 
     def __enter__(self) -> "Workshop":
         plan = self.plan
         with contextlib.ExitStack() as stack:
             self._clear()
             stack.callback(shutil.rmtree, self.work, ignore_errors=True)
-            self.secret = None
+            self.secret = None if plan.practice else Secret.of(plan.grades)
             self.shared = Shared(plan.grades / FOLDER, salt=self._salt())
             cache, environment = packages.cache_folder(), environment_of(plan.jobs)
             box = Sandbox(plan.level, warm=plan.warm, cache=cache, environment=environment)
@@ -100,6 +105,15 @@ class Workshop:
 
     def _salt(self) -> str:
         return self.secret.fingerprint if self.secret else ""
+
+    @property
+    def hidden(self) -> HiddenRecords | None:
+        """Drawn when the first submission is judged, which takes a while; none in practice."""
+        with self.guard:
+            if self._hidden is None and self.secret:
+                assignment = self.plan.rubric.assignment
+                self._hidden = hidden_records(assignment, self.secret, self.shared)
+            return self._hidden
 
     @property
     def seed(self) -> int:
