@@ -1,7 +1,7 @@
 """Base models for grading: from the grader's own registry, and only those that are on this machine.
 
-    base = find_base("smollm2-135m-instruct")      # NotGradable where it is not here
-    Sandbox(..., readable=readable())              # so that submissions' processes can read them
+base = find_base("smollm2-135m-instruct")      # NotGradable where it is not here
+Sandbox(..., readable=readable())              # so that submissions' processes can read them
 """
 
 from collections.abc import Iterable

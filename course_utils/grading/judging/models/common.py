@@ -1,4 +1,4 @@
-"""What the checks that ask a model share: drawing, comparing, and what the student may see of it."""
+"""What the checks that ask a model share: drawing, comparing, and what a student may see."""
 
 import hashlib
 import json

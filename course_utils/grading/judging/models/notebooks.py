@@ -5,6 +5,7 @@ nothing. What counts is which cells began, and which of them raised.
 """
 
 import tempfile
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,10 @@ def is_current(case: Case) -> bool:
     try:
         config = case.models.config
         run = Run(case.folder.root / "run", config.settings())
-        options = _Options()
-        workspace = Workspace(case.folder.root, config, run, options)
+        workspace = Workspace(case.folder.root, config, run, Namespace(data=None))
         return writeup.is_trained(workspace) and writeup.is_evaluated(workspace)
     except (CourseError, OSError, AttributeError):
         return False
-
-
-class _Options:
-    """The arguments of a script that was given none."""
-
-    data: Path | None = None
 
 
 def _missing(case: Case, name: str) -> Judgement | None:

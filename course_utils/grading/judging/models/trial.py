@@ -60,7 +60,18 @@ SHORT = {
     "eval_batch_size": 6,
 }
 FALLS = 0.02  # of the loss on the drawn records: without training on them it does not move
-WORDS = ("amber", "basalt", "copper", "dune", "ember", "flint", "garnet", "hollow", "indigo", "jade")
+WORDS = (
+    "amber",
+    "basalt",
+    "copper",
+    "dune",
+    "ember",
+    "flint",
+    "garnet",
+    "hollow",
+    "indigo",
+    "jade",
+)
 
 
 @dataclass
@@ -134,9 +145,7 @@ def short_configuration(config: LoraFile) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), **SHORT}
 
 
-def drawn_records(
-    generator: random.Random, wanted: list[str], count: int
-) -> list[dict[str, str]]:
+def drawn_records(generator: random.Random, wanted: list[str], count: int) -> list[dict[str, str]]:
     """Valid records of these tasks whose answers are a few drawn words: learned or not known."""
     code = [generator.choice(WORDS) + str(generator.randrange(10, 99)) for _ in range(4)]
     records = []
@@ -224,7 +233,9 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
         return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), cure
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in left.adapter.shapes}
     targets = config.target_modules
-    wanted = {*ATTENTION, *MLP} if targets == ALL_LINEAR else {t.rpartition(".")[2] for t in targets}
+    wanted = (
+        {*ATTENTION, *MLP} if targets == ALL_LINEAR else {t.rpartition(".")[2] for t in targets}
+    )
     rank, alpha = left.adapter.config["r"], left.adapter.config["lora_alpha"]
     found = f"rank {rank}, alpha {alpha:g}, on {', '.join(sorted(layers))}"
     row = Evidence(

@@ -155,7 +155,8 @@ def baseline_reproduced(case: Case) -> Judgement:
     places = drawn_by_task(rows, tolerances.BASELINE, case.seed)
     found = case.models.answers([rows[i] for i in places], tuned=False, like=_part(case, "train"))
     agreeing = [
-        likeness(texts[i], answer) >= tolerances.LIKENESS and scores_agree(texts[i], answer, rows[i])
+        likeness(texts[i], answer) >= tolerances.LIKENESS
+        and scores_agree(texts[i], answer, rows[i])
         for i, answer in zip(places, found, strict=True)
     ]
     same = sum(texts[i].strip() == answer for i, answer in zip(places, found, strict=True))
@@ -235,5 +236,3 @@ def _mean_score(answers: Sequence[str], records: Sequence[Record], places: Seque
     scores = [tasks.main_score(answers[i], records[i]) for i in places]
     known = [score for score in scores if score is not None]
     return sum(known) / len(known) if known else 0.0
-
-
