@@ -130,7 +130,7 @@ def _judged(
     result = _result(submission, shop, status, verdict).model_copy(
         update={
             "items": judged.items,
-            "warnings": [*submission.notes, *_broken(judged)],
+            "warnings": [*submission.notes, *case.facts.get("warnings", ()), *_broken(judged)],
             "seconds": round(time.monotonic() - started, 1),
             "memory_gb": round(max(peaks) / 1e9, 2) if peaks else None,
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,

@@ -20,6 +20,7 @@ from course_utils.errors import CourseError
 from course_utils.files import FULL
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.work import work_for
 from course_utils.grading.judging.judgement import Judgement, NotGradable, not_judged
 from course_utils.grading.judging.registry import checks_of, needs_of
 from course_utils.grading.results import Item
@@ -129,7 +130,7 @@ def _manual(case: Case) -> Item:
         points=None,
         max=case.item.points,
         state="manual",
-        work=[],
+        work=work_for(case),
     )
 
 
