@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from course_utils import cpu_speed
 from course_utils.embedded import (
     EMBEDDED,
     MADE_HERE,
@@ -159,6 +160,7 @@ def load_model(
             quantization_config=quantization_config,
             device_map=device,
             local_files_only=_offline(name),
+            **({"attn_implementation": cpu_speed.attention()} if device == "cpu" else {}),
         )
     return model.eval()
 

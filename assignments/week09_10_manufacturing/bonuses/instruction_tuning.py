@@ -20,6 +20,7 @@ from pathlib import Path
 from course_utils import (  # fmt: skip
     chat,
     compat,
+    cpu_speed,
     evaluation,
     hardware,
     metrics,
@@ -120,6 +121,7 @@ def main(args: argparse.Namespace) -> None:
         ),
     )
     compat.cast_adapters_to_fp32(trainer.model)
+    cpu_speed.score_completions_only()  # on a CPU TRL looks at the prompts too
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
