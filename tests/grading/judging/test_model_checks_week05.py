@@ -65,7 +65,7 @@ def test_the_bonus_without_its_file_asks_no_model(case):
 
 @pytest.mark.parametrize(
     ("command", "folds"),
-    [("train_lora.py --folds 5 --seed 3", 5), ("train_lora.py --seed 3", None)],
+    [("x.py --folds 5 --seed 3", 5), ("x.py", None)],
 )
 def test_the_command_says_how_the_validation_part_was_drawn(case, command, folds):
     from course_utils.grading.judging.files.common import visit_of

@@ -202,7 +202,9 @@ def answers_reproduced(case: Case) -> Judgement:
     rows = visit_of(case).questions
     places = sorted(drawn(rows, tolerances.QUESTIONS, case.seed))
     questions = [question_of(rows[i]) for i in places]
-    found = case.models.answers(_as_records(case, questions), tuned=True, max_new_tokens=NEW_TOKENS)
+    found = case.models.answers(
+        _as_records(case, questions), True, max_new_tokens=NEW_TOKENS, batch_size=BATCH
+    )
     stored = [rows[i]["answer"] for i in places]
     agreeing = [_agree(*three) for three in zip(stored, found, questions, strict=True)]
     same = sum(old.strip() == new for old, new in zip(stored, found, strict=True))
@@ -237,7 +239,8 @@ def interval(case: Case) -> Judgement:
     asked = [questions[i] for i in places]
     records = _as_records(case, asked)
     sides = [
-        case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS) for tuned in (False, True)
+        case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS, batch_size=BATCH)
+        for tuned in (False, True)
     ]
     before, after = (
         [_worth(text, question) for text, question in zip(answers, asked, strict=True)]
