@@ -9,19 +9,20 @@ instructor's secret, and none is nearly equal to a record of the track that is h
 | kind | what is new in them |
 |---|---|
 | lots | all: other parts, readings and figures |
-| manuals, documentation | pages of the groups kept in reserve, in other words, with other readings |
-| work orders | the reports and questions; the orders are those of the reserve, whose raw texts are \
-public |
+| manuals, documentation | pages of groups kept in reserve, in other words, with other readings |
+| work orders | reports and questions; the orders are the reserve's, and their raw texts public |
 | geology | questions on the groups kept in reserve, in other words |
 
 They stand in no result, no log and nothing that a submission's process can read beyond the prompt
 it is given; the batch's cache keeps them in a folder of the grader's own.
 """
 
+import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from course_utils import kit, schemas, splits, tasks
 from course_utils.errors import CourseError
@@ -51,10 +52,16 @@ BUILDERS = (
 
 
 class HiddenRecords:
-    """The hidden records of one class, in an order whose every beginning is a fair mix."""
+    """The hidden records of one class, in an order whose every beginning is a fair mix.
 
-    def __init__(self, by_task: Mapping[str, Sequence[Record]]) -> None:
+    `given` are the prompts of the handed-out track, by `mark_of`.
+    """
+
+    def __init__(
+        self, by_task: Mapping[str, Sequence[Record]], given: Collection[str] = ()
+    ) -> None:
         self.by_task = {task: list(own) for task, own in by_task.items()}
+        self.given = frozenset(given)
 
     @property
     def tasks(self) -> list[str]:
@@ -70,20 +77,29 @@ class HiddenRecords:
         """
         if task not in self.by_task:
             raise CourseError(
-                f"there are no hidden records of the task {task!r}", f"one of: {', '.join(self)}"
+                f"there are no hidden records of the task {task!r}",
+                f"one of: {', '.join(self.tasks)}",
             )
         own = self.by_task[task]
-        known = {record.get("group") for record in unlike} - {None, ""}
-        near = splits.close_to(own, unlike) if unlike else set()
+        others = [record for record in unlike if not self.was_given(record)]
+        known = {record.get("group") for record in others} - {None, ""}
+        near = splits.close_to(own, others) if others else set()
         new = [r for i, r in enumerate(own) if i not in near and r["group"] not in known]
         return [dict(record) for record in new[:count]]
 
-    def __iter__(self):
-        return iter(self.by_task)
+    def was_given(self, record: Mapping[str, str]) -> bool:
+        """Whether the kit itself handed out this prompt; no hidden record is near to it."""
+        return mark_of(record) in self.given
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{task} {len(own)}" for task, own in self.by_task.items())
         return f"HiddenRecords({counts})"  # a log may show it: never a record
+
+
+def mark_of(record: Mapping[str, str]) -> str:
+    """A short digest of a record's prompt."""
+    text = splits.normalise(splits.text_of(record)).encode("utf-8", "replace")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def hidden_records(assignment: str, secret: Secret, shared: Shared) -> HiddenRecords:
@@ -99,11 +115,16 @@ def hidden_records(assignment: str, secret: Secret, shared: Shared) -> HiddenRec
         )
     seed = secret.derive(f"hidden records of {assignment}")
     key = ["hidden records", assignment, _builders(), secret.fingerprint]
-    return HiddenRecords(shared.get(key, lambda: draw(seed).by_task))
+    kept = shared.get(key, lambda: _plain(draw(seed)))
+    return HiddenRecords(kept["records"], kept["given"])
+
+
+def _plain(hidden: HiddenRecords) -> dict[str, Any]:
+    return {"records": hidden.by_task, "given": sorted(hidden.given)}
 
 
 def _builders() -> str:
-    """A digest of everything that shapes a record: code of the tracks, knowledge, wordings, gold."""
+    """A digest of all that shapes a record: code of the tracks, knowledge, wordings, gold."""
     files = [path for folder in BUILDERS for path in sorted(folder.rglob("*.*")) if path.is_file()]
     files += [Path(__file__), Path(splits.__file__), Path(schemas.__file__)]
     return digest([[p.name, digest_of_file(p)] for p in files if p.suffix != ".pyc"])
@@ -176,8 +197,8 @@ def _in_order(
         kind = _kind(record)
         waiting.setdefault(kind[0], {}).setdefault(kind, []).append(record)
     wanted = Counter(map(_kind, like))
-    names = [task for task in tasks.TASKS if task in waiting]
-    return HiddenRecords({task: _mixed(waiting[task], wanted)[:KEPT] for task in names})
+    mixed = {task: _mixed(waiting[task], wanted)[:KEPT] for task in tasks.TASKS if task in waiting}
+    return HiddenRecords(mixed, set(map(mark_of, like)))
 
 
 def _mixed(

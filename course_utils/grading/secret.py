@@ -46,7 +46,7 @@ class Secret:
         return cls(_read(path))
 
     def derive(self, name: str) -> int:
-        """A seed of 63 bits for this name: HMAC-SHA256 (RFC 2104), so it tells nothing of others."""
+        """A seed of 63 bits for this name: HMAC-SHA256 (RFC 2104); it tells nothing of others."""
         return int.from_bytes(self._mac(f"seed {name}")[:8]) >> 1
 
     @property

@@ -22,7 +22,7 @@ import quick_checks
 from sandboxes import level_or_skip
 
 from course_utils.errors import CourseError, UsageError
-from course_utils.grading import publishing
+from course_utils.grading import publishing, workshop
 from course_utils.grading.batch import grade_class
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.journal import Journal, done_before
@@ -50,6 +50,7 @@ class Screen:
 def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "CHECKS", {})
     monkeypatch.setattr(registry, "NEEDS", {})
+    monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
     monkeypatch.chdir(tmp_path)
     quick_checks.install()
 
@@ -350,7 +351,6 @@ def test_only_takes_names_that_begin_so(quick, inbox, tmp_path):
 
 def test_strangers_work_is_refused_without_a_sandbox(monkeypatch):
     from course_utils.execution.sandbox.levels import Tried
-    from course_utils.grading import workshop
 
     weak = (
         Tried("bwrap", False, "bubblewrap is not installed", "apt-get install bubblewrap"),
@@ -367,8 +367,6 @@ def test_strangers_work_is_refused_without_a_sandbox(monkeypatch):
 
 
 def test_little_space_stops_before_a_submission_is_blamed(quick, inbox, tmp_path, monkeypatch):
-    from course_utils.grading import workshop
-
     monkeypatch.setattr(workshop, "LEAST_SPACE", 10**18)
     with pytest.raises(BatchStopped, match="no space left"):
         grade(inbox, tmp_path / "grades")

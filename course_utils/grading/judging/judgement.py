@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from course_utils.grading.probing.bases import NotGradable
 from course_utils.grading.results import Evidence
-
-__all__ = ["Judgement", "NotGradable", "earned", "failed", "not_judged"]
 
 if TYPE_CHECKING:
     from course_utils.grading.judging.case import Case
