@@ -16,6 +16,7 @@ from course_utils.reports import write
 
 Change = Callable[[Path], None]
 SOLUTION = kit.ASSIGNMENTS / ASSIGNMENTS["week05"].folder / "solution"
+STARTER = SOLUTION.with_name("starter")
 FIRST = 1
 SHORT = ("learning_rate", "lora_r")  # the sections of the short notebook
 FIGURE = """\
@@ -63,6 +64,7 @@ def short_reference(folder: Path) -> None:
         picture = {"image/png": PIXEL, "text/plain": "<Figure>"}
         cell.outputs = [nbformat.v4.new_output("display_data", data=picture)]
         notebook.cells += [texts[name], cell]
+    notebook.cells += study.quick_cells(STARTER / NOTEBOOK)
     nbformat.write(notebook, path)
 
 

@@ -77,7 +77,8 @@ def short_reference(folder: Path) -> None:
     texts = [cell for cell in notebook.cells if "BEGIN SOLUTION" in cell.source]
     counting = nbformat.v4.new_code_cell(COUNT, execution_count=1)
     counting.outputs = [nbformat.v4.new_output("stream", text="5,000 records\n")]
-    notebook.cells = [notebook.cells[0], counting, *texts]
+    steps = study.quick_cells(SOLUTION.with_name("starter") / NOTEBOOK)
+    notebook.cells = [notebook.cells[0], counting, *texts, *steps]
     nbformat.write(notebook, path)
 
 

@@ -1,43 +1,28 @@
-"""One warm sandbox with the nano model in it, and a true submission of each assignment."""
+"""Complete submissions of both assignments, made once, and copies that a test may break."""
 
 import shutil
+from pathlib import Path
 
 import pytest
-from judged import make_lab, make_pipeline
-from sandboxes import opened
-
-from course_utils import packages
+from lab_submissions import make_lab
+from submissions import make_submission, small_track
 
 
 @pytest.fixture(scope="session")
-def box(nano_model_path):
-    from course_utils.grading.probing import preload
-    from course_utils.grading.probing.bases import find_base
-
-    environment = preload.environment(find_base("nano"))
-    options = {"imports": preload.imports(), "cache": packages.cache_folder()}
-    with opened("auto", warm=True, environment=environment, **options) as own:
-        yield own
-
-
-@pytest.fixture(scope="session")
-def pipeline(nano_model_path, tmp_path_factory):
-    return make_pipeline(tmp_path_factory.mktemp("weeks09_10") / "submission")
-
-
-@pytest.fixture(scope="session")
-def lab(nano_model_path, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("week05") / "lab"
-    folder.mkdir()
-    return make_lab(folder)
+def week9_complete(nano_model_path, tmp_path_factory):
+    return make_submission(tmp_path_factory.mktemp("week9") / "mine", small_track())
 
 
 @pytest.fixture
-def work(pipeline, tmp_path):
-    """A copy that a test may change."""
-    return shutil.copytree(pipeline, tmp_path / "submission")
+def week9(week9_complete, tmp_path):
+    return Path(shutil.copytree(week9_complete, tmp_path / "mine"))
+
+
+@pytest.fixture(scope="session")
+def lab_complete(tmp_path_factory):
+    return make_lab(tmp_path_factory.mktemp("week5") / "my_lab")
 
 
 @pytest.fixture
-def own_lab(lab, tmp_path):
-    return shutil.copytree(lab, tmp_path / "lab")
+def lab(lab_complete, tmp_path):
+    return Path(shutil.copytree(lab_complete, tmp_path / "my_lab"))

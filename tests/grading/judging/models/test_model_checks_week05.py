@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from judged import WEEK05, case_of, judged, share, write_lines
+from nano_cases import WEEK05, case_of, judged, share, write_lines
 
 from course_utils.grading.judging.models import week05
 

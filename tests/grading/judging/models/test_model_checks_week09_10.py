@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from judged import adapter, case_of, judged, share
+from nano_cases import adapter, case_of, judged, share
 
 from course_utils.grading.judging.models import common
 from course_utils.grading.probing.bases import NotGradable

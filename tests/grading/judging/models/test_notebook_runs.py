@@ -1,7 +1,7 @@
 """A submission's notebook in the sandbox: credit for what was reached, and nothing else counts."""
 
 import pytest
-from judged import WEEK05, WEEK09_10, case_of, judged
+from nano_cases import WEEK05, WEEK09_10, case_of, judged
 from small_notebooks import write_notebook
 
 from course_utils.grading.judging.models import notebooks

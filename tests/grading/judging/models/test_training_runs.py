@@ -1,7 +1,7 @@
 """scripts/train.py at work in the sandbox: what it leaves earns points, what it says does not."""
 
 import pytest
-from judged import CONFIG, LIMITS, case_of, judged
+from nano_cases import CONFIG, LIMITS, case_of, judged
 from submissions import SCRIPTS, without_marks
 
 from course_utils.assignments.configuration import LoraFile
