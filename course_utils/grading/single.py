@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from course_utils import __version__
 from course_utils.assignments import week05, week09_10
@@ -22,7 +23,15 @@ from course_utils.grading.cache import BatchStopped, digest, digest_of_file
 from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judge import Judged, in_words, judge, unjudged
-from course_utils.grading.results import Result, Status, rubric_fingerprint, write_result
+from course_utils.grading.judging.prints import prints_of
+from course_utils.grading.judging.standing import standing_of
+from course_utils.grading.results import (
+    Fingerprints,
+    Result,
+    Status,
+    rubric_fingerprint,
+    write_result,
+)
 from course_utils.grading.workshop import Workshop
 from course_utils.messages import Explained
 
@@ -52,12 +61,12 @@ def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: 
     except BatchStopped:
         raise
     except Explained as problem:
-        graded = _without(submission, shop, "rejected", f"rejected: {in_words(problem)}")
+        graded = without(submission, shop, "rejected", f"rejected: {in_words(problem)}")
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise BatchStopped.no_space(Path(error.filename or shop.work)) from None
         reason = f"the grader itself failed here: {type(error).__name__}"
-        graded = _without(submission, shop, "failed", reason)
+        graded = without(submission, shop, "failed", reason)
         graded.log += traceback.format_exception(error)
     shop.check_space()
     return graded
@@ -135,9 +144,22 @@ def _judged(
             "memory_gb": round(max(peaks) / 1e9, 2) if peaks else None,
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,
             "cells": notebook.cells if notebook else None,
+            "integrity": aside(prints_of, case, judged) or Fingerprints(),
+            "leaderboard": aside(standing_of, case, judged),
         }
     )
     return Graded(result, judged.log, notebook.executed if notebook else None)
+
+
+def aside(make: Callable[[Case], Any], case: Case, judged: Judged) -> Any:
+    """What no point depends on; None where the grader fails at it, with the reason in the log."""
+    try:
+        return make(case)
+    except BatchStopped:
+        raise
+    except Exception as error:
+        judged.log += traceback.format_exception(error)
+        return None
 
 
 def verdict_of(judged: Judged, notebook: NotebookResult | None) -> tuple[Status, str]:
@@ -160,7 +182,7 @@ def _broken(judged: Judged) -> list[str]:
     return [f"the grader itself failed at {', '.join(judged.broken)}: see {LOG}"]
 
 
-def _without(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Graded:
+def without(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Graded:
     """The result of a submission that could not be looked at."""
     return Graded(_result(submission, shop, status, show(verdict, 600)), [verdict])
 

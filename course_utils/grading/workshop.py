@@ -50,6 +50,7 @@ class Plan:
     warm: bool = True
     practice: bool = False  # at a student's own desk: no secret, no hidden records
     limits: Limits = field(default=LIMITS)
+    work: Path | None = None  # for what runs now; a worker of a cluster has its own disk
 
 
 def level_for(wanted: str, practice: bool = False) -> Tried:
@@ -72,7 +73,7 @@ class Workshop:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.work = plan.grades / WORK
+        self.work = plan.work or plan.grades / WORK
         self.box: Sandbox
         self.workers: WorkerServer | None = None
         self.told: dict[str, Any] = {}  # by the warm server
