@@ -119,9 +119,7 @@ def _judged(
         folder=folder,
         box=shop.box,
         limits=plan.limits,
-        models=ModelEvidence(
-            folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared, plan.jobs
-        ),
+        models=ModelEvidence(folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared),
         hidden=shop.hidden,
         jobs=plan.jobs,
         seed=shop.seed,
