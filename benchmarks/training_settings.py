@@ -85,7 +85,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog="Example: python benchmarks/training_settings.py --minutes 10 --only 'start,rank 64'",
+        epilog="Example: python benchmarks/training_settings.py --minutes 10 --only start",
     )
     parser.add_argument("--preset", default="cpu", help="what all start from (%(default)s)")
     parser.add_argument("--minutes", type=float, default=5, help="of one core (%(default)s)")

@@ -16,6 +16,7 @@ from course_utils.embedded import (
     EMBEDDED,
     MADE_HERE,
     is_prepared,
+    offline_models,
     prepare_model,
     quiet_transformers,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "load_base",
     "load_model",
     "load_tokenizer",
+    "offline_models",
     "prepare_model",
     "quantization_for",
     "registry",

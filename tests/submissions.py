@@ -90,9 +90,10 @@ def training():
 
 
 def evaluate(workspace, test):
-    """Answers of three systems, scored and written by the kit's own functions."""
-    from course_utils import evaluation
+    """Answers of three systems and the cheap rivals, scored and written by the kit's functions."""
+    from course_utils import evaluation, rival_scores
     from course_utils.assignments import writeup
+    from course_utils.records import read_records
 
     test = evaluation.draw(test, 18, 7, ("understanding", "report", "qa"))
     words = [record["output"].split() for record in test]
@@ -109,9 +110,10 @@ def evaluate(workspace, test):
         name: {**columns[name], "scores": evaluation.score(test, columns[name])}
         for name in ("zero_shot", "few_shot")
     }
-    writeup.write_baseline(workspace, test, baseline)
+    cheap = rival_scores.measure(read_records(workspace.data("train"), "manufacturing"), test)
+    writeup.write_baseline(workspace, test, baseline, cheap)
     forgetting = {"base": 30.0, "tuned": 33.0, "words": 100}
-    writeup.write_evaluation(workspace, test, baseline, columns["tuned"], forgetting)
+    writeup.write_evaluation(workspace, test, baseline, columns["tuned"], forgetting, cheap)
 
 
 def deploy(workspace):

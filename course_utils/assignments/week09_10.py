@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit, splits, tasks
+from course_utils import evaluation, kit, rival_scores, splits, tasks
 from course_utils import records as records_module
 from course_utils.assignments import (
     checklist,
@@ -115,6 +115,7 @@ class Visit(checklist.Visit):
     config: LoraFile | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
+    rivals: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, str]] = field(default_factory=list)
     endpoint: dict[str, Any] = field(default_factory=dict)
@@ -427,12 +428,14 @@ def _evaluation_zero(visit: Visit) -> str:
 
 @_check("run.baseline", 2, "run/baseline.json")
 def _baseline(visit: Visit) -> str:
-    systems = json_object(visit.folder.json("run/baseline.json"))["systems"]
+    content = json_object(visit.folder.json("run/baseline.json"))
+    systems = content["systems"]
     for name in ("zero_shot", "few_shot"):
         answers = systems[name]["answers"]
         if any(len(_string(text)) > LONGEST_ANSWER for text in answers) or not answers:
             raise wrong("week09_10.baseline.no_answers", name=name)
     visit.baseline = systems
+    visit.rivals = json_object(content.get("rivals", {}))
     return f"{len(systems['zero_shot']['answers'])} answers zero-shot and few-shot"
 
 
@@ -455,6 +458,29 @@ def _baseline_scores(visit: Visit) -> str:
         if result["base_prompt"] != chosen or not same:
             raise wrong("week09_10.baseline.weaker", task=task, chosen=chosen)
     return "scores of both prompts follow from the answers; the better one is the baseline"
+
+
+@_check("evaluation.rivals", 4, "run/evaluation.json", "evaluation.scores", "run.baseline")
+def _evaluation_rivals(visit: Visit) -> str:
+    """The cheap rivals' scores and intervals, from their answers. An older run has no rivals."""
+    told = visit.evaluation.get("rivals")
+    if not told and not visit.rivals:
+        return "no cheap rivals are stored: written by an older evaluate.py"
+    rows = visit.evaluation["predictions"]
+    for task, own in visit.rivals.items():
+        stored = [row.get("rivals") for row in rows if row["task"] == task]
+        texts = [_string(text) for one in own.values() for text in one["answers"]]
+        if any(len(text) > LONGEST_ANSWER for text in texts) or stored != [
+            {name: one["answers"][i] for name, one in own.items()} for i in range(len(stored))
+        ]:
+            raise wrong("week09_10.rivals.others")
+    sides = ([row[side] for row in rows] for side in ("base", "tuned"))
+    seed = visit.evaluation["seed"]
+    computed = rival_scores.compare(_records(rows), *sides, visit.rivals, seed)
+    if place := checklist.first_difference(told, computed, "rivals"):
+        raise wrong("week09_10.rivals.differ", place=place)
+    count = sum(len(own) for own in visit.rivals.values())
+    return f"scores and intervals of {count} rivals follow from their answers"
 
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:
@@ -551,8 +577,9 @@ def _settings(visit: Visit) -> str:
 
 @_check("samples", 5, "configs/new_samples.yaml", *_DATA)
 def _samples(visit: Visit) -> str:
-    no_placeholder(visit.folder.text("configs/new_samples.yaml"))
-    samples = deployment.read_samples(visit.folder.root)
+    text = visit.folder.text("configs/new_samples.yaml")
+    no_placeholder(text)
+    samples = deployment.parse_samples(text)
     if short := deployment.short_of_samples(samples):
         least = deployment.LEAST_SAMPLES
         raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)

@@ -1,8 +1,8 @@
 """The training script at work: a tiny model, records that nobody could know, and what it leaves.
 
 The script runs in the sandbox in a copy of the submission's scripts. Nothing it prints counts, nor
-its exit status, nor a figure in a log of its own: the loss of the adapter that it leaves is computed
-by a process of ours, on records whose answers are random words drawn for this run.
+its exit status, nor a figure in a log of its own: the loss of the adapter that it leaves is
+computed by a process of ours, on records whose answers are random words drawn for this run.
 """
 
 import json
@@ -89,7 +89,7 @@ class Left:
 @check(WEEK09_10, needs=("config_valid",))
 @measured
 def training_runs(case: Case) -> Judgement:
-    """A third each: it evaluates and saves on the way; an adapter of the shape; a loss that fell."""
+    """A third each: it evaluates and saves on the way; an adapter's shape; a loss that fell."""
     if SCRIPT not in case.folder.files:
         return failed(feedback=f"{SCRIPT} is missing: start from the starter's")
     try:
