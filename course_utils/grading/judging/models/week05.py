@@ -266,9 +266,8 @@ def _worth(answer: str, question: Question) -> float:
 def _held_out(case: Case) -> list[Question] | Judgement:
     """The questions of held_out.jsonl that no record holds; or why there is nothing to earn."""
     if HELD_OUT not in case.folder.files:
-        return failed(
-            feedback=f"a bonus: {HELD_OUT} with {LEAST_HELD_OUT} questions was not handed in"
-        )
+        asked_for = f"a bonus: {LEAST_HELD_OUT} questions in {HELD_OUT}"
+        return failed(feedback=f"{asked_for} were not handed in")
     if problem := unmet(case, "records"):
         return problem
     if problem := case.folder.size_problem(HELD_OUT):
