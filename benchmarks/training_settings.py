@@ -70,6 +70,7 @@ VARIANTS = (
     Variant("batch 8", {"per_device_train_batch_size": 8}),
     Variant("batch 2", {"per_device_train_batch_size": 2}),
     Variant("learning rate doubled", {"learning_rate": 2e-3}),
+    Variant("learning rate x4", {"learning_rate": 4e-3}),
     Variant("learning rate halved", {"learning_rate": 5e-4}),
     Variant("half the records twice", {}, passes=2),
     Variant("attention only", {"include_mlp": False}),
