@@ -173,6 +173,9 @@ def answers_reproduced(case: Case) -> Judgement:
     asked = [rows[i] for i in places]
     agreeing = [scores_agree(*three) for three in zip(tuned, found, asked, strict=True)]
     same = sum(old.strip() == new for old, new in zip(tuned, found, strict=True))
+    case.facts["reproduced"] = {  # of each task: a gain of answers that are not its own is no gain
+        task: sum(agreeing[i] for i in own) / len(own) for task, own in tasks.by_task(asked).items()
+    }
     return reproduction(case, agreeing, same, "your adapter")
 
 
