@@ -1,4 +1,4 @@
-"""Asking an adapter in the sandbox: warm and fresh processes say the same, and nothing odd passes."""
+"""Asking an adapter in the sandbox: warm and fresh processes say the same; nothing odd passes."""
 
 import math
 
