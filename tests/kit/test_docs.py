@@ -192,7 +192,7 @@ TARGETS = re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="u
 
 
 def make_targets_astray(page: Page) -> list[str]:
-    wanted = (re.match(r"make ([a-z0-9]+)\b", code) for code in page.code())
+    wanted = (re.match(r"make ([a-z0-9-]+)", code) for code in page.code())
     return [f"`make {m[1]}`: no such target" for m in wanted if m and m[1] not in TARGETS]
 
 
