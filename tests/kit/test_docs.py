@@ -188,7 +188,7 @@ def commands_astray(page: Page) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-TARGETS = re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+TARGETS = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
 
 
 def make_targets_astray(page: Page) -> list[str]:

@@ -14,6 +14,7 @@ from course_utils.execution.sandbox.limits import GIB, Limits
 from course_utils.grading.cache import Shared
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.registry import checks_of
+from course_utils.grading.probing.bases import find_base
 from course_utils.grading.probing.evidence import ModelEvidence
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
@@ -116,7 +117,7 @@ def make_pipeline(folder):
     ]
     val, test = draw
     lengths = evaluation.answer_lengths(parts["train"], tokenizer)
-    base = models.load_model("nano", "fp32")
+    base = models.load_model("nano", find_base("nano").precision)
     shown = evaluation.few_shot_pool(parts["train"], 1, config.seed)
     baseline = {}
     for name, examples in (("zero_shot", None), ("few_shot", shown)):
@@ -175,7 +176,8 @@ def make_lab(folder):
     write_lines(folder / "records.jsonl", rows)
     adapter(folder / "adapter")
     tokenizer = models.load_tokenizer("nano")
-    tuned = models.load_adapter(models.load_model("nano", "fp32"), folder / "adapter")
+    base = models.load_model("nano", find_base("nano").precision)
+    tuned = models.load_adapter(base, folder / "adapter")
     options = argparse.Namespace(
         data=folder / "records.jsonl", eval_data=None, folds=None, val_share=0.1, seed=42
     )
@@ -206,7 +208,7 @@ def make_lab(folder):
         chat.record_messages(question_of(row).record("You are a geologist."), tokenizer)["prompt"]
         for row in asked
     ]
-    answers = generate_answers(tuned, tokenizer, prompts, 64, 8)
+    answers = generate_answers(tuned, tokenizer, prompts, 64, 16)
     lines = [row | {"answer": text} for row, text in zip(asked, answers, strict=True)]
     write_lines(folder / "test_questions.jsonl", lines)
     return folder

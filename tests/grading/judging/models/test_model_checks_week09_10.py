@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from judged import adapter, case_of, judged, share
+from nano_cases import adapter, case_of, judged, share
 
 from course_utils.grading.judging.models import common
 from course_utils.grading.probing.bases import NotGradable
@@ -85,10 +85,11 @@ def _with_item(case, name):
     return case
 
 
-def test_a_baseline_that_was_made_weak_loses_its_points(work, box):
+def test_a_baseline_with_other_scores_loses_its_points(work, box):
     path = work / "run" / "baseline.json"
     content = json.loads(path.read_text())
-    content["zero_shot"]["answers"] = ["I do not know." for _ in content["zero_shot"]["answers"]]
+    rows = json.loads((work / "run" / "evaluation.json").read_text())["predictions"]
+    content["zero_shot"]["answers"] = [row["reference"] for row in rows]
     path.write_text(json.dumps(content))
     assert share(case_of(work, box), "baseline_reproduced") == 0
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from judged import make_lab, make_pipeline
+from nano_cases import make_lab, make_pipeline
 from sandboxes import opened
 
 from course_utils import packages
