@@ -2,7 +2,7 @@
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make classroom a class of 36 for each assignment, built and graded: an hour and more
-# make grade-demo  a class of 7 on the nano model, graded in two minutes
+# make grade-demo  a class of 8 on the nano model, graded in two minutes
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
@@ -49,12 +49,13 @@ endef
 SOLUTION := assignments/week09_10_manufacturing/solution
 WORK ?= runs/week09_10
 
-assignment: $(VENV)/.prepared
+assignment: $(VENV)/.prepared $(VENV)/.serve
 	$(call claim,$(WORK),WORK)
 	@cp -r $(SOLUTION)/. $(WORK)/
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
 	$(BIN)/python $(WORK)/scripts/train.py --resume
 	$(BIN)/python $(WORK)/scripts/evaluate.py
+	$(BIN)/python $(WORK)/scripts/serve.py --measure
 	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb --out $(WORK)/run/notebook --fresh
 	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
 	$(BIN)/course submit check $(WORK)
@@ -112,7 +113,7 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.installed
 	@$(PIP) -r requirements-report.txt -c constraints.txt
 	@touch $@
 
-# Only `course serve` and `course export --gguf` need these. The converter is fetched too.
+# The fast engine of `course serve`, and `course export --gguf`. The converter is fetched too.
 $(VENV)/.serve: requirements-serve.txt $(VENV)/.installed
 	@$(PIP) -r requirements-serve.txt -c constraints.txt
 	@$(BIN)/course serve --prepare

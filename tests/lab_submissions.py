@@ -12,6 +12,7 @@ from course_utils.lab import questions as lab_questions
 
 SOLUTION = kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
 SETTINGS = {"lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "include_mlp": False}
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MINERALS = (
     *("quartz", "calcite", "dolomite", "gypsum", "kaolinite", "illite", "muscovite", "biotite"),
     *("chlorite", "epidote", "talc", "alunite", "jarosite", "hematite", "goethite", "magnetite"),
@@ -63,19 +64,18 @@ def make_lab(folder):
     return folder
 
 
-def save_adapter(target, rank=4, trained=True):
+def save_adapter(target, rank=4, trained=True, layers=ATTENTION, dropout=0.0):
     """The two files of an adapter on the attention of one layer, as PEFT writes them."""
     import numpy as np
     from safetensors.numpy import save_file
 
-    layers = ("q_proj", "k_proj", "v_proj", "o_proj")
     tensors = {}
     for name in (f"base_model.model.model.layers.0.self_attn.{layer}" for layer in layers):
         tensors[f"{name}.lora_A.weight"] = np.ones((rank, 8), "float32")
         tensors[f"{name}.lora_B.weight"] = np.full((8, rank), float(trained), "float32")
-    target.mkdir()
+    target.mkdir(parents=True)
     save_file(tensors, target / "adapter_model.safetensors")
-    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 8, "lora_dropout": 0.0}
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 8, "lora_dropout": dropout}
     (target / "adapter_config.json").write_text(json.dumps(config))
 
 

@@ -3,11 +3,13 @@
 python quick_checks.py grade inbox --assignment week05 --out grades
 
 Points follow from the submission's files alone. A file says what else happens to its check:
-`boom` (an error of the grader's own), `wait` (a second), `ungradable`, `sandboxed` (a process).
+`boom` (an error of the grader's own), `wait` (a second), `ungradable`, `sandboxed` (a process),
+`dies` and `dies_once` (the process that judges is killed).
 """
 
 import hashlib
 import os
+import signal
 import sys
 import time
 
@@ -48,6 +50,11 @@ def happen(case):
         raise CourseError("records.jsonl: line 3 is no JSON", "write it again")
     if "ungradable" in files:
         raise NotGradable("base model x/y is not on this machine", "course model get x/y")
+    if "dies" in files:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "dies_once" in files and not os.path.exists("died_once"):
+        open("died_once", "x").close()
+        os.kill(os.getpid(), signal.SIGKILL)
     if "boom" in files:
         raise TypeError("a fault of the grader")
     if "sandboxed" in files:

@@ -180,7 +180,7 @@ def small_track():
     return tracks.assemble(drafts[:900], 7)
 
 
-def make_submission(folder, track):
+def make_submission(folder, track, adapter=lambda target: save_adapter(target, "nano")):
     """A complete submission: data, adapter, evidence and reports as the scripts write them."""
     from course_utils import records
     from course_utils.assignments import scripts, writeup
@@ -200,7 +200,7 @@ def make_submission(folder, track):
         records.write_records(workspace.data(name), part)
     counts = {name: len(part) for name, part in parts.items()}
     workspace.run.write("data_summary.json", {"parts": counts, "drafts": track.drafts})
-    save_adapter(workspace.adapter, "nano")
+    adapter(workspace.adapter)
     workspace.run.write("training.json", training())
     writeup.write_training_log(workspace)
     evaluate(workspace, track.parts["test"])

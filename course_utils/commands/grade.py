@@ -8,6 +8,7 @@ course grade export grades --canvas gradebook.csv
 """
 
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from course_utils.grading import publishing
 from course_utils.grading.batch import grade_class
 from course_utils.grading.canvas import write_canvas
 from course_utils.grading.classroom50 import write_classroom50
+from course_utils.grading.cluster import Cluster, open_cluster
 from course_utils.grading.exporting import Exported
 from course_utils.grading.gradescope import write_gradescope
 from course_utils.grading.leaderboard import leaderboard
@@ -108,6 +110,10 @@ def grade_batch(
         LIMITS.memory or 0
     )
     / GIB,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Several machines: local:2, slurm:8, tls://HOST:PORT; docs/cluster.md."),
+    ] = None,
     rubric: RubricOption = None,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
@@ -145,13 +151,18 @@ def grade_batch(
         print(f"Feedback: {page}")
         return
     try:
-        outcome = grade_class(submissions, plan, screen, resume, only or ())
+        with _cluster(cluster) as workers:
+            outcome = grade_class(submissions, plan, screen, resume, only or (), workers)
     except KeyboardInterrupt:
         print(f"Interrupted; what is finished is in {out}. Go on: the same command and --resume.")
         raise
     if outcome.before:
         print(f"{outcome.before} were graded before, {len(outcome.results)} now.")
     _tell(out, publishing.publish(out, rubric, anonymous=anonymous))
+
+
+def _cluster(address: str | None) -> AbstractContextManager[Cluster | None]:
+    return open_cluster(address) if address else nullcontext()
 
 
 @grade_app.command("totals", epilog="Example:  course grade totals grades")

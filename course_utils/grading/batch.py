@@ -18,10 +18,12 @@ from typing import Any
 from course_utils import __version__
 from course_utils.errors import CourseError, UsageError
 from course_utils.grading import publishing
+from course_utils.grading.cluster import Cluster
 from course_utils.grading.displays import PlainDisplay, display_for
 from course_utils.grading.inbox import Submission, find_submissions
 from course_utils.grading.journal import Journal, done_before
 from course_utils.grading.judging.judge import check_rubric
+from course_utils.grading.remote import judged_there
 from course_utils.grading.results import RESULT, Result, read_result, rubric_fingerprint
 from course_utils.grading.single import grade_one, keep, key_of
 from course_utils.grading.workshop import Plan, Workshop, popular_base
@@ -59,9 +61,16 @@ def chosen(submissions: Sequence[Submission], only: Sequence[str]) -> list[Submi
 
 
 def grade_class(
-    inbox: Path, plan: Plan, console: Any, resume: bool = False, only: Sequence[str] = ()
+    inbox: Path,
+    plan: Plan,
+    console: Any,
+    resume: bool = False,
+    only: Sequence[str] = (),
+    cluster: Cluster | None = None,
 ) -> Outcome:
     """Grade every submission of an inbox into `plan.grades`; the pages are `publish`'s.
+
+    With a cluster its workers judge, and `plan.jobs` does not count.
 
     Raises CourseError for what concerns them all (the inbox, the rubric, a full disk), and
     KeyboardInterrupt; what was finished until then is kept and `resume` goes on with it.
@@ -76,7 +85,8 @@ def grade_class(
         waiting = _unfinished(plan.grades, tasks) if resume else tasks
         _begin(journal, plan, len(waiting), console, shop)
         with display_for(console, len(tasks), len(tasks) - len(waiting)) as display:
-            results = Crew(waiting, shop, journal, display).run(plan.jobs)
+            crew = Crew(waiting, shop, journal, display, cluster)
+            results = crew.run(cluster.slots if cluster else plan.jobs)
         journal.write("end", submissions=len(tasks))
     return Outcome(results, len(tasks) - len(waiting))
 
@@ -119,13 +129,19 @@ class Crew:
     """Threads that take submissions one by one; the first trouble that concerns all ends it."""
 
     def __init__(
-        self, tasks: Sequence[Task], shop: Workshop, journal: Journal, display: PlainDisplay
+        self,
+        tasks: Sequence[Task],
+        shop: Workshop,
+        journal: Journal,
+        display: PlainDisplay,
+        cluster: Cluster | None = None,
     ) -> None:
         self.tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         for task in tasks:
             self.tasks.put(task)
         self.count = len(tasks)
         self.shop, self.journal, self.display = shop, journal, display
+        self.cluster = cluster
         self.ended: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
         self.stopped = threading.Event()
 
@@ -163,7 +179,11 @@ class Crew:
         name, grades = task.submission.slug, self.shop.plan.grades
         self.journal.write("begun", submission=name, key=task.key)
         self.display.start(name)
-        graded = grade_one(task.submission, self.shop, lambda item: self.display.at(name, item))
+        if self.cluster and not task.submission.problem:
+            self.display.at(name, f"on {self.cluster.address}")
+            graded = judged_there(task.submission, self.shop, self.cluster)
+        else:
+            graded = grade_one(task.submission, self.shop, lambda item: self.display.at(name, item))
         result = graded.result
         keep(graded, grades)
         shutil.rmtree(self.shop.work / f"{name}.out", ignore_errors=True)

@@ -57,12 +57,12 @@ def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: 
     except BatchStopped:
         raise
     except Explained as problem:
-        graded = _without(submission, shop, "rejected", f"rejected: {in_words(problem)}")
+        graded = without(submission, shop, "rejected", f"rejected: {in_words(problem)}")
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise BatchStopped.no_space(Path(error.filename or shop.work)) from None
         reason = f"the grader itself failed here: {type(error).__name__}"
-        graded = _without(submission, shop, "failed", reason)
+        graded = without(submission, shop, "failed", reason)
         graded.log += traceback.format_exception(error)
     shop.check_space()
     return graded
@@ -128,6 +128,7 @@ def _judged(
         workers=shop.workers,
     )
     judged = judge(case, tell)
+    compared = _for_the_class(case, shop, judged, tell)
     notebook = next((f for f in case.facts.values() if isinstance(f, NotebookResult)), None)
     status, verdict = verdict_of(judged, notebook)
     peaks = [f.peak_bytes for f in case.facts.values() if isinstance(f, Outcome)]
@@ -141,7 +142,7 @@ def _judged(
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,
             "cells": notebook.cells if notebook else None,
             "figures": figures_of(case, judged.items),
-            **_for_the_class(case, shop, judged, tell),
+            **compared,
         }
     )
     return Graded(result, judged.log, notebook.executed if notebook else None)
@@ -186,7 +187,7 @@ def _broken(judged: Judged) -> list[str]:
     return [f"the grader itself failed at {', '.join(judged.broken)}: see {LOG}"]
 
 
-def _without(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Graded:
+def without(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Graded:
     """The result of a submission that could not be looked at."""
     return Graded(_result(submission, shop, status, show(verdict, 600)), [verdict])
 

@@ -60,6 +60,7 @@ class Plan:
     base: str = ""  # the model that most submissions were trained on: held by the warm server
     practice: bool = False  # at a student's own desk: no secret, no hidden records
     limits: Limits = field(default=LIMITS)
+    work: Path | None = None  # for what runs now; a worker of a cluster has its own disk
 
 
 def level_for(wanted: str, practice: bool = False) -> Tried:
@@ -82,7 +83,7 @@ class Workshop:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.work = plan.grades / WORK
+        self.work = plan.work or plan.grades / WORK
         self.box: Sandbox
         self.workers: WorkerServer | None = None
         self.told: dict[str, Any] = {}  # by the warm server

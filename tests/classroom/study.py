@@ -86,8 +86,16 @@ def solved(text: str) -> str:
 
 
 def reworded(text: str, rng: random.Random) -> str:
-    """Each text of the solution replaced by other sentences, of about the same length."""
-    return REGION.sub(lambda found: words.prose(rng, max(3, len(found[1]) // 90)) + "\n", text)
+    """Each text of the solution replaced by other sentences, of about the same length.
+
+    Code in it stays, as the README's example of how to ask the endpoint.
+    """
+
+    def other(found: re.Match) -> str:
+        code = "".join(re.findall(r"^```.*?^```\n", found[1], re.S | re.M))
+        return f"{words.prose(rng, max(3, len(found[1]) // 90))}\n\n{code}"
+
+    return REGION.sub(other, text)
 
 
 def reword(folder: Path, seed: int) -> None:

@@ -105,7 +105,7 @@ def _make(folder: Path, seed: int, before: Change | None = None) -> None:
         train.main([*data, *TRAINING])
         for name, more in asked.items():
             questions = ["--adapter", "adapter/", "--questions", f"{name}.jsonl"]
-            ask.main([*questions, *more, "--max_new_tokens", "8", "--show", "0"])
+            ask.main([*questions, *more, "--show", "0"])
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

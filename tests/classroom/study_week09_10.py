@@ -124,12 +124,16 @@ def finish(folder: Path, seed: int) -> None:
 
 
 def train_and_evaluate(folder: Path) -> None:
-    """What `python scripts/train.py` and `python scripts/evaluate.py` do."""
+    """What `python scripts/train.py`, `evaluate.py` and `serve.py --measure` do."""
     study.say(f"weeks 9-10: training {folder.name}")
     with study.inside(folder):
         workspace = _workspace(folder)
         study.load(folder / "scripts" / "train.py").train(workspace, resume=False)
         study.load(folder / "scripts" / "evaluate.py").run(workspace)
+        command = [sys.executable, "scripts/serve.py", "--measure"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
     shutil.rmtree(folder / "run" / "checkpoints", ignore_errors=True)
 
 

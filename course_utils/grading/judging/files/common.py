@@ -126,7 +126,8 @@ def figure_evidence(figures: Iterable[Figure]) -> list[Evidence]:
 def note_hollow(case: Case, found: Finding) -> None:
     """Note a finding that there is nothing in it; any other is left alone."""
     if found.message_id.startswith("hollow."):
-        note_warning(case, found.message_id, f"{found.path}: {found.message}")
+        place = "" if found.path == "." else f"{found.path}: "
+        note_warning(case, found.message_id, f"{place}{found.message}")
 
 
 def note_zeros(case: Case, scores: Iterable[Any], path: str) -> None:

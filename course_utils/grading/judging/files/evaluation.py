@@ -7,6 +7,7 @@ from typing import Any
 
 from course_utils import tasks
 from course_utils.assignments import figures, writeup
+from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
     WEEK09_10,
@@ -179,6 +180,8 @@ def _gain(
     label = f"{task}, difference of {name}"
     if task not in content["tasks"]:
         return 0.0, Evidence(label=label, found="no test record of this task")
+    if case.facts.get("reproduced", {}).get(task, 1.0) < tolerances.OWN:
+        return 0.0, Evidence(label=label, found="the stored answers are not the adapter's")
     prompt = figures.better_prompt(content, systems, task)
     interval = figures.gain_over(content, systems[prompt], task)
     stated = content["tasks"][task]["difference"][tasks.MAIN_SCORE[task]]

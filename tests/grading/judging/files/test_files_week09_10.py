@@ -5,8 +5,9 @@ import re
 import shutil
 
 import pytest
-from judged import case_of, judged, share
-from submissions import CONFIG, edit_json, replace, save_adapter
+from file_cases import case_of, judged, share
+from lab_submissions import save_adapter
+from submissions import CONFIG, edit_json, replace
 
 from course_utils import evaluation
 from course_utils.assignments import handout, writeup
@@ -348,6 +349,12 @@ def test_a_page_that_is_not_there_costs_the_item(week9):
 # --- Part 3 -------------------------------------------------------------------------------------
 
 
+def configured(folder, **changes):
+    """An adapter as CONFIG asks for it, but for `changes`."""
+    target = folder / "models" / "finetuned_model"
+    save_adapter(target, layers=("q_proj", "v_proj"), dropout=0.05, **changes)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -367,7 +374,7 @@ def test_a_configuration_that_the_scripts_would_refuse_earns_nothing(week9, text
 def test_an_adapter_of_another_rank_is_not_the_configured_one(week9):
     # "Rank ... compared with the configuration": 8 in the files, 4 in lora_config.yaml.
     shutil.rmtree(week9 / "models")
-    save_adapter(week9 / "models" / "finetuned_model", "nano", rank=8)
+    configured(week9, rank=8)
     own = case(week9, "adapter_matches")
     assert share(own) == 0
     assert "configs/lora_config.yaml: rank, in the tensors" in differing(own)
@@ -380,7 +387,7 @@ def test_an_adapter_of_other_layers_is_not_the_configured_one(week9):
 
 def test_an_adapter_whose_b_is_zero_was_never_trained(week9):
     shutil.rmtree(week9 / "models")
-    save_adapter(week9 / "models" / "finetuned_model", "nano", trained=False)
+    configured(week9, trained=False)
     assert share(case(week9, "adapter_trained")) == 0
     assert share(case(week9, "adapter_matches")) == 1
 

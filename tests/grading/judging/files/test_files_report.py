@@ -3,7 +3,7 @@
 import zipfile
 
 import pytest
-from judged import case_of, judged, share
+from file_cases import case_of, judged, share
 from lab_submissions import make_lab
 from sandboxes import opened
 from submissions import edit_json

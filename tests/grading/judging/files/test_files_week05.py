@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from judged import case_of, judged, share
+from file_cases import case_of, judged, share
 from lab_submissions import MINERALS, SOLUTION, ask, read_lines, save_adapter, write_lines
 from submissions import edit_json
 

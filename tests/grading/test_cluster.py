@@ -1,0 +1,219 @@
+"""A class judged by a cluster: the same results, dead workers replaced, nobody's marks moved."""
+
+import json
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import quick_checks
+
+from course_utils.errors import CourseError, UsageError
+from course_utils.grading import cluster as cluster_module
+from course_utils.grading import publishing, remote, workshop
+from course_utils.grading.batch import grade_class
+from course_utils.grading.cache import BatchStopped
+from course_utils.grading.cluster import is_loopback, open_cluster
+from course_utils.grading.inbox import find_submissions
+from course_utils.grading.judging import registry
+from course_utils.grading.single import grade_one
+from course_utils.grading.workshop import Plan, Workshop
+
+CURE = "pip install -r requirements-cluster.txt -c constraints.txt"
+
+
+@pytest.fixture
+def dask(monkeypatch, tmp_path):
+    """Dask with its scratch files in the test's folder, and quick checks in its workers."""
+    found = pytest.importorskip("dask", reason=f"dask is not installed: {CURE}")
+    pytest.importorskip("distributed", reason=f"distributed is not installed: {CURE}")
+    settings = {"temporary-directory": str(tmp_path), "distributed.worker.preload": "quick_worker"}
+    with found.config.set(settings):
+        yield found
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "CHECKS", {})
+    monkeypatch.setattr(registry, "NEEDS", {})
+    monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
+    monkeypatch.chdir(tmp_path)
+    quick_checks.install()
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    for name in ("ada", "bob", "cyd"):
+        submission(tmp_path / "inbox" / name, name)
+    return tmp_path / "inbox"
+
+
+def submission(folder, text, *marks):
+    folder.mkdir(parents=True)
+    for name, content in {"README.md": text, **dict.fromkeys(marks, "")}.items():
+        (folder / name).write_text(content)
+
+
+def plan(grades):
+    return Plan(grades, "week05", publishing.rubric_of("week05", None), "none", warm=False)
+
+
+SCREEN = SimpleNamespace(is_terminal=False, print=lambda *_, **__: None)
+
+
+def points(outcome):
+    return {r.submission: [item.points for item in r.items] for r in outcome.results}
+
+
+# --- The whole batch ----------------------------------------------------------------------------
+
+
+def test_two_workers_one_of_them_killed_twice_give_the_marks_of_one_process(
+    quick,
+    inbox,
+    tmp_path,
+    dask,
+):
+    alone = points(grade_class(inbox, plan(tmp_path / "alone"), SCREEN))
+    submission(inbox / "poison", "p", "dies")
+    submission(inbox / "unlucky", "u", "dies_once")
+    with open_cluster("local:2") as cluster:
+        assert cluster.slots == 2
+        outcome = grade_class(inbox, plan(tmp_path / "grades"), SCREEN, cluster=cluster)
+    found = {result.submission: result for result in outcome.results}
+    assert {name: points(outcome)[name] for name in alone} == alone
+    assert found["poison"].status == "failed"
+    assert "its worker of the cluster died 2 times" in found["poison"].verdict
+    assert all(item.points is None for item in found["poison"].items)  # no verdict, and no zero
+    assert found["unlucky"].verdict == "graded"
+    assert not (tmp_path / "grades" / ".work").exists()
+
+
+def test_a_submission_that_can_not_be_opened_stays_with_the_batch(
+    quick,
+    tmp_path,
+    dask,
+):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "essay.docx").write_text("no folder")
+    with open_cluster("local:1") as cluster:
+        [result] = grade_class(
+            tmp_path / "inbox", plan(tmp_path / "grades"), SCREEN, cluster=cluster
+        ).results
+    assert result.status == "rejected"
+
+
+# --- The executor -------------------------------------------------------------------------------
+
+
+def test_it_calls_a_function_by_its_name_in_another_process(dask):
+    with open_cluster("local:1") as cluster:
+        assert cluster.submit(os.getpid, {}).future.key != cluster.submit(len, {}).future.key
+        assert cluster.submit(len, {"a": 1}).result() == 1
+        with pytest.raises(TypeError):
+            cluster.submit(len, None).result()
+
+
+def test_a_cluster_without_workers_stops_the_batch_with_its_cure(dask, monkeypatch):
+    monkeypatch.setattr(cluster_module, "GONE", 0.1)
+    with open_cluster("local:1") as cluster:
+        answer = cluster.submit(time.sleep, 60)
+        cluster.client.cluster.scale(0)
+        with pytest.raises(BatchStopped, match="no worker") as stopped:
+            answer.result()
+    assert "--resume" in stopped.value.cure
+
+
+def test_jobs_of_a_batch_system_speak_tls(dask, tmp_path):
+    """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
+    pytest.importorskip("dask_jobqueue", reason=f"dask-jobqueue is not installed: {CURE}")
+    asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo", "shebang": "#!/bin/sh"}
+    asked |= {"shared-temp-directory": str(tmp_path)}
+    with dask.config.set({"jobqueue.local": asked}), open_cluster("jobs:1") as cluster:
+        assert cluster.client.scheduler.address.startswith("tls://127.0.0.1")
+        assert cluster.submit(len, {"a": 1}).result() == 1
+
+
+# --- Addresses ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["local", "local:0", "local:x", "slurm", "ftp://x:1", "8786"])
+def test_an_address_that_is_none_names_those_there_are(address):
+    with (
+        pytest.raises(UsageError, match="how many|no such kind") as error,
+        open_cluster(address),
+    ):
+        pass
+    assert "slurm:N" in error.value.cure
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "0.0.0.0", "example.org", "localhost.evil.org"])
+def test_a_scheduler_that_anybody_reaches_is_refused_without_tls(host):
+    assert not is_loopback(f"tcp://{host}:8786")
+    with (
+        pytest.raises(UsageError, match="can run programs as you"),
+        open_cluster(f"tcp://{host}:1"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.8.8"])
+def test_this_machine_is_loopback(host):
+    assert is_loopback(f"tcp://{host}:8786")
+
+
+def test_a_scheduler_that_is_not_there_is_a_message(dask, monkeypatch):
+    from distributed import Client
+
+    def shorter(address, timeout, **options):
+        return Client(address, timeout=0.5, **options)
+
+    monkeypatch.setattr("distributed.Client", shorter)
+    with pytest.raises(CourseError, match="tcp://127.0.0.1:9"), open_cluster("tcp://127.0.0.1:9"):
+        pass
+
+
+def test_without_dask_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(CourseError, match="not installed") as error, open_cluster("local:1"):
+        pass
+    assert "requirements-cluster.txt" in error.value.cure
+
+
+# --- What travels, without a cluster ------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(quick, tmp_path):
+    (tmp_path / "grades").mkdir()
+    with Workshop(plan(tmp_path / "grades")) as opened:
+        yield opened
+
+
+def test_a_worker_answers_in_json_what_the_batch_would_have_found(shop, inbox, monkeypatch):
+    monkeypatch.setattr(remote, "_open", {})
+    ada = find_submissions(inbox)[0]
+    here = grade_one(ada, shop).result
+    request = remote.request_of(ada, shop.plan, shop.work / "starts" / "ada")
+    answer = json.loads(json.dumps(remote.judge_one(json.loads(json.dumps(request)))))
+    there = remote.graded_from(answer, ada, shop).result
+    assert there.model_copy(update={"seconds": here.seconds}) == here
+    for own in remote._open.values():
+        own.__exit__(None, None, None)
+
+
+def test_the_third_start_of_a_submission_is_refused_and_tells_who_had_it(tmp_path):
+    assert remote.note_start(tmp_path / "a") == []
+    assert remote.note_start(tmp_path / "a") == []
+    assert remote.note_start(tmp_path / "b") == []  # a neighbour keeps its tries
+    told = remote.note_start(tmp_path / "a")
+    assert len(told) == 2
+    assert f"process {os.getpid()}" in told[0]
+
+
+def test_another_kit_on_a_worker_stops_the_batch(shop, inbox):
+    ada = find_submissions(inbox)[0]
+    request = remote.request_of(ada, shop.plan, shop.work / "starts") | {"kit": "older"}
+    with pytest.raises(BatchStopped, match="the kit there is another one"):
+        remote.graded_from(remote.judge_one(request), ada, shop)
