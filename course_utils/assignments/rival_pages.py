@@ -86,7 +86,8 @@ def best_line(task: str, comparison: Comparison) -> list[str]:
         return []
     name, value = whole["rival"], cell(whole["rivals"][whole["rival"]])
     main = tasks.NAMES[comparison[task]["score"]]
-    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {span(whole['over_rival'])}"
+    interval = span(rival_scores.over_best(whole))
+    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {interval}"
     return [f"{told}.", ""]
 
 

@@ -97,7 +97,7 @@ def test_marks_do_not_depend_on_how_processes_start(small, tmp_path, options):
 
 def gradebook(grades: Path) -> list[dict[str, str]]:
     """The gradebook without its times."""
-    with (grades / "gradebook.csv").open(encoding="utf-8", newline="") as file:
+    with (grades / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     return [{name: text for name, text in row.items() if name not in TIMES} for row in rows]
 

@@ -1,6 +1,6 @@
 """Attacks through the whole of `course grade`: contained, named, and the neighbour's marks unmoved.
 
-One batch holds them all, between two honest submissions that were graded before, alone.
+One batch holds them all, between two submissions that were graded before, alone.
 """
 
 import csv
@@ -60,6 +60,7 @@ try:
 except OSError:
     pass"""
 FLOODS = "while True: print('x' * 100_000)"
+NEIGHBOURS = ("bruno", "log_lowered")  # one whose figures are true, one whose loss is not
 FORGED = {"submission": "x", "status": "graded", "total": 100, "items": []}
 
 
@@ -138,13 +139,12 @@ def run_batch(inbox: Path, grades: Path) -> int:
 def batch(prepared, tmp_path_factory):
     """A folder with alone/ (the neighbours' grades without attackers), grades/, and the peak."""
     folder = tmp_path_factory.mktemp("attacks")
-    honest = build("week05", folder / "class", "demo") / "inbox"
+    honest = build("week05", folder / "class", "small") / "inbox"
     neighbours, inbox = folder / "neighbours", folder / "inbox"
     for place in (neighbours, inbox):
         place.mkdir()
-        for name in ("bruno", "goran.zip"):
-            source = honest / name
-            shutil.copytree(source, place / name) if source.is_dir() else shutil.copy(source, place)
+        for name in NEIGHBOURS:
+            shutil.copytree(honest / name, place / name)
     run_batch(neighbours, folder / "alone")
     for name, attack in attacks(folder / "grades").items():
         shutil.copytree(honest / "bruno", inbox / name)
@@ -170,7 +170,7 @@ def test_the_neighbours_marks_are_unmoved(batch):
     both = folder / "both"
     shutil.copytree(folder / "grades", both)
     for path in both.iterdir():
-        if path.is_dir() and path.name not in ("bruno", "goran"):
+        if path.is_dir() and path.name not in NEIGHBOURS:
             shutil.rmtree(path)
     assert same_marks(folder / "alone", both) == []
 

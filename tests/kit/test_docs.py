@@ -188,11 +188,11 @@ def commands_astray(page: Page) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-TARGETS = re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+TARGETS = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
 
 
 def make_targets_astray(page: Page) -> list[str]:
-    wanted = (re.match(r"make ([a-z0-9]+)\b", code) for code in page.code())
+    wanted = (re.match(r"make ([a-z0-9-]+)", code) for code in page.code())
     return [f"`make {m[1]}`: no such target" for m in wanted if m and m[1] not in TARGETS]
 
 

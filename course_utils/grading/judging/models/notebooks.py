@@ -39,7 +39,7 @@ CELL = 300.0  # seconds that one cell may take
 QUICK = {"compare_records": 2, "retrain": False, "serve": False}
 # Where the stored evidence is of other settings, its notebook would train for an hour: then it
 # trains and evaluates the tiny model instead, on few records.
-TINY = {"train_records": 24, "precision": "fp32"}
+TINY = {"train_records": 24, "max_length": 960}
 KEPT_VALUES = ("lora_dropout", "early_stopping_patience", "learning_rate", "warmup_ratio")
 
 
