@@ -20,26 +20,30 @@ Record = Mapping[str, str]
 ROOM = 8  # tokens an answer may be longer than the longest of its task in training
 
 
-def draw(records: Sequence[Record], count: int, seed: int, only: Sequence[str]) -> list[Record]:
+def draw(
+    records: Sequence[Record], count: int, seed: int, only: Sequence[str], by_form: bool = False
+) -> list[Record]:
     """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
 
-    A task with too few records gives all it has and the others fill up. Which records of a task
-    are drawn does not depend on the other tasks, so one adapter for three tasks and three adapters
-    see the same ones. Raises CourseError when there are fewer records than asked for.
+    With `by_form` evenly from the forms of the tasks, so that each has enough for an interval of
+    its own. A task or form with too few records gives all it has and the others fill up. Which
+    records of a task are drawn does not depend on the other tasks, so one adapter for three tasks
+    and three adapters see the same ones. Raises CourseError when there are too few records.
     """
-    pools = {
-        task: [records[i] for i in indices]
-        for task, indices in tasks.by_task(records).items()
-        if task in only
-    }
+    pools: dict[str, list[Record]] = {}
+    for task, indices in tasks.by_task(records).items():
+        own = sorted({records[i].get("form", "") for i in indices}) if by_form else [""]
+        for form in own if task in only else ():
+            fits = [i for i in indices if not by_form or records[i].get("form", "") == form]
+            pools[f"{task}/{form}" if form else task] = [records[i] for i in fits]
     if sum(map(len, pools.values())) < count:
         have = ", ".join(f"{task} {len(pool)}" for task, pool in pools.items()) or "none"
         raise CourseError(
             f"{count} records are wanted of the tasks {', '.join(only)}; there are: {have}",
             "ask for fewer in configs/lora_config.yaml, or build more data",
         )
-    for task, pool in pools.items():
-        random.Random(f"{seed}/{task}").shuffle(pool)
+    for name, pool in pools.items():
+        random.Random(f"{seed}/{name}").shuffle(pool)
     drawn: list[Record] = []
     while len(drawn) < count:
         for pool in pools.values():
@@ -204,12 +208,15 @@ def prediction_rows(
     baseline: Mapping[str, Any],
     tuned: Mapping[str, Sequence],
     comparison: Mapping[str, Mapping[str, Any]],
+    cheap: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> list[dict[str, Any]]:
     """One row a record, as evaluation.json keeps it and a reviewer compares it.
 
-    "nll" (nats, summed) and "tokens" are the tuned model's.
+    "nll" (nats, summed) and "tokens" are the tuned model's; "rivals" holds the answers of `cheap`
+    (what `rival_scores.measure` gave), where they were measured.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    told = dict.fromkeys(tasks.TASKS, 0)  # of each task, the records before this one
     for index, record in enumerate(records):
         task = tasks.task_of(record)
         prompt = comparison[task]["base_prompt"]
@@ -228,6 +235,10 @@ def prediction_rows(
                 "tokens": tuned["tokens"][index],
             }
         )
+        if cheap is not None:
+            own = cheap.get(task, {})
+            rows[-1]["rivals"] = {name: one["answers"][told[task]] for name, one in own.items()}
+        told[task] += 1
     return rows
 
 

@@ -200,20 +200,19 @@ def row(
     }
 
 
-def gain(rows: Sequence[Row]) -> str:
-    """What the last row gains and costs against the first, in one line."""
+def told(rows: Sequence[Row]) -> str:
+    """The last row in one line; behind each figure, how it compares with the first row's."""
     first, last = rows[0], rows[-1]
-    parts = []
-    for name in ("tokens/s, 1 user", f"tokens/s, {AT_ONCE} users"):
-        if last[name] and first[name]:
-            times = last[name] / first[name]
-            parts.append(f"{last[name]:.1f} {name} ({times:.1f} times)")
-    score = list(last)[-1]
-    parts.append(f"{score} {last[score]:.2f} ({last[score] - first[score]:+.2f})")
-    for name in ("memory (MB)", "load (s)"):
-        if last[name] is not None and first[name] is not None:
-            parts.append(f"{name.replace(' (', ' ').rstrip(')')} {last[name]:.1f}")
-    return f"{last['step']} against {first['step']}: {', '.join(parts)}"
+    names = [name for name, value in last.items() if name != "step" and value is not None]
+    return f"{last['step']}: " + ", ".join(_told(name, last, first) for name in names)
+
+
+def _told(name: str, own: Row, first: Row) -> str:
+    title, _, unit = name.partition(" (")
+    text = f"{title} {own[name]:.2f} {unit.rstrip(')')}".rstrip()
+    if own is first or not first[name] or not name.startswith("tokens/s"):
+        return text
+    return f"{text} (x {own[name] / first[name]:.1f})"
 
 
 def bars(rows: Sequence[Row]) -> list[dict[str, Any]]:

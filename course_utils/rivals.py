@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from course_utils.errors import CourseError
 from course_utils.facts import NUMBER
 from course_utils.metrics import parse_record
+from course_utils.report_program.writing import write_reports
 from course_utils.scoring import input_of, reference_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, str]
 LEAST_EXAMPLES = 3  # a label that fewer training records carry is not learned
 WORDS = re.compile(r"\w+")
+LIMIT = re.compile(r"(at most|at least|between) $")
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,25 @@ def answer(train: Sequence[Record], test: Sequence[Record]) -> dict[str, Rival]:
     """Every rival that can answer these records: {name: Rival}, the answers in their order.
 
     JSON answers: majority, nearest neighbour, linear model. Prose: majority, nearest neighbour,
-    best sentence of the input. Records of several kinds (task, document, form) may be mixed: each
-    kind learns from its own training records. Raises CourseError where one part is empty.
+    best sentence of the input; reports: a program, too. Records of several kinds (task, document,
+    form) may be mixed: each kind learns from its own training records, and a method that is not
+    made for a kind leaves its answers empty. Raises CourseError where one part is empty.
     """
     if not train or not test:
         raise CourseError(
             f"rivals need both parts; there are {len(train)} training and {len(test)} test records",
             "run notebook 01 again, or read the right files",
         )
-    methods: dict[str, Callable] = {"majority": _majority, "nearest neighbour": _nearest}
-    json_like = [parse_record(reference_of(record)) is not None for record in test]
-    if any(json_like):
-        methods["linear model"] = _linear
-    if not all(json_like):
-        methods["best sentence"] = _best_sentences
-    return {name: _timed(method, train, test) for name, method in methods.items()}
+    return {
+        name: _timed(method, suits, train, test)
+        for name, (method, suits) in METHODS.items()
+        if any(map(suits, test))
+    }
 
 
-def _timed(method: Callable, train: Sequence[Record], test: Sequence[Record]) -> Rival:
+def _timed(
+    method: Callable, suits: Callable, train: Sequence[Record], test: Sequence[Record]
+) -> Rival:
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     started = time.perf_counter()
@@ -67,14 +70,29 @@ def _timed(method: Callable, train: Sequence[Record], test: Sequence[Record]) ->
     with threadpool_limits(1):
         for kind in dict.fromkeys(map(_kind, test)):
             places = [i for i, record in enumerate(test) if _kind(record) == kind]
+            if not suits(test[places[0]]):
+                continue
             own = [record for record in train if _kind(record) == kind] or list(train)
             for i, text in zip(places, method(own, [test[i] for i in places]), strict=True):
                 answers[i] = text
     return Rival(answers, time.perf_counter() - started)
 
 
-def _kind(record: Record) -> tuple[str, str, str]:
-    return record.get("task", ""), record.get("document", ""), record.get("form", "")
+def _kind(record: Record) -> tuple[str, str, str, bool]:
+    names = (record.get(name, "") for name in ("task", "document", "form"))
+    return *names, _is_json(record)
+
+
+def _is_json(record: Record) -> bool:
+    return parse_record(reference_of(record)) is not None
+
+
+def _is_prose(record: Record) -> bool:
+    return not _is_json(record)
+
+
+def _is_report(record: Record) -> bool:
+    return record.get("task") == "report"
 
 
 # --- The methods: (training records, test records) of one kind -> answers ------------------------
@@ -98,7 +116,7 @@ def _nearest(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
 
 def _prompt(record: Record) -> str:
     """Instruction and text; of JSON tasks the text only, since their instructions say the same."""
-    if parse_record(reference_of(record)) is not None:
+    if _is_json(record):
         return input_of(record)
     return f"{record['instruction']}\n{input_of(record)}"
 
@@ -107,6 +125,9 @@ def _linear(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     """One logistic regression a label, "field: value", on words and pieces of words."""
     from sklearn.linear_model import LogisticRegression
 
+    train = [record for record in train if _is_json(record)]
+    if not train:
+        return [""] * len(test)
     labels = [_labels(record) for record in train]
     count = Counter(label for row in labels for label in row)
     features = word_features()
@@ -164,9 +185,27 @@ def _sentences(text: str) -> list[str]:
 
 
 def _in_form(sentence: str, form: str) -> str:
-    """The sentence itself, or its first number with what follows where a number is asked for."""
+    """The sentence itself, or where a number is asked for its first one: limit, number, unit."""
     number = NUMBER.search(sentence) if form.startswith("number") else None
     if not number:
         return sentence
-    unit = re.match(r"\s?[^\s,;.()]{0,12}", sentence[number.end() :])
-    return f"{number.group()}{unit.group()}".strip()
+    before, after = sentence[: number.start()], sentence[number.end() :]
+    limit = LIMIT.search(before)
+    if limit and limit[1] == "between":
+        upper = re.match(r" and \S+ \S+", after)
+        return f"between {number.group()}{upper.group() if upper else ''}"
+    unit = re.match(r"\s?[^\s,;.()]{0,12}", after)
+    return f"{limit.group() if limit else ''}{number.group()}{unit.group()}".strip()
+
+
+# name -> (method, which records it can answer), in the order of a table's rows
+METHODS: dict[str, tuple[Callable, Callable[[Record], bool]]] = {
+    "majority": (_majority, lambda record: True),
+    "nearest neighbour": (_nearest, lambda record: True),
+    "linear model": (_linear, _is_json),
+    "best sentence": (_best_sentences, _is_prose),
+    "report program": (write_reports, _is_report),
+}
+# Not fitted in seconds but written in days, for rules that are known. It stands beside the others
+# and is never "the best cheap rival".
+BY_HAND = ("report program",)

@@ -124,6 +124,8 @@ def serve(folder: Path | str, *options: str, **more: Any) -> Iterator[Served]:
 def _start(command: Sequence[str], sink: Any) -> subprocess.Popen:
     paths = [str(kit.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    # A kernel's number of threads was chosen when it started; the server looks for itself.
+    environment.pop("OMP_NUM_THREADS", None)
     return subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env=environment)
 
 

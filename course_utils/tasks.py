@@ -190,11 +190,11 @@ def compare_task(
     before = record_scores(base["answers"], records)
     after = record_scores(tuned["answers"], records)
     for name in before:
-        difference[name] = _bootstrap_means(before[name], after[name], samples, seed)
+        difference[name] = bootstrap_means(before[name], after[name], samples, seed)
     return {name: difference.get(name) for name in SCORES[_one_task(records)]}
 
 
-def _bootstrap_means(
+def bootstrap_means(
     before: "np.ndarray", after: "np.ndarray", samples: int, seed: int
 ) -> dict[str, float] | None:
     """Interval of the difference of two means over records; NaN rows are left out of both."""

@@ -20,7 +20,8 @@ from course_utils.errors import CourseError
 from course_utils.execution.sandbox.limits import MIB, Limits
 from course_utils.grading import workshop
 from course_utils.grading.judging import registry
-from course_utils.grading.judging.judgement import NotGradable, earned
+from course_utils.grading.judging.judgement import earned
+from course_utils.grading.probing.evidence import NotGradable
 from course_utils.grading.results import Evidence
 
 SMALL = Limits(wall=30, memory=300 * MIB, processes=64, disk=20 * MIB)

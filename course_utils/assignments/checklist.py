@@ -5,6 +5,7 @@ walks it, and the checks of the folder as a whole. What a check says is in messa
 this file; folder.py looks at files, adapter.py at the adapter, packing.py makes the archive.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -297,3 +298,16 @@ def require_run(code: Sequence[Mapping[str, Any]]) -> None:
     run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
     if run < len(code):
         raise warn("notebook.not_run", run=run, count=len(code))
+
+
+def first_difference(told: Any, computed: Any, where: str) -> str:
+    """The path of the first stored value that is not the computed one; "" where there is none."""
+    if isinstance(computed, dict) and isinstance(told, dict) and told.keys() == computed.keys():
+        parts = [(told[key], value, f"{where}.{key}") for key, value in computed.items()]
+    elif isinstance(computed, list) and isinstance(told, list) and len(told) == len(computed):
+        parts = [(told[i], value, f"{where}[{i}]") for i, value in enumerate(computed)]
+    elif isinstance(computed, float) and isinstance(told, int | float):
+        return "" if math.isclose(told, computed, rel_tol=1e-4, abs_tol=1e-4) else where
+    else:
+        return "" if told == computed else where
+    return next(filter(None, (first_difference(*part) for part in parts)), "")

@@ -22,7 +22,7 @@ from course_utils.assignments.checklist import Checklist, in_folders, record_err
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
 from course_utils.assignments.folder import json_object, listed, number_in, scan, show
 from course_utils.lab import analysis, parameters
-from course_utils.lab.questions import question_of
+from course_utils.lab.questions import against_rivals, question_of
 from course_utils.messages import Explained
 from course_utils.records import CheckReport
 
@@ -336,6 +336,30 @@ def _scores(visit: Visit) -> str:
     main = [f for f in stated if f.name in ("fact_match", "token_f1") and f.right is not None]
     hollow.no_zeros(figure.right for figure in main if figure.where == "tuned")
     return "; ".join(f"{f.where}: {tasks.NAMES[f.name]} {f.right:.3f}" for f in main)
+
+
+def _rivals(name: str) -> Callable[[Visit], str]:
+    def judge(visit: Visit) -> str:
+        """The cheap rivals' scores and intervals follow from the answers beside them."""
+        if name not in visit.folder.files:
+            return "not there: nothing to compare"
+        content = json_object(visit.folder.json(name))
+        told = content.get("rivals")
+        if not told:
+            return "no cheap rivals are stored"
+        rows = content["answers"]
+        asked = [question_of(row).scored() for row in rows]
+        sides = [row["base_answer"] for row in rows], [row["answer"] for row in rows]
+        computed = against_rivals(asked, *sides, json_object(json_object(told)["cheap"]))
+        if place := checklist.first_difference(told, computed, "rivals"):
+            raise wrong("week05.answers.rivals", place=place)
+        return f"{len(told['cheap'])} cheap rivals, their scores follow from their answers"
+
+    return judge
+
+
+for _file in ("answers.json", "held_out_answers.json"):
+    _check(f"questions.rivals.{_file.partition('.')[0]}", 4, _file, "questions")(_rivals(_file))
 
 
 # --- Part 5: report -----------------------------------------------------------------------------

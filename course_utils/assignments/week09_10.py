@@ -16,9 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit, splits, tasks
+from course_utils import kit, rival_scores, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, figures, hollow, leaderboard, packing, writeup
+from course_utils.assignments import (
+    checklist,
+    deployment,
+    figures,
+    hollow,
+    leaderboard,
+    packing,
+    writeup,
+)
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
@@ -44,11 +52,11 @@ TITLES = {
     2: "Part 2: model selection",
     3: "Part 3: LoRA fine-tuning",
     4: "Part 4: evaluation",
-    5: "Part 5: documentation and deployment",
+    5: "Part 5: deployment",
 }
-PREPARE, TRAIN, EVALUATE = (
-    f"run python scripts/{name}.py, which writes it"
-    for name in ("prepare_data", "train", "evaluate")
+PREPARE, TRAIN, EVALUATE, MEASURE = (
+    f"run python scripts/{name}, which writes it"
+    for name in ("prepare_data.py", "train.py", "evaluate.py", "serve.py --measure")
 )
 STARTER = "copy it from a new starter: course assignment start week09_10 another_folder"
 # Every file of the structure, and what to do when it is not there.
@@ -62,17 +70,21 @@ REQUIRED = {
     "scripts/prepare_data.py": STARTER,
     "scripts/train.py": STARTER,
     "scripts/evaluate.py": STARTER,
+    "scripts/serve.py": STARTER,
     "models/finetuned_model/adapter_config.json": TRAIN,
     "models/finetuned_model/adapter_model.safetensors": TRAIN,
     "configs/lora_config.yaml": "four lines do: r, lora_alpha, target_modules, lora_dropout",
+    "configs/new_samples.yaml": "two samples of each task; the starter's file has an example",
     "reports/training_log.txt": TRAIN,
     "reports/evaluation_results.md": EVALUATE,
     "reports/comparison_baseline.md": EVALUATE,
+    "reports/latency.md": MEASURE,
     "run/settings.json": PREPARE,
     "run/data_summary.json": PREPARE,
     "run/baseline.json": EVALUATE,
     "run/training.json": TRAIN,
     "run/evaluation.json": EVALUATE,
+    "run/endpoint.json": MEASURE,
 }
 ADAPTER = "models/finetuned_model"
 # What else belongs to the structure: folder -> (levels below it, endings).
@@ -103,7 +115,10 @@ class Visit(checklist.Visit):
     config: LoraFile | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
+    rivals: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, str]] = field(default_factory=list)
+    endpoint: dict[str, Any] = field(default_factory=dict)
 
 
 def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionReport:
@@ -236,7 +251,7 @@ def _script(name: str) -> Callable[[Visit], str]:
     return judge
 
 
-for _part_number, _name in ((1, "prepare_data"), (3, "train"), (4, "evaluate")):
+for _part_number, _name in ((1, "prepare_data"), (3, "train"), (4, "evaluate"), (5, "serve")):
     _check(f"scripts.{_name}", _part_number, f"scripts/{_name}.py")(_script(f"scripts/{_name}.py"))
 
 
@@ -395,13 +410,13 @@ def _evaluation_scores(visit: Visit) -> str:
     return "scores and intervals follow from the stored answers (of perplexity, the tuned model's)"
 
 
-def _all_agree(found: Iterable[figures.Figure]) -> None:
+def _all_agree(found: Iterable[figures.Figure], room: str = "evaluation") -> None:
     """Raises Explained for the first figure that is not the recomputed one."""
     for figure in found:
         if not figure.agrees:
             given, right = figure.texts()
             values = {"where": figure.where, "name": figure.name, "given": given, "right": right}
-            raise wrong("week09_10.evaluation.score", **values)
+            raise wrong(f"week09_10.{room}.score", **values)
 
 
 @_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")
@@ -413,12 +428,14 @@ def _evaluation_zero(visit: Visit) -> str:
 
 @_check("run.baseline", 2, "run/baseline.json")
 def _baseline(visit: Visit) -> str:
-    systems = json_object(visit.folder.json("run/baseline.json"))["systems"]
+    content = json_object(visit.folder.json("run/baseline.json"))
+    systems = content["systems"]
     for name in ("zero_shot", "few_shot"):
         answers = systems[name]["answers"]
         if any(len(_string(text)) > LONGEST_ANSWER for text in answers) or not answers:
             raise wrong("week09_10.baseline.no_answers", name=name)
     visit.baseline = systems
+    visit.rivals = json_object(content.get("rivals", {}))
     return f"{len(systems['zero_shot']['answers'])} answers zero-shot and few-shot"
 
 
@@ -441,6 +458,29 @@ def _baseline_scores(visit: Visit) -> str:
         if result["base_prompt"] != chosen or not same:
             raise wrong("week09_10.baseline.weaker", task=task, chosen=chosen)
     return "scores of both prompts follow from the answers; the better one is the baseline"
+
+
+@_check("evaluation.rivals", 4, "run/evaluation.json", "evaluation.scores", "run.baseline")
+def _evaluation_rivals(visit: Visit) -> str:
+    """The cheap rivals' scores and intervals, from their answers. An older run has no rivals."""
+    told = visit.evaluation.get("rivals")
+    if not told and not visit.rivals:
+        return "no cheap rivals are stored: written by an older evaluate.py"
+    rows = visit.evaluation["predictions"]
+    for task, own in visit.rivals.items():
+        stored = [row.get("rivals") for row in rows if row["task"] == task]
+        texts = [_string(text) for one in own.values() for text in one["answers"]]
+        if any(len(text) > LONGEST_ANSWER for text in texts) or stored != [
+            {name: one["answers"][i] for name, one in own.items()} for i in range(len(stored))
+        ]:
+            raise wrong("week09_10.rivals.others")
+    sides = ([row[side] for row in rows] for side in ("base", "tuned"))
+    seed = visit.evaluation["seed"]
+    computed = rival_scores.compare(figures.as_records(rows), *sides, visit.rivals, seed)
+    if place := checklist.first_difference(told, computed, "rivals"):
+        raise wrong("week09_10.rivals.differ", place=place)
+    count = sum(len(own) for own in visit.rivals.values())
+    return f"scores and intervals of {count} rivals follow from their answers"
 
 
 def _page(name: str, write: str) -> Callable[[Visit], str]:
@@ -468,10 +508,10 @@ for _id, _file, _write in (
     _check(_id, 4, _file, "run.evaluation")(_page(_file, _write))
 
 
-# --- Part 5: documentation ----------------------------------------------------------------------
+# --- Parts 3 and 4: notebook, requirements, README ----------------------------------------------
 
 
-@_check("readme", 5, "README.md")
+@_check("readme", 4, "README.md")
 def _readme(visit: Visit) -> str:
     text = visit.folder.text("README.md")
     no_placeholder(text)
@@ -495,7 +535,7 @@ def _starter_lines() -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-@_check("notebook", 5, "finetuning_pipeline.ipynb")
+@_check("notebook", 3, "finetuning_pipeline.ipynb")
 def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json("finetuning_pipeline.ipynb"))
     if content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
@@ -512,7 +552,7 @@ def _notebook(visit: Visit) -> str:
     return f"{len(cells)} cells, all code cells were run"
 
 
-@_check("requirements", 5, "requirements.txt")
+@_check("requirements", 3, "requirements.txt")
 def _requirements(visit: Visit) -> str:
     visit.folder.text("requirements.txt")  # says where it is not UTF-8
     needs = read_requirements(visit.folder.path("requirements.txt"))
@@ -523,7 +563,7 @@ def _requirements(visit: Visit) -> str:
     return f"{len(needs)} package{'s' if len(needs) > 1 else ''}"
 
 
-@_check("run.settings", 5, "run/settings.json")
+@_check("run.settings", 3, "run/settings.json")
 def _settings(visit: Visit) -> str:
     content = json_object(visit.folder.json("run/settings.json"))
     versions = ", ".join(
@@ -532,11 +572,60 @@ def _settings(visit: Visit) -> str:
     return f"made with {versions}"
 
 
-@_check("run.inference", 5, "run/inference.json")
-def _inference(visit: Visit) -> str:
-    if "run/inference.json" not in visit.folder.files:
-        raise warn("week09_10.inference.missing")
-    return f"{len(json_object(visit.folder.json('run/inference.json')))} entries"
+# --- Part 5: deployment -------------------------------------------------------------------------
+
+
+@_check("samples", 5, "configs/new_samples.yaml", *_DATA)
+def _samples(visit: Visit) -> str:
+    no_placeholder(visit.folder.text("configs/new_samples.yaml"))
+    samples = deployment.read_samples(visit.folder.root)
+    if short := deployment.short_of_samples(samples):
+        least = deployment.LEAST_SAMPLES
+        raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)
+    known = [record for part in visit.parts.values() for record in part]
+    if old := deployment.not_new(samples, known):
+        raise wrong("week09_10.samples.not_new", number=old[0])
+    visit.samples = samples
+    return f"{len(samples)} samples, none of them in data/"
+
+
+@_check("run.endpoint", 5, "run/endpoint.json", "samples")
+def _endpoint(visit: Visit) -> str:
+    content = json_object(visit.folder.json("run/endpoint.json"))
+    before, after = (content[name]["requests"] for name in ("before", "after"))
+    if len(before) != len(after) or not 0 < len(before) <= MOST_ANSWERS:
+        raise wrong("week09_10.endpoint.requests", before=len(before), after=len(after))
+    for name, right in deployment.figures_again(content).items():
+        found = figures.compared(content[name]["figures"], right, f"requests {name}")
+        _all_agree(found, "endpoint")
+    speedup = {"speedup": deployment.speedup(content)}
+    _all_agree(figures.compared(content, speedup, "before and after"), "endpoint")
+    rows = content["samples"]
+    answers = {side: [_string(row[side]) for row in rows] for side in deployment.SIDES}
+    own = [{k: row[k] for k in sample} for row, sample in zip(rows, visit.samples, strict=False)]
+    if own != visit.samples or len(rows) != len(visit.samples):
+        raise wrong("week09_10.endpoint.other_samples")
+    for number, row in enumerate(deployment.judged(visit.samples, answers), start=1):
+        scores = {name: row[name] for name in ("base_score", "tuned_score")}
+        _all_agree(figures.compared(rows[number - 1], scores, f"sample {number}"), "endpoint")
+    visit.endpoint = content
+    return f"{len(before)} requests before and after, {len(rows)} samples, scores follow"
+
+
+@_check("reports.latency", 5, "reports/latency.md", "run.endpoint")
+def _latency(visit: Visit) -> str:
+    text = visit.folder.text("reports/latency.md")
+    expected = deployment.latency_page(visit.endpoint)
+    lost = [line for line in expected.split("\n") if line and line not in text.split("\n")]
+    if lost:
+        raise wrong("week09_10.latency.differs", line=lost[0])
+    return "its figures are those of run/endpoint.json"
+
+
+@_check("readme.api", 5, "README.md", "readme")
+def _readme_api(visit: Visit) -> str:
+    lines = deployment.api_example(visit.folder.text("README.md")).strip().splitlines()
+    return f"an example of {len(lines)} lines (it is run by the grader, not here)"
 
 
 # --- Packing ------------------------------------------------------------------------------------

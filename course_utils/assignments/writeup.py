@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, evaluation, models, ownership, tasks
-from course_utils.assignments import markdown
+from course_utils import chat, evaluation, models, ownership, rival_scores, tasks
+from course_utils.assignments import markdown, rival_pages
+from course_utils.assignments.rival_pages import cell, span
 from course_utils.files import read_json, write_text_atomic
 from course_utils.packages import sha256_of
 from course_utils.report import duration
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {"zero_shot": "base, zero-shot", "few_shot": "base, few-shot", "tuned": "tuned"}
 NO_FACTS = "cannot be told: no record of this task names its facts (field `facts`)"
+Cheap = Mapping[str, Mapping[str, Mapping[str, Any]]]  # task -> rival -> seconds, answers
 EXAMPLES = 2  # shown of each task, best and worst
 
 
@@ -179,23 +181,35 @@ def _digest(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> str:
 
 def saved_baseline(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> dict | None:
     """The baseline in run/baseline.json if it is of these records and this base model."""
+    return _saved(workspace, test).get("systems")
+
+
+def saved_rivals(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> dict | None:
+    """The cheap rivals in run/baseline.json if they were asked these records, else None."""
+    return _saved(workspace, test).get("rivals")
+
+
+def _saved(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> dict:
     path = workspace.run.folder / "baseline.json"
-    if not path.is_file():
-        return None
-    saved = read_json(path)
-    return saved["systems"] if saved.get("digest") == _digest(workspace, test) else None
+    saved = read_json(path) if path.is_file() else {}
+    return saved if saved.get("digest") == _digest(workspace, test) else {}
 
 
 def write_baseline(
-    workspace: "Workspace", test: Sequence[Mapping[str, str]], baseline: Mapping[str, Any]
+    workspace: "Workspace",
+    test: Sequence[Mapping[str, str]],
+    baseline: Mapping[str, Any],
+    cheap: Cheap | None = None,
 ) -> None:
-    """run/baseline.json: answers, likelihoods and scores of both prompts."""
+    """run/baseline.json: answers, likelihoods and scores of both prompts; the cheap rivals."""
     content = {
         "base_model": workspace.config.base_model,
         "test_records": len(test),
         "digest": _digest(workspace, test),
         "systems": baseline,
     }
+    if cheap is not None:
+        content["rivals"] = cheap
     workspace.run.write("baseline.json", content)
 
 
@@ -205,8 +219,12 @@ def write_evaluation(
     baseline: Mapping[str, Any],
     tuned: Mapping[str, Sequence],
     forgetting: Mapping[str, float],
+    cheap: Cheap | None = None,
 ) -> str:
-    """run/evaluation.json and the two reports of part 4; returns a table for the terminal."""
+    """run/evaluation.json and the two reports of part 4; returns a table for the terminal.
+
+    `cheap` is what `rival_scores.measure` gave; without it the pages have no rivals.
+    """
     comparison = evaluation.compare(test, baseline, tuned, seed=workspace.config.seed)
     content = {
         "base_model": workspace.config.base_model,
@@ -215,12 +233,24 @@ def write_evaluation(
         "adapter": _adapter_digest(workspace),
         "tasks": comparison,
         "forgetting": forgetting,
-        "predictions": evaluation.prediction_rows(test, baseline, tuned, comparison),
+        "predictions": evaluation.prediction_rows(test, baseline, tuned, comparison, cheap),
     }
+    if cheap:
+        base = [row["base"] for row in content["predictions"]]
+        seed = workspace.config.seed
+        content["rivals"] = rival_scores.compare(test, base, tuned["answers"], cheap, seed)
     workspace.run.write("evaluation.json", content)
     write_text_atomic(workspace.report("evaluation_results.md"), evaluation_page(content))
     write_text_atomic(workspace.report("comparison_baseline.md"), comparison_page(content))
-    return terminal_table(comparison)
+    told = [terminal_table(comparison)]
+    if content.get("rivals"):
+        told += ["", rivals_table(content["rivals"])]
+    return "\n".join(told)
+
+
+def rivals_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
+    """The tuned model beside the best cheap rival, by task and form, and who wins where."""
+    return rival_scores.table_text(comparison)
 
 
 def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
@@ -228,8 +258,8 @@ def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"{'task':<15}{'score':<16}{'base':>8}{'tuned':>8}   difference [95 % interval]"]
     for task, result in comparison.items():
         main = result["main"]
-        values = "".join(f"{_number(result[side][main]):>8}" for side in ("base", "tuned"))
-        interval = _interval(result["difference"][main])
+        values = "".join(f"{cell(result[side][main]):>8}" for side in ("base", "tuned"))
+        interval = span(result["difference"][main])
         lines.append(f"{task:<15}{tasks.NAMES[main]:<16}{values}   {interval}")
         if result["tuned"][main] is None:
             lines.append(f"{'':<15}{NO_FACTS}")
@@ -238,6 +268,7 @@ def terminal_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
 
 def evaluation_page(content: Mapping[str, Any]) -> str:
     """reports/evaluation_results.md: every score of the tuned model, and examples."""
+    rivals = content.get("rivals") or {}
     lines = [
         "# Evaluation results",
         "",
@@ -247,10 +278,14 @@ def evaluation_page(content: Mapping[str, Any]) -> str:
         "",
     ]
     for task, result in content["tasks"].items():
-        rows = [[tasks.NAMES[name], _number(value)] for name, value in result["tuned"].items()]
+        rows = [[tasks.NAMES[name], cell(value)] for name, value in result["tuned"].items()]
         lines += [f"## {task} ({result['records']} records)", ""]
         lines += markdown.table(["score", "tuned model"], rows)
-        lines += ["", *_by_form(content["predictions"], task)]
+        lines.append("")
+        if task in rivals:
+            lines += [*rival_pages.best_line(task, rivals), *rival_pages.by_form(task, rivals)]
+        else:
+            lines += _by_form(content["predictions"], task)
         lines += [*_examples(content["predictions"], task), ""]
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
@@ -282,13 +317,15 @@ def comparison_page(content: Mapping[str, Any]) -> str:
         rows = [
             [
                 tasks.NAMES[name],
-                *(_number(result[side][name]) for side in SYSTEMS),
-                _interval(result["difference"][name]),
+                *(cell(result[side][name]) for side in SYSTEMS),
+                span(result["difference"][name]),
             ]
             for name in result["tuned"]
         ]
         heads = ["score", *SYSTEMS.values(), f"tuned − {better}"]
         lines += [*markdown.table(heads, rows), ""]
+    if content.get("rivals"):
+        lines += rival_pages.section(content["rivals"])
     lines += _forgetting_lines(content["forgetting"])
     return "\n".join(lines)
 
@@ -310,7 +347,11 @@ def _by_form(rows: Sequence[Mapping[str, str]], task: str) -> list[str]:
     if len(own) < 2:
         return []
     cells = [
-        [form, str(len(part)), *(_number(_mean_score(part, side)) for side in ("base", "tuned"))]
+        [
+            form,
+            str(len(part)),
+            *(cell(_mean_score(part, side)) for side in ("base", "tuned")),
+        ]
         for form, part in sorted(own.items())
     ]
     heads = ["form of the answer", "records", "base", "tuned"]
@@ -367,16 +408,3 @@ def _forgetting_lines(forgetting: Mapping[str, float]) -> list[str]:
         f"{tuned:.1f} ({tuned / base - 1:+.0%}).",
         "",
     ]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
-def _interval(interval: Mapping[str, float] | None) -> str:
-    if interval is None:
-        return "–"
-    mean, low, high = (interval[name] for name in ("mean", "low", "high"))
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -143,7 +143,7 @@ def grade_batch(
         memory=int(memory * GIB),
     )
     used = publishing.rubric_of(name, rubric)
-    plan = Plan(out, name, used, tried.level, jobs, warm, practice, limits)
+    plan = Plan(out, name, used, tried.level, jobs, warm, practice=practice, limits=limits)
     if practice:
         result, page = practising.practise(submissions, plan, screen)
         screen.print(practising.practice_table(result, used))

@@ -11,7 +11,7 @@ import queue
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from course_utils.grading.judging.judge import check_rubric
 from course_utils.grading.remote import judged_there
 from course_utils.grading.results import RESULT, Result, read_result, rubric_fingerprint
 from course_utils.grading.single import grade_one, keep, key_of
-from course_utils.grading.workshop import Plan, Workshop
+from course_utils.grading.workshop import Plan, Workshop, popular_base
 
 TICK = 0.25  # seconds between two looks at what ended
 
@@ -78,6 +78,7 @@ def grade_class(
     check_rubric(plan.rubric)
     submissions = chosen(find_submissions(inbox), only)
     publishing.claim(plan.grades, plan.assignment)
+    plan = replace(plan, base=plan.base or popular_base(submissions))
     with Journal(plan.grades) as journal, Workshop(plan) as shop:
         setting = shop.setting()
         tasks = [Task(s, key_of(s, setting)) for s in submissions]

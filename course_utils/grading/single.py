@@ -22,16 +22,12 @@ from course_utils.files import FULL, write_text_atomic
 from course_utils.grading.cache import BatchStopped, digest, digest_of_file
 from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.curves import figures_of
 from course_utils.grading.judging.judge import Judged, in_words, judge, unjudged
 from course_utils.grading.judging.prints import prints_of
 from course_utils.grading.judging.standing import standing_of
-from course_utils.grading.results import (
-    Fingerprints,
-    Result,
-    Status,
-    rubric_fingerprint,
-    write_result,
-)
+from course_utils.grading.probing.evidence import ModelEvidence
+from course_utils.grading.results import Result, Status, rubric_fingerprint, write_result
 from course_utils.grading.workshop import Workshop
 from course_utils.messages import Explained
 
@@ -123,7 +119,9 @@ def _judged(
         folder=folder,
         box=shop.box,
         limits=plan.limits,
-        models=None,
+        models=ModelEvidence(
+            folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared, plan.jobs
+        ),
         hidden=shop.hidden,
         jobs=plan.jobs,
         seed=shop.seed,
@@ -139,27 +137,16 @@ def _judged(
     result = _result(submission, shop, status, verdict).model_copy(
         update={
             "items": judged.items,
-            "warnings": [*submission.notes, *_broken(judged)],
+            "warnings": [*submission.notes, *case.facts.get("warnings", ()), *_broken(judged)],
             "seconds": round(time.monotonic() - started, 1),
             "memory_gb": round(max(peaks) / 1e9, 2) if peaks else None,
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,
             "cells": notebook.cells if notebook else None,
-            "integrity": aside(prints_of, case, judged) or Fingerprints(),
-            "leaderboard": aside(standing_of, case, judged),
+            "figures": figures_of(case, judged.items),
+            **_for_the_class(case, shop, judged, tell),
         }
     )
     return Graded(result, judged.log, notebook.executed if notebook else None)
-
-
-def aside(make: Callable[[Case], Any], case: Case, judged: Judged) -> Any:
-    """What no point depends on; None where the grader fails at it, with the reason in the log."""
-    try:
-        return make(case)
-    except BatchStopped:
-        raise
-    except Exception as error:
-        judged.log += traceback.format_exception(error)
-        return None
 
 
 def verdict_of(judged: Judged, notebook: NotebookResult | None) -> tuple[Status, str]:
@@ -174,6 +161,25 @@ def verdict_of(judged: Judged, notebook: NotebookResult | None) -> tuple[Status,
     if verdict.reason in BROKEN:
         return "failed", verdict.text
     return "graded", f"graded; notebook: {verdict.text}"
+
+
+def _for_the_class(case: Case, shop: Workshop, judged: Judged, tell: Tell) -> dict[str, Any]:
+    """What is compared over the class; a fault in it costs nobody a mark."""
+    if shop.plan.practice:
+        return {}
+    found: dict[str, Any] = {}
+    for name, find in {"integrity": prints_of, "leaderboard": standing_of}.items():
+        tell(name)
+        try:
+            found[name] = find(case)
+        except BatchStopped:
+            raise
+        except CourseError as problem:
+            judged.log.append(f"{name}: {in_words(problem)}")
+        except Exception as error:
+            judged.broken.append(name)
+            judged.log += traceback.format_exception(error)
+    return found
 
 
 def _broken(judged: Judged) -> list[str]:

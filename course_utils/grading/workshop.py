@@ -7,13 +7,16 @@ A `Plan` is plain data, so another machine can open a workshop of its own from i
 """
 
 import contextlib
+import re
 import shutil
 import threading
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import hardware, packages
+from course_utils import hardware, models, packages
 from course_utils.assignments.rubric import Rubric
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
@@ -29,12 +32,18 @@ from course_utils.grading.cache import (
     versions,
 )
 from course_utils.grading.hidden import HiddenRecords, hidden_records
+from course_utils.grading.inbox import Submission
+from course_utils.grading.probing import preload
+from course_utils.grading.probing.bases import NotGradable, find_base, readable
 from course_utils.grading.results import rubric_fingerprint
 from course_utils.grading.secret import Secret
 
 WORK = ".work"  # in GRADES: archives unpacked, copies and logs of what runs now
 LEAST_SPACE = 200_000_000  # bytes that must be free before a submission begins
 LIMITS = Limits(wall=1200.0, memory=4 * GIB)  # of each run of a submission
+# Where a submission names its base model, and how.
+NAMING, LARGEST = ("configs/lora_config.yaml", "training.json"), 1_000_000
+BASE = re.compile(rb"\"?base_model\"?\s*:\s*\"?([\w./-]+)")
 SEED = 13  # of random steps where there is no secret
 
 
@@ -48,6 +57,7 @@ class Plan:
     level: str
     jobs: int = 1
     warm: bool = True
+    base: str = ""  # the model that most submissions were trained on: held by the warm server
     practice: bool = False  # at a student's own desk: no secret, no hidden records
     limits: Limits = field(default=LIMITS)
     work: Path | None = None  # for what runs now; a worker of a cluster has its own disk
@@ -87,8 +97,14 @@ class Workshop:
             stack.callback(shutil.rmtree, self.work, ignore_errors=True)
             self.secret = None if plan.practice else Secret.of(plan.grades)
             self.shared = Shared(plan.grades / FOLDER, salt=self._salt())
-            cache, environment = packages.cache_folder(), environment_of(plan.jobs)
-            box = Sandbox(plan.level, warm=plan.warm, cache=cache, environment=environment)
+            box = Sandbox(
+                plan.level,
+                warm=plan.warm,
+                readable=readable(),
+                cache=packages.cache_folder(),
+                environment=environment_of(plan.jobs) | self._preloaded(),
+                imports=preload.imports(),
+            )
             self.box = stack.enter_context(box)
             if box.warm:
                 self.workers = stack.enter_context(WorkerServer())
@@ -98,6 +114,15 @@ class Workshop:
 
     def __exit__(self, *_: object) -> None:
         self.stack.close()
+
+    def _preloaded(self) -> dict[str, str]:
+        """What tells the warm server which base model to hold; nothing where it is not here."""
+        if not (self.plan.warm and self.plan.base):
+            return {}
+        try:
+            return preload.environment(find_base(self.plan.base))
+        except NotGradable:
+            return {}
 
     def _clear(self) -> None:
         """A new folder for what runs now; what `kill -9` left in an old one goes."""
@@ -135,6 +160,25 @@ class Workshop:
         for folder in (self.plan.grades, self.box.root):
             if shutil.disk_usage(folder).free < LEAST_SPACE:
                 raise BatchStopped.no_space(folder)
+
+
+def popular_base(submissions: Iterable[Submission]) -> str:
+    """The base model that most submissions name, as far as folders tell; else the embedded one.
+
+    Only a guess that saves time: each submission is judged on the one that it names itself.
+    """
+    found = Counter(name for own in submissions if (name := _named_base(own.path)))
+    return found.most_common(1)[0][0] if found else models.EMBEDDED
+
+
+def _named_base(folder: Path) -> str | None:
+    for name in NAMING:
+        path = folder / name
+        if path.is_file() and path.stat().st_size < LARGEST:
+            with contextlib.suppress(OSError):
+                if named := BASE.search(path.read_bytes()):
+                    return named[1].decode()
+    return None
 
 
 def environment_of(jobs: int) -> dict[str, str]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import tasks
+from course_utils import rival_scores, tasks
 from course_utils.errors import CourseError
 from course_utils.facts import parse_facts
 from course_utils.files import write_text_atomic
 from course_utils.lab.runs import trained_with
 from course_utils.models import EMBEDDED
-from course_utils.records import read_objects
+from course_utils.records import read_objects, read_records
 from course_utils.schemas import is_missing
 
 SIZE_LIMIT = 20_000_000  # bytes
@@ -120,6 +120,44 @@ def defaults(options: argparse.Namespace) -> tuple[str, str]:
     return options.base_model or trained.get("base_model") or EMBEDDED, str(system or "")
 
 
+def training_records(options: argparse.Namespace) -> list[dict]:
+    """The records that the cheap rivals learn from; [] where there is no such file.
+
+    As given with --records, else as training.json beside the adapter says, else records.jsonl
+    beside the questions.
+    """
+    told = (trained_with(options.adapter).get("data") or {}).get("file")
+    beside = options.questions.with_name("records.jsonl")
+    places = (
+        [options.records] if options.records else [*([Path(str(told))] if told else []), beside]
+    )
+    found = next((path for path in places if path.is_file()), None)
+    if options.records and not found:
+        raise CourseError(
+            f"{options.records}: there is no such file", "name the file that train_lora.py read"
+        )
+    return read_records(found) if found else []
+
+
+def rivals(questions: Sequence[Question], records: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """What needs no language model: {rival: {"seconds", "answers"}}, fitted in seconds."""
+    if not records:
+        return {}
+    train = [{**record, "task": "qa"} for record in records]
+    return rival_scores.measure(train, [question.scored() for question in questions])["qa"]
+
+
+def against_rivals(
+    scored: Sequence[Mapping[str, str]],
+    base: Sequence[str],
+    tuned: Sequence[str],
+    cheap: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The part `rivals` of answers.json: their answers, and the table by form of question."""
+    compared = rival_scores.compare(scored, base, tuned, {"qa": cheap})
+    return {"cheap": dict(cheap), "table": compared["qa"]}
+
+
 def fill(path: Path, questions: Sequence[Question], answers: Sequence[str]) -> bool:
     """Write the tuned model's answers into a file of questions; records are left as they are."""
     if any(question.is_record for question in questions):
@@ -134,13 +172,16 @@ def fill(path: Path, questions: Sequence[Question], answers: Sequence[str]) -> b
 
 # ---------------------------------------------------------------- scores
 def compare(
-    questions: Sequence[Question], base: Mapping[str, Sequence], tuned: Mapping[str, Sequence]
+    questions: Sequence[Question],
+    base: Mapping[str, Sequence],
+    tuned: Mapping[str, Sequence],
+    cheap: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What answers.json holds: scores of both models, 95 % intervals of the difference, answers.
 
     `base` and `tuned` hold columns "answers", "nll", "tokens". Fact match is over questions with
     `facts`, token F1 over those whose answer is prose. With fewer than five questions there is no
-    interval.
+    interval. With `cheap`, what `rivals` gave, the same against methods without a language model.
     """
     records = [question.scored() for question in questions]
     sides = {"base": base, "tuned": tuned}
@@ -150,10 +191,13 @@ def compare(
     }
     enough = len(questions) >= LEAST_FOR_INTERVAL
     difference = tasks.compare_task(records, base, tuned) if enough else {}
+    sides_told = base["answers"], tuned["answers"]
+    against = {"rivals": against_rivals(records, *sides_told, cheap)} if cheap else {}
     return {
         "questions": len(questions),
         **scores,
         "difference": {name: difference.get(name) for name in SCORES},
+        **against,
         "answers": [_row(q, *pair) for q, *pair in zip(
             questions, base["answers"], tuned["answers"], strict=True)],
     }  # fmt: skip
@@ -197,6 +241,9 @@ def table(content: Mapping[str, Any], show: int = 5) -> str:
         gap = content["difference"].get(name)
         told = f"{gap['mean']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap else "-"
         lines.append(f"{name:<18} {before:>8.3f} {after:>9.3f}    {told}")
+    if content.get("rivals"):
+        lines += ["", rival_scores.table_text({"qa": content["rivals"]["table"]})]
+        lines += rival_scores.each_text(content["rivals"]["table"])
     return "\n".join(lines)
 
 

@@ -48,7 +48,6 @@ class Column:
     lead: bool = False  # the first line stands out
 
 
-SCORE_HEADER = ("Mean", "Base model", "Tuned model", "Difference [95 %]")
 LABEL = Column(2.6, bold=True, soft=True)
 
 
@@ -532,8 +531,10 @@ def _question_slides(deck: "Presentation", report: Mapping[str, Any]) -> None:
     wide = (Column(FULL - 7.6, 15), *[Column(2.2, 15, right=True)] * 2, Column(3.2, 15, right=True))
     for table in questions["tables"]:
         title = f"Scores on {table['title']}"
-        notes = "The difference is tuned minus base with its 95 % interval, where there is one."
-        add_table_slides(deck, title, wide, table["rows"], SCORE_HEADER, notes)
+        notes = (
+            "Differences are tuned minus the other, with their 95 % interval, where there is one."
+        )
+        add_table_slides(deck, title, wide, table["rows"], table["header"], notes)
     for row in questions["rows"]:
         rows = row["parts"]
         title = f"Test question {row['number']}"

@@ -79,8 +79,15 @@ def _text(value: Any) -> str:
 # ---------------------------------------------------------------- scores
 
 
+HEADER = ("Base model", "Tuned model", "Difference [95 %]")
+RIVAL_HEADER = ("Rival", "Tuned model", "Tuned minus rival [95 %]")
+
+
 def score_tables(folder: Path) -> list[dict[str, Any]]:
-    """Base against tuned, from each file of scores: {"title", "rows": [name, base, tuned, gap]}."""
+    """From each file of scores: base against tuned, and tuned against cheap rivals.
+
+    A table is {"title", "header", "rows"}; a row begins with its name.
+    """
     tables = []
     for file, of in SCORED.items():
         content = read_object(folder / file) if (folder / file).is_file() else {}
@@ -91,10 +98,32 @@ def score_tables(folder: Path) -> list[dict[str, Any]]:
             if number_of(tuned.get(metric)) is not None
         ]
         count = number_of(content.get("questions"))
+        title = f"{count:g} {of}" if count else of
         if rows:
-            title = f"{count:g} {of}" if count else of
-            tables.append({"title": title, "rows": rows})
+            tables.append({"title": title, "header": [f"Mean over {title}", *HEADER], "rows": rows})
+        tables += _rival_table(content, title)
     return tables
+
+
+def _rival_table(content: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
+    """The cheap rivals on the whole part: their score, the tuned model's, the interval."""
+    table = _part(_part(content, "rivals"), "table")
+    rows = table.get("rows")
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+        return []
+    whole, score = rows[0], NAMES.get(table.get("score"), "Score")
+    over = _part(whole, "over")
+    told = [
+        [
+            clip(clean(str(name)), 40),
+            _shown(value),
+            _shown(whole.get("tuned")),
+            _gap(over.get(name)),
+        ]
+        for name, value in _part(whole, "rivals").items()
+    ]
+    head = [f"{score} without a language model, {title}", *RIVAL_HEADER]
+    return [{"title": f"{title}: cheap rivals", "header": head, "rows": told}] if told else []
 
 
 def tuned_scores(folder: Path) -> dict[str, float]:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from course_utils import evaluation
-from course_utils.assignments import scripts, writeup
+from course_utils.assignments import rival_pages, scripts, writeup
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
 from course_utils.tracks.manufacturing import track as tracks
@@ -78,7 +78,7 @@ def rows(page, title):
 
 
 def shown(value):
-    return writeup._number(value)
+    return rival_pages.cell(value)
 
 
 # --- Evaluation ---

@@ -10,7 +10,8 @@ from course_utils.grading.cache import BatchStopped, Shared
 from course_utils.grading.judging import registry
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judge import check_rubric, judge
-from course_utils.grading.judging.judgement import NotGradable, earned, failed, not_judged
+from course_utils.grading.judging.judgement import earned, failed, not_judged
+from course_utils.grading.probing.evidence import NotGradable
 
 TOY = "toy"
 

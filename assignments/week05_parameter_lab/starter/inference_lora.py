@@ -5,7 +5,8 @@ python inference_lora.py --adapter adapter/ --questions held_out.jsonl --out hel
 
 A question is a JSON line: instruction, context, expected (and answer, filled in here). Records
 with instruction, context and answer do as well: then `answer` is what is expected. Writes the
-answers with scores to answers.json, and fills `answer` in a file of questions.
+answers with scores to answers.json, and fills `answer` in a file of questions. Beside both models
+stand cheap rivals, fitted to the training records in seconds: what needs no language model.
 """
 
 import argparse
@@ -31,6 +32,9 @@ def read_arguments(given=None):
     )
     parser.add_argument("--adapter", type=Path, default=Path("adapter"), help="its folder")
     parser.add_argument("--questions", type=Path, required=True, help="JSON lines, see above")
+    parser.add_argument(
+        "--records", type=Path, help="what the rivals learn from (default: the adapter's records)"
+    )
     parser.add_argument("--out", type=Path, help="default: answers.json beside the questions")
     parser.add_argument("--base_model", help="default: the one that the adapter was trained on")
     parser.add_argument("--max_new_tokens", type=int, default=64, help="longest answer, in tokens")
@@ -58,6 +62,7 @@ def main(given=None):
     ownership.check_file(target, "rename it, or name another file with --out")
     base_model, system = lab_questions.defaults(options)
     records = [question.record(system) for question in questions]
+    trained_on = lab_questions.training_records(options)
     lab_runs.use_free_cores()
     tokenizer = models.load_tokenizer(base_model)
     precision, reason = hardware.choose_precision(hardware.detect())
@@ -69,7 +74,8 @@ def main(given=None):
     with model.disable_adapter():  # the same weights without the adapter: the base model
         base_columns = ask(model, tokenizer, records, options, "base model")
 
-    content = lab_questions.compare(questions, base_columns, tuned_columns)
+    cheap = lab_questions.rivals(questions, trained_on)
+    content = lab_questions.compare(questions, base_columns, tuned_columns, cheap)
     content = {"made_by": ownership.MAKER} | content
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
     files.write_json_atomic(target, content)

@@ -5,7 +5,7 @@
 
 What a check raises ends its own item and no other. CourseError is the submission's fault and its
 text the feedback; NotGradable is this machine's, and the whole submission is then *not gradable*;
-anything else is a fault of the grader: the item is not judged, and a person has to look.
+NotMeasured and anything else is a fault of the grader: the item is not judged, and a person looks.
 """
 
 import time
@@ -20,8 +20,10 @@ from course_utils.errors import CourseError
 from course_utils.files import FULL
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.judging.case import Case
-from course_utils.grading.judging.judgement import Judgement, NotGradable, not_judged
+from course_utils.grading.judging.files.work import work_for
+from course_utils.grading.judging.judgement import Judgement, not_judged
 from course_utils.grading.judging.registry import checks_of, needs_of
+from course_utils.grading.probing.evidence import NotGradable, NotMeasured
 from course_utils.grading.results import Item
 
 OURS = "the grader itself failed here"
@@ -101,6 +103,8 @@ class _Bench:
         except NotGradable as problem:
             self.judged.not_gradable = self.judged.not_gradable or problem
             found = _item(item, not_judged(in_words(problem)))
+        except NotMeasured as problem:
+            found = _item(item, not_judged(in_words(problem)))
         except CourseError as problem:
             found = _item(item, Judgement(0.0, feedback=in_words(problem)))
         except Exception as error:
@@ -129,7 +133,7 @@ def _manual(case: Case) -> Item:
         points=None,
         max=case.item.points,
         state="manual",
-        work=[],
+        work=work_for(case),
     )
 
 

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from course_utils.errors import CourseError
 from course_utils.grading.results import Evidence
 
 if TYPE_CHECKING:
@@ -12,10 +11,6 @@ if TYPE_CHECKING:
 
 STEP = 0.5  # points: what an item's points are rounded to, downwards
 SLACK = 1e-9  # 2/3 of 6 points are 4, whatever the last binary digit says
-
-
-class NotGradable(CourseError):
-    """This machine lacks what the whole submission needs: it ends *not gradable*, not with 0."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,9 @@ def checked_config(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CourseError(f"{CONFIG}: holds no object", TRAIN)
     if config.get("peft_type") != "LORA":
-        raise CourseError(f"{CONFIG}: peft_type is {_told(config.get('peft_type'))}, not LORA", TRAIN)
+        raise CourseError(
+            f"{CONFIG}: peft_type is {_told(config.get('peft_type'))}, not LORA", TRAIN
+        )
     _refuse_code(config)
     if config.get("init_lora_weights") not in PLAIN_STARTS:
         raise CourseError(

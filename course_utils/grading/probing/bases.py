@@ -1,7 +1,7 @@
 """Base models for grading: from the grader's own registry, and only those that are on this machine.
 
-    base = find_base("smollm2-135m-instruct")      # NotGradable where it is not here
-    Sandbox(..., readable=readable())              # so that submissions' processes can read them
+base = find_base("smollm2-135m-instruct")      # NotGradable where it is not here
+Sandbox(..., readable=readable())              # so that submissions' processes can read them
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from course_utils.packages import cache_folder
 
 
 class NotGradable(CourseError):
-    """Nothing is wrong with the submission: this machine can not judge it. Never a zero."""
+    """This machine lacks what the whole submission needs: it ends *not gradable*, not with 0."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ def find_base(name: str, quantization: str = "none") -> Base:
     known = models.registry().get(name)
     if known is None:
         raise NotGradable(
-            f"not gradable here: base model {show(name, 80)} is not in the grader's registry",
+            f"base model {show(name, 80)} is not in the grader's registry",
             "`course model list` shows it; course_utils/models.yaml takes a further model",
         )
     folder = _folder_of(known)
     if folder is None:
         get = f"course model prepare {name}" if known.hub is None else f"hf download {known.hub}"
         raise NotGradable(
-            f"not gradable here: base model {name} is not on this machine",
+            f"base model {name} is not on this machine",
             f"fetch it once with `{get}` and grade this submission again, or grade it on a machine "
             "that has it",
         )

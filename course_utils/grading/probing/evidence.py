@@ -34,14 +34,13 @@ MOST_CONFIG = 100_000  # bytes
 
 @dataclass
 class ModelEvidence:
-    """The adapter of one submission, asked in the sandbox. `jobs`: submissions judged at a time."""
+    """The adapter of one submission, asked in the sandbox."""
 
     folder: Folder
     assignment: str
     box: Sandbox
     limits: Limits
     shared: Shared = field(default_factory=Shared)
-    jobs: int = 1
     cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -118,8 +117,11 @@ class ModelEvidence:
 
     @property
     def threads(self) -> int:
-        """Of each process that computes: the cores, shared by the submissions judged at a time."""
-        return max(1, hardware.usable_cores() // max(1, self.jobs))
+        """Of each process that computes: the same however many submissions are judged at a time.
+
+        Another number of threads rounds in another order, and marks must not depend on --jobs.
+        """
+        return max(1, min(4, hardware.usable_cores() // 4))
 
 
 def read_configuration(folder: Folder) -> LoraFile:

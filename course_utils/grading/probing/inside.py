@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from course_utils import chat, compat, evaluation, models, tasks
+from course_utils import chat, compat, evaluation, tasks
 from course_utils.errors import CourseError
 from course_utils.generation import completion_nll, generate_answers
 from course_utils.grading.probing import preload
@@ -52,9 +52,13 @@ def losses(request: Mapping[str, Any]) -> list[list[float | int | None]]:
     model, tokenizer = _model(request)
     tokens = [chat.tokenize_record(record, tokenizer) for record in request["records"]]
     tokens = [example.cut(request["max_length"]) for example in tokens]
-    nll, counts = completion_nll(model, tokenizer, tokens, BATCH)
+    return rows_of(*completion_nll(model, tokenizer, tokens, BATCH))
+
+
+def rows_of(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | int | None]]:
+    """[nats or None, tokens] of each record: JSON has no NaN."""
     return [
-        [value if math.isfinite(value) else None, count]
+        [float(value) if math.isfinite(value) else None, int(count)]
         for value, count in zip(nll, counts, strict=True)
     ]
 

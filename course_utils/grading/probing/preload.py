@@ -58,4 +58,3 @@ def load(wanted: Sequence[str]) -> tuple[Any, Any]:
     settings = SimpleNamespace(quantization=quantization, precision=precision)
     model = models.load_model(folder, precision, models.quantization_for(settings))
     return model, models.load_tokenizer(folder)
-

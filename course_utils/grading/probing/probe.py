@@ -9,7 +9,7 @@ whatever lies in the adapter's file.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from course_utils.assignments.folder import show
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
 from course_utils.execution.sandbox.limits import Limits
-from course_utils.execution.sandbox.place import hand_over, remove
+from course_utils.execution.sandbox.place import Place, hand_over, remove
 from course_utils.grading import cache
 from course_utils.grading.probing import adapter as adapters
 from course_utils.grading.probing import inside, preload
@@ -87,10 +87,7 @@ class Probe:
         if not records:
             return []
         request = {"records": _plain(records), "max_length": max_length}
-        found = self._ask("losses", request, tuned)
-        if not (isinstance(found, list) and len(found) == len(records) and all(map(_is_loss, found))):
-            raise _strange("losses")
-        return [(math.inf if nll is None else float(nll), count) for nll, count in found]
+        return checked_losses(self._ask("losses", request, tuned), len(records))
 
     def answers(
         self,
@@ -149,24 +146,46 @@ class Probe:
                 "adapter": adapter.config if adapter else None,
                 "threads": self.threads,
             }
-            outcome, answer = self.box.call(f"{inside.__name__}:{name}", asked, place, self.limits)
+            function = getattr(inside, name)
+            return asked_in(self.box, function, asked, place, self.limits, self.cpu_seconds)
         finally:
             remove(place)
-        label = f"{name}, {'tuned' if tuned else 'base'}"
-        self.cpu_seconds[label] = self.cpu_seconds.get(label, 0.0) + outcome.cpu_seconds
-        if not outcome.verdict.ok:
-            last = outcome.stderr.strip().splitlines()[-1:] or [""]
-            raise NotMeasured(
-                f"the grader's own process ended early ({outcome.verdict.text})",
-                show(last[0], 200),
-            )
-        if isinstance(answer, dict) and answer.keys() == {"problem"}:
-            texts = answer["problem"]
-            if isinstance(texts, list) and len(texts) == 2:
-                raise CourseError(*(show(text, 500) for text in texts))
-        if not isinstance(answer, dict) or answer.keys() != {"value"}:
-            raise _strange(name)
-        return answer["value"]
+
+
+def asked_in(
+    box: Sandbox,
+    function: Callable[..., Any],
+    request: Mapping[str, Any],
+    place: Place,
+    limits: Limits,
+    cpu_seconds: dict[str, float],
+) -> Any:
+    """What a `told` function answers in the sandbox. Its CPU seconds are added under its name.
+
+    Raises NotMeasured where its process did not end by itself, and the CourseError it told.
+    """
+    name = function.__name__
+    outcome, answer = box.call(f"{function.__module__}:{name}", request, place, limits)
+    label = f"{name}, {'tuned' if request.get('adapter') else 'base'}"
+    cpu_seconds[label] = cpu_seconds.get(label, 0.0) + outcome.cpu_seconds
+    if not outcome.verdict.ok:
+        last = outcome.stderr.strip().splitlines()[-1:] or [""]
+        told = f"the grader's own process ended early ({outcome.verdict.text})"
+        raise NotMeasured(told, show(last[0], 200))
+    if isinstance(answer, dict) and answer.keys() == {"problem"}:
+        texts = answer["problem"]
+        if isinstance(texts, list) and len(texts) == 2:
+            raise CourseError(*(show(text, 500) for text in texts))
+    if not isinstance(answer, dict) or answer.keys() != {"value"}:
+        raise _strange(name)
+    return answer["value"]
+
+
+def checked_losses(found: Any, count: int) -> list[tuple[float, int]]:
+    """Rows of `inside.rows_of`, checked in form. Raises CourseError for anything else."""
+    if not (isinstance(found, list) and len(found) == count and all(map(_is_loss, found))):
+        raise _strange("losses")
+    return [(math.inf if nll is None else float(nll), tokens) for nll, tokens in found]
 
 
 def longest_answers(records: Sequence[Record]) -> list[Record]:

@@ -33,6 +33,7 @@ from course_utils.tracks.manufacturing.plot_pieces import (
     ordered,
     words,
 )
+from course_utils.tracks.manufacturing.rival_plots import plot_rivals
 from course_utils.tracks.manufacturing.score_plots import plot_tasks
 from course_utils.tracks.wording import listing
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_adapters", "plot_lengths", "plot_tasks", "plot_track"]
+__all__ = ["plot_adapters", "plot_lengths", "plot_rivals", "plot_tasks", "plot_track"]
 
 
 @styled

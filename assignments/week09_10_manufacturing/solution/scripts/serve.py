@@ -75,9 +75,8 @@ def measure(workspace):
     samples = deployment.read_samples(workspace.folder)
     prompts = deployment.timed_prompts(workspace)
     before = measure_before(workspace, prompts)
-    words = [word for change in workspace.arguments.set for word in ("--set", change)]
-    command = [sys.executable, __file__, "--folder", str(workspace.folder), "--port", "0", *words]
-    running = serving.start_program(command)
+    words = scripts.same_configuration(workspace)
+    running = serving.start_program([sys.executable, __file__, "--port", "0", *words])
     try:
         client = running.client()
         after, together = measure_after(client, prompts, deployment.prompt_of(samples[0]))

@@ -1,4 +1,4 @@
-"""Part 4: base model against tuned model on held-out records, task by task.
+"""Part 4: base model, cheap rivals and tuned model on held-out records, task by task.
 
 python scripts/evaluate.py
 python scripts/evaluate.py --again       # measure the baseline anew too
@@ -9,7 +9,16 @@ reports/comparison_baseline.md.
 
 from pathlib import Path
 
-from course_utils import compat, evaluation, hardware, models, ownership, scripts, writeup
+from course_utils import (
+    compat,
+    evaluation,
+    hardware,
+    models,
+    ownership,
+    rival_scores,
+    scripts,
+    writeup,
+)
 from course_utils.records import read_records
 
 
@@ -20,6 +29,11 @@ def measure_baseline(model, tokenizer, test, train, config, lengths):
     return baseline
 
 
+def measure_rivals(train, test):
+    """What needs no language model: fitted in seconds, to all of the training part."""
+    return rival_scores.measure(train, test)
+
+
 def measure_tuned(model, tokenizer, test, config, lengths):
     """The tuned model, asked zero-shot: it has learned what the examples had to show."""
     # YOUR CODE HERE
@@ -27,23 +41,25 @@ def measure_tuned(model, tokenizer, test, config, lengths):
 
 
 def run(workspace, again=False):
-    """Measure both models on the same records, compare, write the two reports."""
+    """Measure all of them on the same records, compare, write the two reports."""
     config = workspace.config
     train = read_records(workspace.data("train"), "manufacturing")
     pool = read_records(workspace.data("test"), "manufacturing")
-    test = evaluation.draw(pool, config.test_records, config.seed, config.tasks)
+    test = evaluation.draw(pool, config.test_records, config.seed, config.tasks, by_form=True)
     tokenizer = models.load_tokenizer(config.base_model)
     lengths = evaluation.answer_lengths(train, tokenizer)
     model = models.load_base(workspace.run.settings)
 
     baseline = None if again else writeup.saved_baseline(workspace, test)
-    if baseline is None:
-        baseline = measure_baseline(model, tokenizer, test, train, config, lengths)
-        writeup.write_baseline(workspace, test, baseline)
+    cheap = None if again else writeup.saved_rivals(workspace, test)
+    if baseline is None or cheap is None:
+        cheap = measure_rivals(train, test)
+        baseline = baseline or measure_baseline(model, tokenizer, test, train, config, lengths)
+        writeup.write_baseline(workspace, test, baseline, cheap)
     tuned_model = models.load_adapter(model, workspace.adapter)
     tuned = measure_tuned(tuned_model, tokenizer, test, config, lengths)
     forgetting = evaluation.forgetting(tuned_model, tokenizer)
-    print(writeup.write_evaluation(workspace, test, baseline, tuned, forgetting))
+    print(writeup.write_evaluation(workspace, test, baseline, tuned, forgetting, cheap))
 
 
 if __name__ == "__main__":
