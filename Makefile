@@ -1,6 +1,8 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
+# make classroom a class of 36 for each assignment, built and graded: an hour and more
+# make grade-demo  a class of 7 on the nano model, graded in two minutes
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
@@ -11,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: course test hostile assignment week05 setup doctor clean
+.PHONY: course test hostile classroom grade-demo assignment week05 setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume
@@ -22,8 +24,18 @@ test: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 # Attacks on the sandbox, the warm server with its real libraries: some minutes.
-hostile: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading
+hostile: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	$(BIN)/python -m pytest tests/hostile tests/execution
+
+# Honest and cheating students of both assignments, marks as the hand-outs promise. What was trained
+# once is kept in runs/classroom.
+classroom: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
+	$(BIN)/python -m pytest tests/classroom
+
+DEMO ?= runs/grade_demo
+
+grade-demo: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
+	@$(BIN)/python tests/classroom/demo.py $(DEMO)
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
 # A folder is filled when it is new, or was filled by this Makefile before: nobody's work is replaced.
@@ -37,12 +49,13 @@ endef
 SOLUTION := assignments/week09_10_manufacturing/solution
 WORK ?= runs/week09_10
 
-assignment: $(VENV)/.prepared
+assignment: $(VENV)/.prepared $(VENV)/.serve
 	$(call claim,$(WORK),WORK)
 	@cp -r $(SOLUTION)/. $(WORK)/
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
 	$(BIN)/python $(WORK)/scripts/train.py --resume
 	$(BIN)/python $(WORK)/scripts/evaluate.py
+	$(BIN)/python $(WORK)/scripts/serve.py --measure
 	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb --out $(WORK)/run/notebook --fresh
 	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
 	$(BIN)/course submit check $(WORK)
@@ -100,7 +113,7 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.installed
 	@$(PIP) -r requirements-report.txt -c constraints.txt
 	@touch $@
 
-# Only `course serve` and `course export --gguf` need these. The converter is fetched too.
+# The fast engine of `course serve`, and `course export --gguf`. The converter is fetched too.
 $(VENV)/.serve: requirements-serve.txt $(VENV)/.installed
 	@$(PIP) -r requirements-serve.txt -c constraints.txt
 	@$(BIN)/course serve --prepare

@@ -577,8 +577,9 @@ def _settings(visit: Visit) -> str:
 
 @_check("samples", 5, "configs/new_samples.yaml", *_DATA)
 def _samples(visit: Visit) -> str:
-    no_placeholder(visit.folder.text("configs/new_samples.yaml"))
-    samples = deployment.read_samples(visit.folder.root)
+    text = visit.folder.text("configs/new_samples.yaml")
+    no_placeholder(text)
+    samples = deployment.parse_samples(text)
     if short := deployment.short_of_samples(samples):
         least = deployment.LEAST_SAMPLES
         raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)

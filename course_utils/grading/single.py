@@ -119,9 +119,7 @@ def _judged(
         folder=folder,
         box=shop.box,
         limits=plan.limits,
-        models=ModelEvidence(
-            folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared, plan.jobs
-        ),
+        models=ModelEvidence(folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared),
         hidden=shop.hidden,
         jobs=plan.jobs,
         seed=shop.seed,
@@ -130,6 +128,7 @@ def _judged(
         workers=shop.workers,
     )
     judged = judge(case, tell)
+    compared = _for_the_class(case, shop, judged, tell)
     notebook = next((f for f in case.facts.values() if isinstance(f, NotebookResult)), None)
     status, verdict = verdict_of(judged, notebook)
     peaks = [f.peak_bytes for f in case.facts.values() if isinstance(f, Outcome)]
@@ -143,7 +142,7 @@ def _judged(
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,
             "cells": notebook.cells if notebook else None,
             "figures": figures_of(case, judged.items),
-            **_for_the_class(case, shop, judged, tell),
+            **compared,
         }
     )
     return Graded(result, judged.log, notebook.executed if notebook else None)

@@ -128,7 +128,7 @@ def _member(assignment: str, name: str, row: Row, work: Path, everybody: list[st
     else:
         shutil.copytree(_finished(assignment, name, everybody), work)
     given = [_with_source(entry, work.parent) for entry in row.changes]
-    changes.apply(work, given)
+    changes.apply(work, given, OWN_CHANGES[assignment].__name__)
 
 
 def _with_source(entry: Change, folder: Path) -> Change:
@@ -161,7 +161,8 @@ def _trained(assignment: str, name: str, everybody: list[str]) -> Path:
     shared = study.kept(f"{assignment}-{make_shared.__name__}", make_shared)
 
     def make(folder: Path) -> None:
-        own.study_alone(shared, folder, seed, lambda made: changes.apply(made, row.before))
+        module = OWN_CHANGES[assignment].__name__
+        own.study_alone(shared, folder, seed, lambda made: changes.apply(made, row.before, module))
 
     first = hashlib.sha256(json.dumps([seed, row.before, row.whole]).encode()).hexdigest()[:6]
     return study.kept(f"{assignment}-{names.slug(name)}-{first}", make)

@@ -1,12 +1,14 @@
 """What only a submission of weeks 9-10 can have wrong, or forged."""
 
+import hashlib
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from classroom import study
-from classroom.changes import change
+from classroom.changes import ADAPTERS, change, only
 
 from course_utils import evaluation
 from course_utils.assignments import writeup
@@ -17,38 +19,54 @@ PARTS = ("train", "val", "test")
 # --- Data (before training) ---------------------------------------------------------------------
 
 
+def write_part(folder: Path, part: str, records: list[dict]) -> None:
+    """A part of the data, counted again in run/data_summary.json as `prepare_data.py` does."""
+    study.write_lines(folder / "data" / f"{part}.jsonl", records)
+    parts = [study.read_lines(folder / "data" / f"{name}.jsonl") for name in PARTS]
+    everything = [record for records in parts for record in records]
+    counts = {name: len(own) for name, own in zip(PARTS, parts, strict=True)}
+    study.edit_json(
+        folder / "run" / "data_summary.json",
+        lambda told: told.update(
+            kept=len(everything),
+            parts=told["parts"] | counts,
+            tasks=dict(Counter(record["task"] for record in everything)),
+            documents=dict(Counter(record["document"] for record in everything)),
+        ),
+    )
+
+
 @change
 def few_records(folder: Path, count: int) -> None:
     """Only this many records in all; every part keeps its share of each task."""
     parts = {name: study.read_lines(folder / "data" / f"{name}.jsonl") for name in PARTS}
     share = count / sum(map(len, parts.values()))
     for name, records in parts.items():
-        kept = [
-            record for at, record in enumerate(records) if int(at * share) < int((at + 1) * share)
-        ]
-        study.write_lines(folder / "data" / f"{name}.jsonl", kept)
+        kept = [r for at, r in enumerate(records) if int(at * share) < int((at + 1) * share)]
+        write_part(folder, name, kept)
 
 
 @change
 def leak(folder: Path, count: int) -> None:
     """Records of the test part stand in the training part too, word for word."""
-    train, test = (folder / "data" / f"{name}.jsonl" for name in ("train", "test"))
-    study.write_lines(train, study.read_lines(train) + study.read_lines(test)[:count])
+    train, test = (
+        study.read_lines(folder / "data" / f"{name}.jsonl") for name in ("train", "test")
+    )
+    write_part(folder, "train", train + test[:count])
 
 
 @change
 def one_task(folder: Path, task: str) -> None:
     """No record of this task in the validation part."""
-    path = folder / "data" / "val.jsonl"
-    study.write_lines(path, [r for r in study.read_lines(path) if r["task"] != task])
+    records = study.read_lines(folder / "data" / "val.jsonl")
+    write_part(folder, "val", [record for record in records if record["task"] != task])
 
 
 @change
 def twice(folder: Path, count: int) -> None:
     """The first records of the training part stand in it twice."""
-    path = folder / "data" / "train.jsonl"
-    records = study.read_lines(path)
-    study.write_lines(path, records + records[:count])
+    records = study.read_lines(folder / "data" / "train.jsonl")
+    write_part(folder, "train", records + records[:count])
 
 
 @change
@@ -192,3 +210,11 @@ def baseline_replaced(folder: Path) -> None:
     rows[:] = evaluation.prediction_rows(test, baseline["systems"], tuned, content["tasks"])
     (folder / "run" / "baseline.json").write_text(json.dumps(baseline), "utf-8")
     rewrite(folder, content)
+
+
+@change
+def evidence_renamed(folder: Path) -> None:
+    """run/evaluation.json names the adapter that lies there, whatever it was made with."""
+    path = only(folder, ADAPTERS) / "adapter_model.safetensors"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    study.edit_json(folder / "run" / "evaluation.json", lambda told: told.update(adapter=digest))

@@ -86,8 +86,16 @@ def solved(text: str) -> str:
 
 
 def reworded(text: str, rng: random.Random) -> str:
-    """Each text of the solution replaced by other sentences, of about the same length."""
-    return REGION.sub(lambda found: words.prose(rng, max(3, len(found[1]) // 90)) + "\n", text)
+    """Each text of the solution replaced by other sentences, of about the same length.
+
+    Code in it stays, as the README's example of how to ask the endpoint.
+    """
+
+    def other(found: re.Match) -> str:
+        code = "".join(re.findall(r"^```.*?^```\n", found[1], re.S | re.M))
+        return f"{words.prose(rng, max(3, len(found[1]) // 90))}\n\n{code}"
+
+    return REGION.sub(other, text)
 
 
 def reword(folder: Path, seed: int) -> None:
@@ -123,6 +131,19 @@ def _reword_notebook(path: Path, rng: random.Random) -> None:
     notebook.cells.append(nbformat.v4.new_markdown_cell(words.prose(rng, 6)))
     notebook.cells.append(nbformat.v4.new_code_cell(words.code(rng), execution_count=99))
     nbformat.write(notebook, path)
+
+
+def quick_cells(starter: Path) -> list[nbformat.NotebookNode]:
+    """Half as many code cells as the starter's notebook has, each run in no time.
+
+    A notebook of fewer would have left the steps out that the hand-out walks through.
+    """
+    given = nbformat.read(starter, as_version=4).cells
+    count = sum(cell.cell_type == "code" for cell in given) // 2 + 1
+    return [
+        nbformat.v4.new_code_cell(f"step_{number} = {number} * 2\nstep_{number}", execution_count=9)
+        for number in range(count)
+    ]
 
 
 # --- Files --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from course_utils.reports import write
 
 Change = Callable[[Path], None]
 SOLUTION = kit.ASSIGNMENTS / ASSIGNMENTS["week05"].folder / "solution"
+STARTER = SOLUTION.with_name("starter")
 FIRST = 1
 SHORT = ("learning_rate", "lora_r")  # the sections of the short notebook
 FIGURE = """\
@@ -63,6 +64,7 @@ def short_reference(folder: Path) -> None:
         picture = {"image/png": PIXEL, "text/plain": "<Figure>"}
         cell.outputs = [nbformat.v4.new_output("display_data", data=picture)]
         notebook.cells += [texts[name], cell]
+    notebook.cells += study.quick_cells(STARTER / NOTEBOOK)
     nbformat.write(notebook, path)
 
 
@@ -103,7 +105,7 @@ def _make(folder: Path, seed: int, before: Change | None = None) -> None:
         train.main([*data, *TRAINING])
         for name, more in asked.items():
             questions = ["--adapter", "adapter/", "--questions", f"{name}.jsonl"]
-            ask.main([*questions, *more, "--max_new_tokens", "8", "--show", "0"])
+            ask.main([*questions, *more, "--show", "0"])
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

@@ -77,7 +77,8 @@ def short_reference(folder: Path) -> None:
     texts = [cell for cell in notebook.cells if "BEGIN SOLUTION" in cell.source]
     counting = nbformat.v4.new_code_cell(COUNT, execution_count=1)
     counting.outputs = [nbformat.v4.new_output("stream", text="5,000 records\n")]
-    notebook.cells = [notebook.cells[0], counting, *texts]
+    steps = study.quick_cells(SOLUTION.with_name("starter") / NOTEBOOK)
+    notebook.cells = [notebook.cells[0], counting, *texts, *steps]
     nbformat.write(notebook, path)
 
 
@@ -123,12 +124,16 @@ def finish(folder: Path, seed: int) -> None:
 
 
 def train_and_evaluate(folder: Path) -> None:
-    """What `python scripts/train.py` and `python scripts/evaluate.py` do."""
+    """What `python scripts/train.py`, `evaluate.py` and `serve.py --measure` do."""
     study.say(f"weeks 9-10: training {folder.name}")
     with study.inside(folder):
         workspace = _workspace(folder)
         study.load(folder / "scripts" / "train.py").train(workspace, resume=False)
         study.load(folder / "scripts" / "evaluate.py").run(workspace)
+        command = [sys.executable, "scripts/serve.py", "--measure"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
     shutil.rmtree(folder / "run" / "checkpoints", ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ from course_utils.grading.results import results_of
 
 KILLS = 10
 TIMES = {"seconds", "memory_gb", "graded_at"}  # columns of the gradebook that no two runs share
+
+
+# A PDF is read by pypdf of requirements-grading.txt, which `make test` does without.
+WITHOUT = () if find_spec("pypdf") else ("report_opens",)
 
 
 def command(inbox: Path, assignment: str, grades: Path, *more: str) -> list[str]:
@@ -47,7 +52,7 @@ def small(prepared, tmp_path_factory):
 
 
 def test_the_small_class_gets_the_marks_that_the_handout_promises(small):
-    assert differences(small / "expected.yaml", small / "grades") == []
+    assert differences(small / "expected.yaml", small / "grades", WITHOUT) == []
 
 
 def test_a_second_run_changes_no_mark(small, tmp_path):
@@ -80,7 +85,7 @@ def whole(request, prepared, tmp_path_factory):
 
 @pytest.mark.long
 def test_the_class_gets_the_marks_that_the_handout_promises(whole):
-    assert differences(whole / "expected.yaml", whole / "grades") == []
+    assert differences(whole / "expected.yaml", whole / "grades", WITHOUT) == []
 
 
 @pytest.mark.long

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -288,14 +288,19 @@ class Sandbox:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        begun: Callable[[Leash], object] = lambda leash: None,
     ) -> Outcome:
-        """Run a program in a place and wait for its end, whatever that is."""
+        """Run a program in a place and wait for its end, whatever that is.
+
+        `begun` gets its leash, by which another thread can end it.
+        """
         started = time.monotonic()
         leash = self.lease(place)
         try:
             printed = _Printed(leash, limits.output, stdin)
             leash.begin(self.request(place, argv, limits, environment, cwd), printed.theirs)
             printed.let_go()
+            begun(leash)
             wall = limits.wall + 60 if limits.wall else None  # the keeper's own clock comes first
             try:
                 leash.wait(wall)

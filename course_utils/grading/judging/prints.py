@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from course_utils import kit, ownership, tasks
@@ -169,6 +170,8 @@ def _texts(folder: Folder, ending: str) -> Iterator[tuple[str, str]]:
     for name in sorted(folder.files):
         if not name.endswith((ending, ".ipynb")) or folder.size_problem(name):
             continue
+        if str(PurePosixPath(name).parent / "adapter_config.json") in folder.files:
+            continue  # the model card that PEFT saves with every adapter
         try:
             text = folder.text(name)
             text = _cells(text, ending) if name.endswith(".ipynb") else text

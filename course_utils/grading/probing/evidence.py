@@ -102,9 +102,10 @@ class ModelEvidence:
         few_shot: Sequence[Record] | Mapping[str, Sequence[Record]] = (),
         max_new_tokens: int = 64,
         like: Sequence[Record] = (),
+        **more: Any,
     ) -> list[str]:
         """Greedy answers in the order of the records; see `Probe.answers`."""
-        return self._probe(tuned).answers(records, tuned, few_shot, max_new_tokens, like)
+        return self._probe(tuned).answers(records, tuned, few_shot, max_new_tokens, like, **more)
 
     def _probe(self, tuned: bool) -> Probe:
         return self.probe(self.model, self.adapter if tuned else None)

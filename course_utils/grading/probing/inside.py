@@ -76,7 +76,7 @@ def answers(request: Mapping[str, Any]) -> list[str]:
             prompts.append(chat.few_shot_messages(record, shown, tokenizer))
         else:
             prompts.append(chat.record_messages(record, tokenizer)["prompt"])
-    return generate_answers(model, tokenizer, prompts, limits, BATCH)
+    return generate_answers(model, tokenizer, prompts, limits, request["batch_size"])
 
 
 def _limits(request: Mapping[str, Any], tokenizer: Any) -> list[int]:

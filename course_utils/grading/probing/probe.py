@@ -96,11 +96,13 @@ class Probe:
         few_shot: Sequence[Record] | Mapping[str, Sequence[Record]] = (),
         max_new_tokens: int = 64,
         like: Sequence[Record] = (),
+        batch_size: int = inside.BATCH,
     ) -> list[str]:
         """Greedy answers in the order of the records, of all tasks at once.
 
         `like` are records of training: an answer may be as long as the longest of its task there,
-        as the scripts do it. Without them, `max_new_tokens` is the limit.
+        as the scripts do it. Without them, `max_new_tokens` is the limit. The same records in the
+        same batches round alike: so a script's answers come back letter by letter on its machine.
         """
         if not records:
             return []
@@ -114,6 +116,7 @@ class Probe:
             "few_shot": examples,
             "max_new_tokens": max_new_tokens,
             "like": _plain(longest_answers(like)),
+            "batch_size": batch_size,
         }
         found = self._ask("answers", request, tuned)
         if not (

@@ -8,6 +8,7 @@ with reading(case, "run/evaluation.json"):   # what a student's file makes Pytho
 note_stated(case, "qa, tuned: fact match", "0.91", "0.44")
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,8 +70,11 @@ def reading(case: Case, name: str) -> Iterator[None]:
     """A student's file may hold anything: what that makes Python raise is a CourseError."""
     try:
         yield
-    except CourseError:
+    except Explained:
         raise
+    except CourseError as error:  # of a reader of the kit: the path of this machine tells nothing
+        problem = error.message.replace(f"{case.folder.root}{os.sep}", "")
+        raise wrong("file.refused", problem=show(problem), cure=error.cure) from None
     except Exception as error:
         what = f"{type(error).__name__}: {show(error, 80)}"
         again = visit_of(case).folder.again(name)
@@ -122,7 +126,8 @@ def figure_evidence(figures: Iterable[Figure]) -> list[Evidence]:
 def note_hollow(case: Case, found: Finding) -> None:
     """Note a finding that there is nothing in it; any other is left alone."""
     if found.message_id.startswith("hollow."):
-        note_warning(case, found.message_id, f"{found.path}: {found.message}")
+        place = "" if found.path == "." else f"{found.path}: "
+        note_warning(case, found.message_id, f"{place}{found.message}")
 
 
 def note_zeros(case: Case, scores: Iterable[Any], path: str) -> None:

@@ -66,6 +66,7 @@ def _read(case: Case, name: str) -> Report:
     limits = case.limits.with_changes(wall=SECONDS)
     request = {"kind": kind, "content": content}
     outcome, answer = case.box.call(READ, request, case.box.place(), limits)
+    case.facts[f"outcome of {name}"] = outcome
     if not outcome.verdict.ok:
         return Report(name, problem=f"reading it ended: {outcome.verdict.text}")
     return _report(name, answer)

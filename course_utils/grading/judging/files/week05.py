@@ -87,7 +87,12 @@ def records_enough(case: Case) -> Judgement:
     records = _records(case)
     if isinstance(records, Judgement):
         return records
-    near = splits.near_prompts([splits.prompt_of(r, "geology") for r in records], 0, splits.NEAR)
+    # Question and answer must both be near: "the formula of hematite" and "of goethite" are two.
+    pairs = [
+        (" ".join(splits.prompt_of(record, "geology")), splits.normalise(record["answer"]))
+        for record in records
+    ]
+    near = splits.near_prompts(pairs, 0, splits.NEAR)
     count = len(records) - len(near)
     evidence = [
         Evidence(label="valid records", found=f"{len(records):,}"),

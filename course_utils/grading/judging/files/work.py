@@ -41,6 +41,7 @@ FILES = {
     "hyperparameters": ("configs/*.yaml", "configs/*.yml"),
     "error_analysis": ("reports/human_review/*.md",),
     "readme": ("README.md",),
+    "data_sources": ("README.md", "data/README.md"),
     "records_right": ("README.md",),
     "qlora": ("run/bonus_qlora/*", "reports/*qlora*", "reports/*qlora*/*"),
     "multi_task": ("run/bonus_multi_task/*", "reports/*multi*task*", "reports/*multi*task*/*"),

@@ -89,7 +89,7 @@ class Left:
 @check(WEEK09_10, needs=("config_valid",))
 @measured
 def training_runs(case: Case) -> Judgement:
-    """A third each: it evaluates and saves on the way; an adapter's shape; a loss that fell."""
+    """A third each: evaluated and saved on the way; an adapter of the shape; a loss that fell."""
     if SCRIPT not in case.folder.files:
         return failed(feedback=f"{SCRIPT} is missing: start from the starter's")
     try:
@@ -233,9 +233,8 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
         return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), cure
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in left.adapter.shapes}
     targets = config.target_modules
-    wanted = (
-        {*ATTENTION, *MLP} if targets == ALL_LINEAR else {t.rpartition(".")[2] for t in targets}
-    )
+    named = [*ATTENTION, *MLP] if targets == ALL_LINEAR else targets
+    wanted = {name.rpartition(".")[2] for name in named}
     rank, alpha = left.adapter.config["r"], left.adapter.config["lora_alpha"]
     found = f"rank {rank}, alpha {alpha:g}, on {', '.join(sorted(layers))}"
     row = Evidence(

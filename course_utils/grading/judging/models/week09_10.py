@@ -19,7 +19,6 @@ from course_utils.grading.judging.models.common import (
     drawn,
     drawn_by_task,
     improvement,
-    likeness,
     loss_tolerance,
     mean_loss,
     measured,
@@ -154,10 +153,9 @@ def baseline_reproduced(case: Case) -> Judgement:
         texts = [str(stored[i]) for i in range(len(rows))]
     places = drawn_by_task(rows, tolerances.BASELINE, case.seed)
     found = case.models.answers([rows[i] for i in places], tuned=False, like=_part(case, "train"))
+    # What a weak baseline would gain is a score, so scores decide: a wrong answer may be another.
     agreeing = [
-        likeness(texts[i], answer) >= tolerances.LIKENESS
-        and scores_agree(texts[i], answer, rows[i])
-        for i, answer in zip(places, found, strict=True)
+        scores_agree(texts[i], answer, rows[i]) for i, answer in zip(places, found, strict=True)
     ]
     same = sum(texts[i].strip() == answer for i, answer in zip(places, found, strict=True))
     return reproduction(case, agreeing, same, "the base model")

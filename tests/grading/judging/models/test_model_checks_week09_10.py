@@ -1,0 +1,130 @@
+"""Weeks 9-10: what is true earns its points, what is not does not; on the nano model."""
+
+import json
+
+import pytest
+from nano_cases import adapter, case_of, judged, share
+
+from course_utils.grading.judging.models import common
+from course_utils.grading.probing.bases import NotGradable
+
+
+@pytest.fixture(scope="module")
+def case(pipeline, box):
+    return case_of(pipeline, box)
+
+
+@pytest.mark.parametrize(
+    "name", ["adapter_loads", "training_log_true", "baseline_reproduced", "answers_reproduced"]
+)
+def test_evidence_that_is_true_earns_all_points(case, name):
+    assert share(case, name) == 1, judged(case, name)
+
+
+def test_an_adapter_of_random_numbers_does_not_improve_the_loss(case):
+    found = judged(case, "validation_improves")
+    assert found.points <= 3
+    assert "lower" in found.feedback
+
+
+def test_nobody_is_judged_on_hidden_records_in_practice(case):
+    found = judged(case, "unseen_records")
+    assert found.points is None
+    assert "instructor" in found.feedback
+
+
+class Hidden:
+    """Records that this class was not given: here those of its own test part."""
+
+    def __init__(self, records):
+        self.own = records
+
+    def records(self, task, count, unlike=()):
+        return [record for record in self.own if record["task"] == task][:count]
+
+
+def test_hidden_records_are_asked_of_both_models_and_shown_to_nobody(pipeline, box):
+    rows = [json.loads(line) for line in (pipeline / "data" / "test.jsonl").open()]
+    case = case_of(pipeline, box, hidden=Hidden(rows))
+    found = judged(case, "unseen_records")
+    assert found.points is not None
+    assert len(found.evidence) == 3
+    told = json.dumps([str(row) for row in found.evidence]) + found.feedback
+    assert not any(row["output"][:30] in told or row["input"][:30] in told for row in rows)
+
+
+def test_a_loss_that_was_written_in_by_hand_earns_nothing(work, box):
+    path = work / "run" / "training.json"
+    content = json.loads(path.read_text())
+    content["eval_loss"], content["perplexity"] = 1.0, 2.718281828459045
+    path.write_text(json.dumps(content))
+    case = case_of(work, box)
+    found = judged(case, "training_log_true")
+    assert found.points == 0
+    assert [e.stated for e in found.evidence if e.label == "validation loss"] == ["1.0000"]
+    assert [s.agrees for s in case.facts["stated"]] == [False]
+
+
+def test_answers_of_another_adapter_lose_points(work, box):
+    path = work / "run" / "evaluation.json"
+    content = json.loads(path.read_text())
+    for row in content["predictions"]:
+        row["tuned"] = row["reference"]
+    path.write_text(json.dumps(content))
+    found = common.reproduction
+    case = case_of(work, box)
+    rows = content["predictions"]
+    case.facts["predictions"] = rows
+    shares = [common.scores_agree(row["reference"], "quite other words", row) for row in rows]
+    assert not any(shares)
+    assert found(_with_item(case, "answers_reproduced"), shares, 0, "your adapter").points == 0
+
+
+def _with_item(case, name):
+    case.item = next(item for item in case.rubric.items if item.check == name)
+    return case
+
+
+def test_a_baseline_with_other_scores_loses_its_points(work, box):
+    path = work / "run" / "baseline.json"
+    content = json.loads(path.read_text())
+    rows = json.loads((work / "run" / "evaluation.json").read_text())["predictions"]
+    content["zero_shot"]["answers"] = [row["reference"] for row in rows]
+    path.write_text(json.dumps(content))
+    assert share(case_of(work, box), "baseline_reproduced") == 0
+
+
+@pytest.mark.parametrize("options", [{"target_modules": ["up_proj"]}, {"r": 4}])
+def test_an_adapter_with_files_of_two_trainings_does_not_load(work, box, options):
+    folder = work / "models" / "finetuned_model"
+    config = (folder / "adapter_config.json").read_text()
+    adapter(folder, **({"target_modules": ["k_proj"]} | options))
+    (folder / "adapter_config.json").write_text(config)
+    found = judged(case_of(work, box), "adapter_loads")
+    assert found.points == 0
+    assert "two trainings" in found.feedback or "base model" in found.feedback
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("meta-llama/Llama-3.1-8B", "not on this machine"),
+        ("someone/unknown-7b", "not in the grader's registry"),
+    ],
+)
+def test_a_base_model_that_is_not_here_is_no_zero(work, box, name, said):
+    path = work / "configs" / "lora_config.yaml"
+    path.write_text(path.read_text().replace("base_model: nano", f"base_model: {name}"))
+    with pytest.raises(NotGradable, match=said) as problem:
+        judged(case_of(work, box), "adapter_loads")
+    assert problem.value.cure
+
+
+def test_what_the_base_model_says_is_computed_once_for_a_class(pipeline, box):
+    case = case_of(pipeline, box)
+    judged(case, "baseline_reproduced")
+    again = case_of(pipeline, box, shared=case.shared)
+    before = case.shared.computed
+    judged(again, "baseline_reproduced")
+    assert case.shared.computed == before
+    assert again.models.cpu_seconds == {}

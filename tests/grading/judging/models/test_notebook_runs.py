@@ -1,0 +1,71 @@
+"""A submission's notebook in the sandbox: credit for what was reached, and nothing else counts."""
+
+import pytest
+from nano_cases import WEEK05, WEEK09_10, case_of, judged
+from small_notebooks import write_notebook
+
+from course_utils.grading.judging.models import notebooks
+
+FINE = ["x = 1", "print(x)", "y = x + 1", "assert y == 2"]
+LOUD = [
+    "from tqdm.auto import tqdm\nfor _ in tqdm(range(50)): pass",
+    "import sys, warnings\nwarnings.warn('old')\nprint('no error', file=sys.stderr)",
+    *FINE[:2],
+]
+
+
+@pytest.fixture(autouse=True)
+def few_cells_do(monkeypatch):
+    """The starter's notebook has more cells than these."""
+    monkeypatch.setattr(notebooks, "_starter_cells", lambda assignment, name: 4)
+
+
+def run(folder, box, *sources, assignment=WEEK05, name="parameter_analysis.ipynb", **options):
+    write_notebook(folder / name, *sources, **options)
+    (folder / "out").mkdir()
+    case = case_of(folder, box, assignment, out=folder / "out")
+    check = "analysis_runs" if assignment == WEEK05 else "notebook_runs"
+    most = next(item.points for item in case.rubric.items if item.check == check)
+    return judged(case, check), most, case.facts[name]
+
+
+def test_a_notebook_that_runs_earns_all_points_and_its_copy_is_kept(tmp_path, box):
+    found, most, result = run(tmp_path, box, *FINE)
+    assert found.points == most, found
+    assert result.executed.is_file()
+
+
+def test_bars_warnings_and_stderr_cost_nothing(tmp_path, box):
+    found, most, _ = run(tmp_path, box, *LOUD)
+    assert found.points == most, found
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(0)", "1 / 0", "import sys; sys.exit(0)"])
+def test_cells_before_the_one_that_ended_it_earn_their_share(tmp_path, box, end):
+    found, most, result = run(tmp_path, box, *FINE[:2], end, FINE[0])
+    assert result.verdict.cell == 3
+    assert found.points == most / 2
+
+
+def test_one_cell_that_runs_is_not_the_pipeline(tmp_path, box):
+    found, most, _ = run(tmp_path, box, "print('done')")
+    assert found.points == most / 2
+    assert "the starter has 4" in found.feedback
+
+
+def test_the_starters_parameters_make_the_run_short(tmp_path, box):
+    parameters = "compare_records = 6\nretrain = True\nserve = True\nfolder = '.'"
+    source = "assert (compare_records, retrain, serve) == (2, False, False)"
+    more = {"assignment": WEEK09_10, "name": "finetuning_pipeline.ipynb"}
+    found, most, _ = run(tmp_path, box, source, *FINE[:2], parameters=parameters, **more)
+    assert found.points == most, found
+
+
+def test_what_makes_the_tiny_run_is_a_configuration():
+    import yaml
+
+    from course_utils.assignments.configuration import LoraFile
+
+    pairs = [change.partition("=") for change in notebooks.tiny_changes()]
+    config = LoraFile(**{name: yaml.safe_load(value) for name, _, value in pairs})
+    assert (config.base_model, config.train_records) == ("nano", 24)
