@@ -85,8 +85,8 @@ def best_line(task: str, comparison: Comparison) -> list[str]:
     if whole["rival"] is None:
         return []
     name, value = whole["rival"], cell(whole["rivals"][whole["rival"]])
-    main = tasks.NAMES[comparison[task]["score"]]
-    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {span(whole['over_rival'])}"
+    main, over = tasks.NAMES[comparison[task]["score"]], rival_scores.over_best(whole)
+    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {span(over)}"
     return [f"{told}.", ""]
 
 
