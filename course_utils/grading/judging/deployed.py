@@ -117,7 +117,7 @@ def _convert_base(case: Case, base: str) -> None:
 
 def can_connect(case: Case) -> bool:
     """Whether a program in this sandbox may connect to a socket file; llama.cpp's engine does."""
-    return case.box._may_connect()
+    return case.box.may_connect()
 
 
 # --- Start and end ------------------------------------------------------------------------------
