@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -29,6 +30,7 @@ FIELDS = ("system", "part", "action", "failure_mode", "location")
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 METRICS = ("perplexity", "bleu", *ROUGE_TYPES, "field_f1", "exact_match")
 EVALUATE_MODULES = Path(__file__).parent / "evaluate_modules"
+_one_at_a_time = threading.Lock()
 
 # Each "{" could open an object. An answer with hundreds of them is noise, and trying them all
 # would let one hostile text hold up the scoring of a whole class.
@@ -260,8 +262,7 @@ def bleu(predictions: Sequence[str], references: Sequence[str]) -> float:
     added over the whole test set first, so it is no mean of the records' BLEU.
     """
     _check_pairs(predictions, references)
-    module = _module("bleu")
-    return module.compute(predictions=list(predictions), references=list(references))["bleu"]
+    return _compute("bleu", predictions, references)["bleu"]
 
 
 def rouge(predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -271,7 +272,7 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> dict[str, fl
     each measured against the answer (precision) and against the reference (recall).
     """
     _check_pairs(predictions, references)
-    return _module("rouge").compute(predictions=list(predictions), references=list(references))
+    return _compute("rouge", predictions, references)
 
 
 def answer_score(answers: Sequence[str], references: Sequence[str]) -> tuple[str, float]:
@@ -304,6 +305,12 @@ def load_evaluate_module(name: str, experiment_id: str | None = None):
         keep_in_memory=True,
         experiment_id=experiment_id or f"process-{os.getpid()}",
     )
+
+
+def _compute(name: str, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """One at a time: a module keeps the predictions on itself until it has computed."""
+    with _one_at_a_time:
+        return _module(name).compute(predictions=list(predictions), references=list(references))
 
 
 @cache

@@ -7,6 +7,7 @@ course grade merge grades marks_ada.json marks_bob.json
 course grade export grades --canvas gradebook.csv
 """
 
+import os
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -119,13 +120,14 @@ def grade_batch(
         bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
     ] = False,
 ) -> None:
-    """Judge a class: what a computer scores, in a sandbox, with a verdict for each submission.
+    """Judge a class in a sandbox: every item that a computer scores, a verdict for each submission.
 
-    Each submission is opened, judged item by item as the rubric says, and ends in a verdict with
-    its reason. What people mark is laid out for them in marking.html. A second run computes only
-    what changed; --resume goes on after an interruption. `course grade totals` makes the pages
-    again without judging anything.
+    SUBMISSIONS holds a folder or an archive for each student. Grades, evidence and feedback go to
+    --out; marking.html there is for the items that people mark. A second run computes only what
+    changed, also with another --rubric, and shows old and new totals; --resume goes on after an
+    interruption. Students judge their own work at home with --practice.
     """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of what is built on the way
     out = out or submissions.with_name(f"{submissions.resolve().name}.grades")
     if practice:
         name = assignment or recognise(submissions)

@@ -414,3 +414,14 @@ def test_wilson_interval_is_scipys(wins, trials):
 
 def test_no_trial_has_no_rate():
     assert metrics.wilson_interval(0, 0) is None
+
+
+def test_several_threads_may_score_at_a_time():
+    """A class is graded by threads; a shared module of `evaluate` lost its predictions there."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    texts = ["the pump leaks oil", "the belt is worn", "a bearing runs hot"]
+    alone = [metrics.rouge([text], ["the pump runs hot"])["rougeL"] for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda text: metrics.rouge([text], ["the pump runs hot"]), texts * 8)
+        assert [scores["rougeL"] for scores in found] == alone * 8

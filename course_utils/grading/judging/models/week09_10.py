@@ -149,7 +149,7 @@ def baseline_reproduced(case: Case) -> Judgement:
     """Points by the share of the base model's answers that are those in run/baseline.json."""
     rows = _predictions(case)
     with reading(case, BASELINE):
-        stored = json_object(case.folder.json(BASELINE))["systems"]["zero_shot"]["answers"]
+        stored = json_object(case.folder.json(BASELINE))["zero_shot"]["answers"]
         texts = [str(stored[i]) for i in range(len(rows))]
     places = drawn_by_task(rows, tolerances.BASELINE, case.seed)
     found = case.models.answers([rows[i] for i in places], tuned=False, like=_part(case, "train"))
@@ -173,7 +173,7 @@ def answers_reproduced(case: Case) -> Judgement:
     asked = [rows[i] for i in places]
     agreeing = [scores_agree(*three) for three in zip(tuned, found, asked, strict=True)]
     same = sum(old.strip() == new for old, new in zip(tuned, found, strict=True))
-    case.facts["reproduced"] = {
+    case.facts["reproduced"] = {  # of each task: a gain of answers that are not its own is no gain
         task: sum(agreeing[i] for i in own) / len(own) for task, own in tasks.by_task(asked).items()
     }
     return reproduction(case, agreeing, same, "your adapter")

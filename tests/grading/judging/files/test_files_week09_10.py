@@ -310,6 +310,14 @@ def test_points_for_each_task_by_its_interval(week9):
     assert "report, qa" in found.feedback
 
 
+def test_a_task_whose_answers_were_not_the_adapters_shows_no_gain(week9):
+    # answers_reproduced asks again; of qa hardly any stored answer was the adapter's: 4 of 6.
+    own = case(week9, "tuned_beats_base", facts={"reproduced": {"qa": 0.1, "report": 0.9}})
+    found = judged(own)
+    assert found.points == 4
+    assert "10% of the stored answers" in found.evidence[-1].found
+
+
 def test_scores_of_nothing_but_zero_are_noted(week9):
     def change(content, systems):
         for row in content["predictions"]:
