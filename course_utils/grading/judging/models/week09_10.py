@@ -149,7 +149,7 @@ def baseline_reproduced(case: Case) -> Judgement:
     """Points by the share of the base model's answers that are those in run/baseline.json."""
     rows = _predictions(case)
     with reading(case, BASELINE):
-        stored = json_object(case.folder.json(BASELINE))["zero_shot"]["answers"]
+        stored = json_object(case.folder.json(BASELINE))["systems"]["zero_shot"]["answers"]
         texts = [str(stored[i]) for i in range(len(rows))]
     places = drawn_by_task(rows, tolerances.BASELINE, case.seed)
     found = case.models.answers([rows[i] for i in places], tuned=False, like=_part(case, "train"))
