@@ -89,7 +89,7 @@ def test_a_baseline_with_other_scores_loses_its_points(work, box):
     path = work / "run" / "baseline.json"
     content = json.loads(path.read_text())
     rows = json.loads((work / "run" / "evaluation.json").read_text())["predictions"]
-    content["zero_shot"]["answers"] = [row["reference"] for row in rows]
+    content["systems"]["zero_shot"]["answers"] = [row["reference"] for row in rows]
     path.write_text(json.dumps(content))
     assert share(case_of(work, box), "baseline_reproduced") == 0
 
