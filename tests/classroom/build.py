@@ -107,7 +107,7 @@ def build(assignment: str, out: Path, only: str = "") -> Path:
         work = out / "work" / (row.name or name)
         _member(assignment, name, row, work, everybody)
         honest = (
-            None if row.status == "rejected" else _trained(assignment, row.like or name, everybody)
+            None if nothing_handed_in(row) else _trained(assignment, row.like or name, everybody)
         )
         own = expectations.expected(assignment, found, row, work, honest)
         expected[_slug(name, row)] = {"member": name, **own}

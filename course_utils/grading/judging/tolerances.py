@@ -32,8 +32,6 @@ SCORE = 0.1
 LIKENESS = 0.5
 # Share of answers that must agree for all points: on another machine one in four may part early.
 AGREE = 0.75
-# Of a task's answers that were asked again: with fewer, the gain is not the adapter's own.
-OWN = 0.5
 
 # --- How much is looked at ----------------------------------------------------------------------
 
