@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone
 
 from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
-from course_utils import chat, evaluation, hardware, models, training  # noqa: E402
+from course_utils import chat, cpu_speed, evaluation, hardware, models, training  # noqa: E402
 from course_utils.assignments.configuration import LoraFile  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
@@ -256,6 +256,7 @@ def build_trainer(folder: Path, job: dict[str, Any], world: int) -> Any:
     arguments.load_best_model_at_end = False
     arguments.report_to, arguments.disable_tqdm = [], True
     set_seed(config.seed)
+    cpu_speed.score_completions_only()
     return SFTTrainer(
         model=models.load_base(settings),
         args=arguments,

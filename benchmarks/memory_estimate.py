@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
 
-from course_utils import compat, hardware, training  # noqa: E402
+from course_utils import compat, cpu_speed, hardware, training  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.lab import architectures, memory, parameters  # noqa: E402
@@ -284,6 +284,7 @@ def make_trainer(request: dict[str, Any]) -> Any:
         peft_config=lora_config,
     )
     compat.cast_adapters_to_fp32(trainer.model)
+    cpu_speed.score_completions_only()
     return trainer
 
 

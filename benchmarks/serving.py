@@ -19,13 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # works from a plain clone, installed or not
@@ -36,20 +35,15 @@ from course_utils.endpoint import conversion  # noqa: E402
 from course_utils.endpoint.source import Source, find  # noqa: E402
 from course_utils.files import write_json_atomic  # noqa: E402
 from course_utils.generation import generate_answers, measure_latency  # noqa: E402
+from course_utils.order_fields import answer_schema  # noqa: E402
 from course_utils.runs import versions  # noqa: E402
+from course_utils.serving import memory_of  # noqa: E402
 
 AT_ONCE = 8
 COLUMNS = (
     *("variant", "first token p50", "p95", "tokens/s, 1", "tokens/s, 8", "MB"),
     *("score", "valid JSON"),
 )
-TEXT = {"type": "string", "maxLength": 60}
-FIELDS = ("system", "part", "action", "failure_mode", "location")
-RECORD = {  # of a work order: any of the fields, in this order, and nothing else
-    "type": "object",
-    "properties": dict.fromkeys(FIELDS, TEXT),
-    "additionalProperties": False,
-}
 
 
 def prompts_of(run: Path, count: int, tokenizer: Any) -> tuple[list, list[str]]:
@@ -61,10 +55,7 @@ def prompts_of(run: Path, count: int, tokenizer: Any) -> tuple[list, list[str]]:
 
 def scores(answers: list[str], truths: list[str]) -> dict[str, float]:
     """Field F1 where the true answers are records, else ROUGE-L; the share that is a record."""
-    if any(metrics.parse_record(truth) is not None for truth in truths):
-        found = metrics.field_f1(answers, truths)
-    else:
-        found = statistics.fmean(metrics.rouge_l_scores(answers, truths))
+    _, found = metrics.answer_score(answers, truths)
     valid = sum(metrics.parse_record(answer) is not None for answer in answers)
     return {"score": found, "valid": valid / len(answers)}
 
@@ -84,7 +75,9 @@ def in_process(model: Any, tokenizer: Any, prompts: list, truths: list, args: An
         measure_once(model, tokenizer, [prompt], args.tokens)
     eight = AT_ONCE * args.tokens / (time.perf_counter() - started)
     answers = generate_answers(model, tokenizer, prompts, args.longest, 1, "answers")
-    return row(first, statistics.median(one), eight, memory(os.getpid())) | scores(answers, truths)
+    return row(first, statistics.median(one), eight, memory_of(os.getpid())) | scores(
+        answers, truths
+    )
 
 
 def measure_once(model: Any, tokenizer: Any, prompts: list, tokens: int) -> None:
@@ -110,7 +103,7 @@ def batched(model: Any, tokenizer: Any, prompts: list, truths: list, args: Any) 
     pool = (prompts * AT_ONCE)[:AT_ONCE]
     measured = measure_latency(model, tokenizer, pool, "", args.tokens)
     answers = generate_answers(model, tokenizer, prompts, args.longest, AT_ONCE, "answers")
-    found = row([measured["seconds"]], None, measured["tokens_per_second"], memory(os.getpid()))
+    found = row([measured["seconds"]], None, measured["tokens_per_second"], memory_of(os.getpid()))
     return found | scores(answers, truths)
 
 
@@ -154,23 +147,27 @@ def asked(
         eight = sum(n for _, _, n, _ in together) / (time.perf_counter() - started)
         answers = [text.strip() for *_, text in pool.map(lambda p: one(p, args.longest), prompts)]
     first = [seconds for seconds, *_ in alone]
-    return row(first, statistics.median(rates), eight, memory(process)) | scores(answers, truths)
+    return row(first, statistics.median(rates), eight, memory_of(process)) | scores(answers, truths)
 
 
 @contextlib.contextmanager
-def course_serve(run: Path, *options: str) -> Iterator[tuple[str, int]]:
-    """`course serve` with these options: its address and process."""
-    command = [sys.executable, "-m", "course_utils", "serve", str(run), *options]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
+def transformers_server(folder: Path, seconds: float = 600) -> Iterator[tuple[str, int]]:
+    """`transformers serve` on a free port: its address and process."""
+    port = serving.free_port()
+    hub = folder / "hub"  # /v1/models fails unless this folder exists
+    hub.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = {**os.environ, "HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     try:
-        for line in process.stdout:
-            if found := re.match(r"ready: (\S+)", line):
-                yield found[1], process.pid
+        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=2):
+                yield url, process.pid
                 return
-        raise SystemExit("course serve did not start; its message stands above")
+            time.sleep(0.2)
+        raise SystemExit("transformers serve did not start; its message stands above")
     finally:
         process.terminate()
         process.wait(60)
@@ -178,11 +175,11 @@ def course_serve(run: Path, *options: str) -> Iterator[tuple[str, int]]:
 
 def load(run: Path, seconds: float, data: tuple) -> dict:
     """Eight clients without a pause: errors, p95 of a request, memory early and late."""
-    from openai import OpenAI, OpenAIError
+    from openai import OpenAIError
 
     prompts, _, args = data
-    with course_serve(run, "--format", "q8_0") as (url, process):
-        client = OpenAI(base_url=f"{url}/v1", api_key="none", timeout=600, max_retries=0)
+    with serving.serve(run, "--format", "q8_0") as server:
+        client = server.client()
         taken, errors, memories = [], [], []
         started = time.perf_counter()
 
@@ -203,7 +200,7 @@ def load(run: Path, seconds: float, data: tuple) -> dict:
             running = [pool.submit(ask, number) for number in range(AT_ONCE)]
             while not all(future.done() for future in running):
                 time.sleep(1)
-                memories.append(memory(process))
+                memories.append(server.memory())
     ordered = sorted(taken)
     return {
         "seconds": seconds,
@@ -228,12 +225,6 @@ def row(first: list[float], one: float | None, eight: float, mb: float) -> dict:
         "eight": eight,
         "mb": mb,
     }
-
-
-def memory(process: int) -> float:
-    """Resident memory of a process and its children, in MB."""
-    family = psutil.Process(process)
-    return sum(p.memory_info().rss for p in (family, *family.children(recursive=True))) / 1e6
 
 
 def show(rows: dict[str, dict]) -> str:
@@ -282,10 +273,11 @@ def measure(args: argparse.Namespace) -> dict[str, dict]:
             options = ("--format", form, *how)
             name = " ".join(["course serve", form, *how])
             note(name, lambda options=options: endpoint(args.run, options, data))
-    if set(metrics.parse_record(data[1][0]) or ()) <= set(FIELDS):
+    schema = answer_schema()
+    if set(metrics.parse_record(data[1][0]) or ()) <= set(schema["properties"]):
         note(
             "course serve q8_0, schema",
-            lambda: endpoint(args.run, ("--format", "q8_0"), data, RECORD),
+            lambda: endpoint(args.run, ("--format", "q8_0"), data, schema),
         )
     return rows
 
@@ -302,14 +294,13 @@ def pytorch(source: Source, tokenizer: Any, folder: Path, data: tuple, note: Not
 
 
 def transformers_serve(folder: Path, data: tuple) -> dict:
-    with serving.serve_folder(folder, 600) as url:
-        children = psutil.Process().children()
-        return asked(url, str(folder), *data, children[0].pid)
+    with transformers_server(folder) as (url, process):
+        return asked(url, str(folder), *data, process)
 
 
 def endpoint(run: Path, options: tuple[str, ...], data: tuple, schema: dict | None = None) -> dict:
-    with course_serve(run, *options) as (url, process):
-        return asked(url, "tuned", *data, process, schema)
+    with serving.serve(run, *options) as server:
+        return asked(server.url, "tuned", *data, server.process.pid, schema)
 
 
 def main() -> None:

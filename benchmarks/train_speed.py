@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone
 
 from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
 
-from course_utils import chat, compat, hardware, models, sources, training  # noqa: E402
+from course_utils import chat, compat, cpu_speed, hardware, models, sources, training  # noqa: E402
 from course_utils.console import console  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
@@ -426,6 +426,7 @@ def kit_trainer(
         peft_config=lora_config,
     )
     compat.cast_adapters_to_fp32(trainer.model)
+    cpu_speed.score_completions_only()
     return trainer
 
 

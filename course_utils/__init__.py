@@ -14,6 +14,7 @@ STUDENT_NAMES = {
     "analysis": "lab.analysis",
     "architectures": "lab.architectures",
     "explore": "lab.explore",
+    "deployment": "assignments.deployment",
     "geology": "tracks.geology.track",
     "lab_questions": "lab.questions",
     "lab_runs": "lab.runs",

@@ -79,6 +79,11 @@ def is_prepared(name: str = EMBEDDED) -> bool:
     return _stamped(cache_folder() / "models" / name)
 
 
+def offline_models() -> list[str]:
+    """The models to choose from without a Hub: the embedded one, and those prepared beside it."""
+    return [EMBEDDED, *(name for name in PACKAGED if name != EMBEDDED and is_prepared(name))]
+
+
 def _stamped(folder: Path) -> bool:
     """Complete means: the stamp is there and the weights have the size it names."""
     try:

@@ -112,55 +112,70 @@ def generate(
     model: Any,
     tokenizer: "PreTrainedTokenizerBase",
     prompts: Sequence[Messages],
-    max_new_tokens: int,
+    max_new_tokens: int | Sequence[int],
     batch_size: int = 32,
     text: str = "generating",
 ) -> Answers:
     """Greedy answers to prompts, in their order; prompt tokens are cut off by count, not by text.
 
-    Greedy, so the same model and machine give the same answers twice.
+    `max_new_tokens` is one limit for all, or one for each prompt, so that prompts of several tasks
+    share a batch. Greedy, so the same model and machine give the same answers twice.
     """
     import torch
     from transformers import GenerationConfig
 
     if not prompts:
         return Answers([], [])
+    one = isinstance(max_new_tokens, int)
+    limits = [max_new_tokens] * len(prompts) if one else list(max_new_tokens)
     sequences = [prompt_ids(messages, tokenizer) for messages in prompts]
     prefix = common_prefix(sequences)
     cache = _prefix_cache(model, sequences[0][:prefix])
     ends = end_tokens(model, tokenizer)
-    config = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=ends or None,
-        disable_compile=True,  # compiling costs minutes, again for every batch size
-    )
     texts, stopped = [""] * len(prompts), [False] * len(prompts)
     for batch in _batches([len(s) for s in sequences], batch_size, text):
         ids, mask = _padded(
             [sequences[i] for i in batch], prefix, tokenizer.pad_token_id, model.device
         )
-        room = ids.shape[1] + max_new_tokens
+        width, own = ids.shape[1], [limits[i] for i in batch]
+        config = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=max(own),
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=ends or None,
+            disable_compile=True,  # compiling costs minutes, again for every batch size
+        )
         with torch.no_grad():
             output = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
-                past_key_values=_generation_cache(model, cache, len(batch), room),
+                past_key_values=_generation_cache(model, cache, len(batch), width + max(own)),
+                stopping_criteria=[_at_own_limit(width, own)],
             )
-        new = output[:, ids.shape[1] :].tolist()  # (B, new tokens)
-        for index, row in zip(batch, new, strict=True):
+        new = output[:, width:].tolist()  # (B, new tokens)
+        for index, tokens in zip(batch, new, strict=True):
+            row = tokens[: limits[index]]
             stopped[index] = any(token in ends for token in row)
             texts[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
     return Answers(texts, stopped)
+
+
+def _at_own_limit(width: int, limits: Sequence[int]) -> Any:
+    """Ends each answer of a batch at its own limit, so that a batch ends with its last one."""
+    import torch
+
+    def reached(ids: "torch.Tensor", *_: Any, **__: Any) -> "torch.Tensor":
+        return torch.tensor([ids.shape[1] - width >= limit for limit in limits], device=ids.device)
+
+    return reached
 
 
 def generate_answers(
     model: Any,
     tokenizer: "PreTrainedTokenizerBase",
     prompts: Sequence[Messages],
-    max_new_tokens: int,
+    max_new_tokens: int | Sequence[int],
     batch_size: int = 32,
     text: str = "generating",
 ) -> list[str]:

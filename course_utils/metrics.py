@@ -274,6 +274,14 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> dict[str, fl
     return _module("rouge").compute(predictions=list(predictions), references=list(references))
 
 
+def answer_score(answers: Sequence[str], references: Sequence[str]) -> tuple[str, float]:
+    """(name, value): field F1 where a reference is a record, else ROUGE-L; both 0 to 1."""
+    if any(parse_record(reference) is not None for reference in references):
+        return "field F1", field_f1(answers, references)
+    scores = rouge_l_scores(answers, references)
+    return "ROUGE-L", sum(scores) / len(scores)
+
+
 def load_evaluate_module(name: str, experiment_id: str | None = None):
     """Load "bleu" or "rouge" from this package with `evaluate.load`: no network.
 

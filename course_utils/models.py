@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from course_utils import cpu_speed
 from course_utils.embedded import (
     EMBEDDED,
     MADE_HERE,
     is_prepared,
+    offline_models,
     prepare_model,
     quiet_transformers,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "load_base",
     "load_model",
     "load_tokenizer",
+    "offline_models",
     "prepare_model",
     "quantization_for",
     "registry",
@@ -159,6 +162,7 @@ def load_model(
             quantization_config=quantization_config,
             device_map=device,
             local_files_only=_offline(name),
+            **({"attn_implementation": cpu_speed.attention()} if device == "cpu" else {}),
         )
     return model.eval()
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,6 +51,16 @@ def load_fields(file: Path = FILE) -> FieldFile:
 def closed_set() -> dict[str, list[str]]:
     """{field: its values}, in the order in which an answer states the fields."""
     return load_fields().fields
+
+
+def answer_schema() -> dict[str, Any]:
+    """A JSON schema of an answer: some of the fields, in their order, a known value in each.
+
+    Stricter than the answers: a field with two values ("Filter; Hydraulic Fitting") is left with
+    one, since the pairs would be too many to list.
+    """
+    fields = {field: {"enum": values} for field, values in closed_set().items()}
+    return {"type": "object", "properties": fields, "additionalProperties": False}
 
 
 def outside(labels: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:

@@ -46,8 +46,23 @@ def cache_folder() -> Path:
     """Where prepared models and data live: COURSE_CACHE, or a folder in the user's cache."""
     if os.environ.get("COURSE_CACHE"):
         return Path(os.environ["COURSE_CACHE"]).expanduser().resolve()
+    return _own_cache_folder()
+
+
+def _own_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "fine_tuning_course"
+
+
+def writable_cache_folder() -> Path:
+    """`cache_folder`, or the user's own where COURSE_CACHE may only be read (in a sandbox)."""
+    shared = cache_folder()
+    try:  # trying is the only way: os.access knows no sandbox
+        shared.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=shared):
+            return shared
+    except OSError:
+        return _own_cache_folder()
 
 
 def sha256_of(path: Path) -> str:

@@ -32,6 +32,18 @@ used to decide on safety: a person checks each limit against the manual before w
 ```
 python scripts/prepare_data.py
 ```
+
+## How to ask it
+
+```python
+from openai import OpenAI
+
+client = OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none needed")
+reply = client.chat.completions.create(
+    model="tuned", messages=[{"role": "user", "content": "PUMP LEAKS"}], max_tokens=16
+)
+print(repr(reply.choices[0].message.content))
+```
 """
 
 
@@ -102,6 +114,21 @@ def evaluate(workspace, test):
     writeup.write_baseline(workspace, test, baseline, cheap)
     forgetting = {"base": 30.0, "tuned": 33.0, "words": 100}
     writeup.write_evaluation(workspace, test, baseline, columns["tuned"], forgetting, cheap)
+
+
+def deploy(workspace):
+    """Requests before and after, and answers to the solution's own samples."""
+    from course_utils.assignments import deployment
+    from course_utils.latency import Timed
+
+    samples = (SCRIPTS.parent / deployment.SAMPLES).read_text(encoding="utf-8")
+    (workspace.folder / deployment.SAMPLES).write_text(without_marks(samples), encoding="utf-8")
+    outputs = [sample["output"] for sample in deployment.read_samples(workspace.folder)]
+    before = [Timed(0.4, 1.0 + i / 10, 16, "") for i in range(9)]
+    after = [Timed(0.1, 0.2 + i / 50, 16, "") for i in range(9)]
+    answers = {"base": ["no"] * len(outputs), "tuned": outputs}
+    facts = {"engine": "llamacpp", "memory in MB": 410.0, "seconds to load": 2.0}
+    deployment.write(workspace, before, after, (after[:8], 0.9), answers, facts)
 
 
 def write_notebook(path):

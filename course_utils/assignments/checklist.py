@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import ownership
 from course_utils.assignments import adapter as adapter_module
-from course_utils.assignments import hollow
+from course_utils.assignments import hollow, leaderboard
 from course_utils.assignments.findings import Finding, SubmissionReport, Warn, warn, wrong
 from course_utils.assignments.folder import (
     ARCHIVES,
@@ -40,6 +40,7 @@ class Visit:
     checklist: "Checklist"
     adapter: dict[str, Any] = field(default_factory=dict)  # adapter_config.json
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of the LoRA matrices
+    findings: dict[str, Finding] = field(default_factory=dict)  # of `finding_of`, by check
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,22 @@ def walk(visit: Visit) -> SubmissionReport:
             findings[check.id] = _judge(check, visit)
     ordered = sorted(findings.values(), key=lambda finding: finding.part)
     return SubmissionReport(visit.folder.root, tuple(ordered), checklist.titles)
+
+
+def finding_of(visit: Visit, name: str, met: Sequence[str] = ()) -> Finding:
+    """The finding of one check, made once; of the first that it needs, where that one failed.
+
+    For those who ask for single checks, as the grader does; `walk` asks for all. `met`: needs that
+    are known to be met.
+    """
+    if name not in visit.findings:
+        check = next(check for check in visit.checklist.checks if check.id == name)
+        for need in (need for need in check.needs if need not in met):
+            first = finding_of(visit, need)
+            if first.state in ("missing", "wrong"):
+                return first
+        visit.findings[name] = _judge(check, visit)
+    return visit.findings[name]
 
 
 def root_of(folder: str | Path) -> Path:
@@ -254,6 +271,12 @@ def _others(visit: Visit) -> str:
     return "nothing besides the structure"
 
 
+def _leaderboard(visit: Visit) -> str:
+    """A leaderboard.yaml, where there is one, names who wants to stand on the leaderboard."""
+    name = leaderboard.chosen_name(visit.folder)
+    return f"on the leaderboard as {show(name)}" if name else "not on the leaderboard (your choice)"
+
+
 FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "links": _links,
     "kinds": _kinds,
@@ -263,6 +286,7 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "others": _others,
     "starter": hollow.starter,
     "solution": hollow.solution,
+    "leaderboard": _leaderboard,
 }
 
 

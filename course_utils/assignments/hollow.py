@@ -60,11 +60,16 @@ def solution(visit: "Visit") -> str:
 
 def starter(visit: "Visit") -> str:
     """Every file that has to be written differs from the starter's."""
-    given = _to_write(visit.checklist.starter) if visit.checklist.starter else {}
-    written = ((name, text) for name, text in _texts(visit.folder) if name in given)
-    if untouched := [name for name, text in written if _sources(name, text) == given[name]]:
-        raise warn("hollow.starter", names=listed(untouched))
+    if names := untouched(visit.folder, visit.checklist.starter):
+        raise warn("hollow.starter", names=listed(names))
     return "nothing is still the starter's"
+
+
+def untouched(folder: Folder, starter_folder: Path | None) -> list[str]:
+    """The files that have to be written and are still the starter's."""
+    given = _to_write(starter_folder) if starter_folder else {}
+    written = ((name, text) for name, text in _texts(folder) if name in given)
+    return [name for name, text in written if _sources(name, text) == given[name]]
 
 
 def model(visit: "Visit") -> str:

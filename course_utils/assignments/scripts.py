@@ -140,6 +140,14 @@ def open_workspace(
     return Workspace(folder, config, run, options)
 
 
+def same_configuration(workspace: Workspace) -> list[str]:
+    """The arguments with which another script of the folder reads the same configuration."""
+    words = ["--folder", str(workspace.folder)]
+    if workspace.arguments.config:
+        words += ["--config", str(workspace.arguments.config)]
+    return words + [word for change in workspace.arguments.set for word in ("--set", change)]
+
+
 def _changes(pairs: Sequence[str]) -> dict[str, Any]:
     import yaml
 

@@ -9,14 +9,14 @@ checks say in messages.yaml.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from course_utils import kit, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, hollow, packing
+from course_utils.assignments import checklist, figures, hollow, leaderboard, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -24,6 +24,7 @@ from course_utils.assignments.folder import json_object, listed, number_in, scan
 from course_utils.lab import analysis, parameters
 from course_utils.lab.questions import against_rivals, question_of
 from course_utils.messages import Explained
+from course_utils.records import CheckReport
 
 LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
 MOST_RECORDS, MOST_QUESTIONS = 20_000, 2_000
@@ -55,6 +56,7 @@ BEGINS = {".pdf": b"%PDF-", ".pptx": b"PK\x03\x04"}
 ALSO = {
     *("README.md", "train_lora.py", "inference_lora.py", "requirements.txt", "held_out.jsonl"),
     *("answers.json", "held_out_answers.json", "report.html", "report.md", "prepare_records.py"),
+    leaderboard.FILE,
 }
 # Folders of your own evidence: (levels below it, endings). sweep/ belongs to the bonus own_sweep.
 FOLDERS = {
@@ -68,6 +70,7 @@ class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
     gaps: dict[str, list[analysis.Gap]] = field(default_factory=dict)
+    report: CheckReport | None = None  # of records.jsonl, once it was read
     records: list[dict] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, parameters.Value] = field(default_factory=dict)
@@ -140,9 +143,16 @@ for _name in parameters.PARAMETERS:
 # --- Part 2: records ----------------------------------------------------------------------------
 
 
+def read_own_records(visit: Visit) -> CheckReport:
+    """The check of records.jsonl, made once; CourseError for what has no lines to check."""
+    if visit.report is None:
+        visit.report = records_module.check_file(visit.folder.path(RECORDS), "geology")
+    return visit.report
+
+
 @_check("records", 2, RECORDS)
 def _records(visit: Visit) -> str:
-    report = records_module.check_file(visit.folder.path(RECORDS), "geology")
+    report = read_own_records(visit)
     if report.errors:
         raise record_error(report, RECORDS)
     if len(report.records) > MOST_RECORDS:
@@ -225,18 +235,9 @@ def _training_records(visit: Visit) -> str:
 
 @_check("questions", 4, QUESTIONS)
 def _questions(visit: Visit) -> str:
-    rows = _json_lines(visit.folder.text(QUESTIONS))
+    rows = json_lines(visit.folder.text(QUESTIONS))
     for number, row in rows:
-        for name in ("facts", "form"):
-            if not isinstance(row.get(name, ""), str):
-                raise wrong("week05.questions.field", "no_text", line=number, name=name)
-        for name in ("instruction", "context", "expected"):
-            text = row.get(name, "" if name == "context" else None)
-            if not isinstance(text, str) or len(text) > LONGEST_ANSWER:
-                case = "missing" if name not in row else "no_text"
-                raise wrong("week05.questions.field", case, line=number, name=name)
-            if name != "context" and not text.strip():
-                raise wrong("week05.questions.field", "empty", line=number, name=name)
+        require_question(number, row)
     if len(rows) < LEAST_QUESTIONS:
         raise wrong("week05.questions.too_few", count=len(rows), least=LEAST_QUESTIONS)
     if len(rows) > MOST_QUESTIONS:
@@ -248,7 +249,21 @@ def _questions(visit: Visit) -> str:
     return f"{len(rows)} questions with the expected answer"
 
 
-def _json_lines(text: str) -> list[tuple[int, dict[str, Any]]]:
+def require_question(number: int, row: Mapping[str, Any]) -> None:
+    """Raises Explained for what a question lacks, apart from its answer; `number`: of its line."""
+    for name in ("facts", "form"):
+        if not isinstance(row.get(name, ""), str):
+            raise wrong("week05.questions.field", "no_text", line=number, name=name)
+    for name in ("instruction", "context", "expected"):
+        text = row.get(name, "" if name == "context" else None)
+        if not isinstance(text, str) or len(text) > LONGEST_ANSWER:
+            case = "missing" if name not in row else "no_text"
+            raise wrong("week05.questions.field", case, line=number, name=name)
+        if name != "context" and not text.strip():
+            raise wrong("week05.questions.field", "empty", line=number, name=name)
+
+
+def json_lines(text: str) -> list[tuple[int, dict[str, Any]]]:
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -277,14 +292,23 @@ def _answers(visit: Visit) -> str:
 
 @_check("questions.held_out", 4, QUESTIONS, "questions", "records")
 def _held_out(visit: Visit) -> str:
-    known = {_prompt(record) for record in visit.records}
-    seen = [i for i, row in enumerate(visit.questions, 1) if _prompt(row) in known]
+    seen, close = questions_in_records(visit.questions, visit.records)
     if seen:
         raise wrong("week05.questions.in_records", number=seen[0], count=len(seen))
-    asked = [{"context": "", **row} for row in visit.questions]
-    if close := splits.close_to(asked, visit.records):
-        raise warn("week05.questions.near_records", number=min(close) + 1, count=len(close))
+    if close:
+        raise warn("week05.questions.near_records", number=close[0], count=len(close))
     return f"no question stands in {RECORDS}"
+
+
+def questions_in_records(
+    questions: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, str]]
+) -> tuple[list[int], list[int]]:
+    """Numbers, from 1, of the questions that are a record exactly, and of those nearly so."""
+    known = {_prompt(record) for record in records}
+    seen = [i for i, row in enumerate(questions, 1) if _prompt(row) in known]
+    asked = [{"context": "", **row} for row in questions]
+    close = sorted(i + 1 for i in splits.close_to(asked, records))
+    return seen, [number for number in close if number not in seen]
 
 
 def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -302,22 +326,16 @@ def _scores(visit: Visit) -> str:
     pairs = [(row["expected"].strip(), row["answer"]) for row in visit.questions]
     if [(row["expected"], row["answer"]) for row in rows] != pairs:
         raise wrong("week05.answers.others")
-    asked = [question_of(row).scored() for row in visit.questions]
-    columns = tasks.record_scores([answer for _, answer in pairs], asked)
-    found, means = [], []
-    for name in ("fact_match", "token_f1"):
-        known = [value for value in columns[name] if not math.isnan(value)]
-        if not known:
-            continue
-        mean = sum(known) / len(known)
-        told = number_in(content["tuned"][name], name)
-        if not math.isclose(told, mean, abs_tol=1e-4):
-            raise wrong("week05.answers.score", name=tasks.NAMES[name], told=told, right=mean)
-        means.append(mean)
-        before = number_in(content["base"][name], name)
-        found.append(f"{tasks.NAMES[name]} {mean:.3f}, base model {before:.3f}")
-    hollow.no_zeros(means)
-    return "; ".join(found)
+    questions = [question_of(row) for row in visit.questions]
+    stated = list(figures.answer_figures(content, questions))
+    for figure in stated:
+        if not figure.agrees:
+            told, right = figure.texts()
+            name = f"{tasks.NAMES[figure.name]} of the {figure.where} model"
+            raise wrong("week05.answers.score", name=name, told=told, right=right)
+    main = [f for f in stated if f.name in ("fact_match", "token_f1") and f.right is not None]
+    hollow.no_zeros(figure.right for figure in main if figure.where == "tuned")
+    return "; ".join(f"{f.where}: {tasks.NAMES[f.name]} {f.right:.3f}" for f in main)
 
 
 def _rivals(name: str) -> Callable[[Visit], str]:

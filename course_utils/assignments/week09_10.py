@@ -11,14 +11,22 @@ import ast
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import evaluation, kit, rival_scores, splits, tasks
+from course_utils import kit, rival_scores, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, hollow, packing, writeup
+from course_utils.assignments import (
+    checklist,
+    deployment,
+    figures,
+    hollow,
+    leaderboard,
+    packing,
+    writeup,
+)
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
@@ -34,6 +42,7 @@ from course_utils.assignments.folder import (
     show,
 )
 from course_utils.environment import read_requirements
+from course_utils.records import CheckReport
 
 MINIMUM = 5000  # records that the assignment asks for
 PARTS = ("train", "val", "test")
@@ -43,11 +52,11 @@ TITLES = {
     2: "Part 2: model selection",
     3: "Part 3: LoRA fine-tuning",
     4: "Part 4: evaluation",
-    5: "Part 5: documentation and deployment",
+    5: "Part 5: deployment",
 }
-PREPARE, TRAIN, EVALUATE = (
-    f"run python scripts/{name}.py, which writes it"
-    for name in ("prepare_data", "train", "evaluate")
+PREPARE, TRAIN, EVALUATE, MEASURE = (
+    f"run python scripts/{name}, which writes it"
+    for name in ("prepare_data.py", "train.py", "evaluate.py", "serve.py --measure")
 )
 STARTER = "copy it from a new starter: course assignment start week09_10 another_folder"
 # Every file of the structure, and what to do when it is not there.
@@ -61,17 +70,21 @@ REQUIRED = {
     "scripts/prepare_data.py": STARTER,
     "scripts/train.py": STARTER,
     "scripts/evaluate.py": STARTER,
+    "scripts/serve.py": STARTER,
     "models/finetuned_model/adapter_config.json": TRAIN,
     "models/finetuned_model/adapter_model.safetensors": TRAIN,
     "configs/lora_config.yaml": "four lines do: r, lora_alpha, target_modules, lora_dropout",
+    "configs/new_samples.yaml": "two samples of each task; the starter's file has an example",
     "reports/training_log.txt": TRAIN,
     "reports/evaluation_results.md": EVALUATE,
     "reports/comparison_baseline.md": EVALUATE,
+    "reports/latency.md": MEASURE,
     "run/settings.json": PREPARE,
     "run/data_summary.json": PREPARE,
     "run/baseline.json": EVALUATE,
     "run/training.json": TRAIN,
     "run/evaluation.json": EVALUATE,
+    "run/endpoint.json": MEASURE,
 }
 ADAPTER = "models/finetuned_model"
 # What else belongs to the structure: folder -> (levels below it, endings).
@@ -95,13 +108,17 @@ class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
     minimum: int = MINIMUM
+    reports: dict[str, CheckReport] = field(default_factory=dict)  # of each part that was read
     parts: dict[str, list[dict]] = field(default_factory=dict)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    overlap: dict[str, Any] | None = None  # between the parts, once it was measured
     config: LoraFile | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
     rivals: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, str]] = field(default_factory=list)
+    endpoint: dict[str, Any] = field(default_factory=dict)
 
 
 def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionReport:
@@ -115,7 +132,8 @@ def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionRe
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    return name in REQUIRED or in_folders(name, ADAPTER, ALSO)
+    named = name in REQUIRED or name == leaderboard.FILE
+    return named or in_folders(name, ADAPTER, ALSO)
 
 
 _STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
@@ -128,11 +146,19 @@ CHECKLIST.check_folder()
 # --- Part 1: data -------------------------------------------------------------------------------
 
 
+def read_part(visit: Visit, part: str) -> CheckReport:
+    """The check of data/PART.jsonl, made once; CourseError for what has no lines to check."""
+    if part not in visit.reports:
+        path = visit.folder.path(f"data/{part}.jsonl")
+        # near=None: look-alikes inside a part are no fault, and searching them takes the longest.
+        visit.reports[part] = records_module.check_file(path, "manufacturing", near=None)
+    return visit.reports[part]
+
+
 def _data_file(part: str) -> Callable[[Visit], str]:
     def judge(visit: Visit) -> str:
         name = f"data/{part}.jsonl"
-        # near=None: look-alikes inside a part are no fault, and searching them takes the longest.
-        report = records_module.check_file(visit.folder.path(name), "manufacturing", near=None)
+        report = read_part(visit, part)
         if report.errors:
             raise record_error(report, name)
         if len(report.records) > MOST_RECORDS:
@@ -168,11 +194,18 @@ def _data_tasks(visit: Visit) -> str:
 
 @_check("data.leak", 1, "data", *_DATA)
 def _data_leak(visit: Visit) -> str:
-    found = splits.overlap(visit.parts)
+    found = overlap_of(visit, visit.parts)
     if found["exact"] or found["near"] or found["groups"]:
         counts = {name: found[name] for name in ("exact", "near", "groups")}
         raise wrong("week09_10.data.leak", **counts, first=_first_leak(visit))
     return f"no overlap in {found['compared']:,} pairs of records"
+
+
+def overlap_of(visit: Visit, parts: Mapping[str, Sequence[dict]]) -> dict[str, Any]:
+    """`splits.overlap` of the parts, measured once: all pairs of records take a while."""
+    if visit.overlap is None:
+        visit.overlap = splits.overlap(parts)
+    return visit.overlap
 
 
 def _first_leak(visit: Visit) -> str:
@@ -218,7 +251,7 @@ def _script(name: str) -> Callable[[Visit], str]:
     return judge
 
 
-for _part_number, _name in ((1, "prepare_data"), (3, "train"), (4, "evaluate")):
+for _part_number, _name in ((1, "prepare_data"), (3, "train"), (4, "evaluate"), (5, "serve")):
     _check(f"scripts.{_name}", _part_number, f"scripts/{_name}.py")(_script(f"scripts/{_name}.py"))
 
 
@@ -329,8 +362,7 @@ def _evaluation(visit: Visit) -> str:
         long = [key for key in texts if len(_string(row[key])) > LONGEST_ANSWER]
         if long:
             raise wrong("week09_10.evaluation.too_long", number=number, name=long[0])
-    known = {_identity(record, "output") for record in visit.parts["test"]}
-    strangers = [i for i, row in enumerate(rows, 1) if _identity(row, "reference") not in known]
+    strangers = _strangers(rows, visit.parts["test"])
     if strangers:
         values = {"strangers": len(strangers), "count": len(rows), "first": strangers[0]}
         raise wrong("week09_10.evaluation.other_records", **values)
@@ -349,29 +381,42 @@ def _string(value: Any) -> str:
     return value
 
 
-def _identity(record: Mapping[str, str], answer: str) -> tuple[str, ...]:
-    more = record.get("facts", ""), record.get("form", "")
-    return record["instruction"], record["input"], record[answer], *more
+def _strangers(rows: Sequence[Mapping[str, str]], test: Sequence[Mapping[str, str]]) -> list[int]:
+    """Numbers of the predictions, from 1, that are no record of the test part, or one twice."""
+    left = Counter(_identity(record) for record in test)
+    strangers = []
+    for number, row in enumerate(rows, 1):
+        own = _identity({**row, "output": row["reference"]})
+        left[own] -= 1
+        if left[own] < 0:
+            strangers.append(number)
+    return strangers
+
+
+def _identity(record: Mapping[str, str]) -> tuple[str, ...]:
+    more = record.get("facts", ""), record.get("form", ""), tasks.task_of(record)
+    return record["instruction"], record["input"], record["output"], *more
 
 
 @_check("evaluation.scores", 4, "run/evaluation.json", "run.evaluation")
 def _evaluation_scores(visit: Visit) -> str:
     content = visit.evaluation
+    _all_agree(figures.evaluation_figures(content))
     for task, result in content["tasks"].items():
-        rows = [row for row in content["predictions"] if row["task"] == task]
-        sides = {side: [row[side] for row in rows] for side in ("base", "tuned")}
-        for side, answers in sides.items():
-            _same(result[side], _scores(answers, rows), f"{task}, {side}")
-        own = _records(rows)
-        tables = [_columns(answers) for answers in sides.values()]
-        difference = tasks.compare_task(own, *tables, seed=content["seed"])
         main = tasks.MAIN_SCORE[task]
-        for name, interval in difference.items():
-            if name != "perplexity" and interval is not None:
-                _same(result["difference"][name], interval, f"{task}, difference of {name}")
-        if result["main"] != main or result["gain"] is not tasks.is_gain(main, difference[main]):
+        gain = tasks.is_gain(main, result["difference"][main])
+        if result["main"] != main or result["gain"] is not gain:
             raise wrong("week09_10.evaluation.verdict", task=task)
-    return "scores and intervals follow from the stored answers (perplexity is not recomputed here)"
+    return "scores and intervals follow from the stored answers (of perplexity, the tuned model's)"
+
+
+def _all_agree(found: Iterable[figures.Figure], room: str = "evaluation") -> None:
+    """Raises Explained for the first figure that is not the recomputed one."""
+    for figure in found:
+        if not figure.agrees:
+            given, right = figure.texts()
+            values = {"where": figure.where, "name": figure.name, "given": given, "right": right}
+            raise wrong(f"week09_10.{room}.score", **values)
 
 
 @_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")
@@ -379,35 +424,6 @@ def _evaluation_zero(visit: Visit) -> str:
     results = visit.evaluation["tasks"].items()
     hollow.no_zeros(result["tuned"].get(tasks.MAIN_SCORE[task]) for task, result in results)
     return "the tuned model's scores are not all 0"
-
-
-def _records(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{**row, "output": row["reference"]} for row in rows]
-
-
-def _columns(answers: Sequence[str]) -> dict[str, list]:
-    # The likelihoods are not stored with the answers; these only fill their place.
-    return {"answers": list(answers), "nll": [0.0] * len(answers), "tokens": [1] * len(answers)}
-
-
-def _scores(answers: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[str, float | None]:
-    columns = _columns(answers)
-    scores = tasks.score_task(columns["answers"], _records(rows), columns["nll"], columns["tokens"])
-    return {name: value for name, value in scores.items() if name != "perplexity"}
-
-
-def _same(told: Mapping[str, Any], computed: Mapping[str, float | None], where: str) -> None:
-    """Raises CourseError for the first value that is not the recomputed one."""
-    for name, value in computed.items():
-        own = told[name]
-        if value is None or own is None:
-            equal = value is own
-        else:
-            equal = math.isclose(number_in(own, name), value, rel_tol=1e-4, abs_tol=1e-4)
-        if not equal:
-            given, right = (f"{v:.4g}" if v is not None else "nothing" for v in (own, value))
-            values = {"where": where, "name": name, "given": given, "right": right}
-            raise wrong("week09_10.evaluation.score", **values)
 
 
 @_check("run.baseline", 2, "run/baseline.json")
@@ -426,21 +442,18 @@ def _baseline(visit: Visit) -> str:
 @_check("baseline.scores", 2, "run/baseline.json", "run.baseline", "run.evaluation")
 def _baseline_scores(visit: Visit) -> str:
     """Both prompts' scores from their answers, and the evaluation's base is the better of them."""
-    rows = visit.evaluation["predictions"]
-    for prompt in ("zero_shot", "few_shot"):
-        system = visit.baseline[prompt]
-        if len(system["answers"]) != len(rows):
-            values = {"answers": len(system["answers"]), "prompt": prompt, "count": len(rows)}
+    content, systems = visit.evaluation, visit.baseline
+    rows = content["predictions"]
+    for prompt in figures.PROMPTS:
+        count = len(systems[prompt]["answers"])
+        if count != len(rows):
+            values = {"answers": count, "prompt": prompt, "count": len(rows)}
             raise wrong("week09_10.baseline.number", **values)
-        for task, result in visit.evaluation["tasks"].items():
-            own = [i for i, row in enumerate(rows) if row["task"] == task]
-            computed = _scores([system["answers"][i] for i in own], [rows[i] for i in own])
-            _same(system["scores"][task], computed, f"{task}, {prompt}")
-            _same(result[prompt], system["scores"][task], f"{task}, {prompt} in evaluation.json")
-    for task, result in visit.evaluation["tasks"].items():
-        both = {name: visit.baseline[name]["scores"] for name in ("zero_shot", "few_shot")}
-        chosen = evaluation.better_prompt(both, task)
-        answers = visit.baseline[chosen]["answers"]
+    _all_agree(figures.baseline_figures(content, systems))
+    _all_agree(figures.repeated_figures(content, systems))
+    for task, result in content["tasks"].items():
+        chosen = figures.better_prompt(content, systems, task)
+        answers = systems[chosen]["answers"]
         same = all(row["base"] == answers[i] for i, row in enumerate(rows) if row["task"] == task)
         if result["base_prompt"] != chosen or not same:
             raise wrong("week09_10.baseline.weaker", task=task, chosen=chosen)
@@ -463,7 +476,7 @@ def _evaluation_rivals(visit: Visit) -> str:
             raise wrong("week09_10.rivals.others")
     sides = ([row[side] for row in rows] for side in ("base", "tuned"))
     seed = visit.evaluation["seed"]
-    computed = rival_scores.compare(_records(rows), *sides, visit.rivals, seed)
+    computed = rival_scores.compare(figures.as_records(rows), *sides, visit.rivals, seed)
     if place := checklist.first_difference(told, computed, "rivals"):
         raise wrong("week09_10.rivals.differ", place=place)
     count = sum(len(own) for own in visit.rivals.values())
@@ -495,10 +508,10 @@ for _id, _file, _write in (
     _check(_id, 4, _file, "run.evaluation")(_page(_file, _write))
 
 
-# --- Part 5: documentation ----------------------------------------------------------------------
+# --- Parts 3 and 4: notebook, requirements, README ----------------------------------------------
 
 
-@_check("readme", 5, "README.md")
+@_check("readme", 4, "README.md")
 def _readme(visit: Visit) -> str:
     text = visit.folder.text("README.md")
     no_placeholder(text)
@@ -522,7 +535,7 @@ def _starter_lines() -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-@_check("notebook", 5, "finetuning_pipeline.ipynb")
+@_check("notebook", 3, "finetuning_pipeline.ipynb")
 def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json("finetuning_pipeline.ipynb"))
     if content.get("nbformat") != 4 or not isinstance(content.get("cells"), list):
@@ -539,7 +552,7 @@ def _notebook(visit: Visit) -> str:
     return f"{len(cells)} cells, all code cells were run"
 
 
-@_check("requirements", 5, "requirements.txt")
+@_check("requirements", 3, "requirements.txt")
 def _requirements(visit: Visit) -> str:
     visit.folder.text("requirements.txt")  # says where it is not UTF-8
     needs = read_requirements(visit.folder.path("requirements.txt"))
@@ -550,7 +563,7 @@ def _requirements(visit: Visit) -> str:
     return f"{len(needs)} package{'s' if len(needs) > 1 else ''}"
 
 
-@_check("run.settings", 5, "run/settings.json")
+@_check("run.settings", 3, "run/settings.json")
 def _settings(visit: Visit) -> str:
     content = json_object(visit.folder.json("run/settings.json"))
     versions = ", ".join(
@@ -559,11 +572,60 @@ def _settings(visit: Visit) -> str:
     return f"made with {versions}"
 
 
-@_check("run.inference", 5, "run/inference.json")
-def _inference(visit: Visit) -> str:
-    if "run/inference.json" not in visit.folder.files:
-        raise warn("week09_10.inference.missing")
-    return f"{len(json_object(visit.folder.json('run/inference.json')))} entries"
+# --- Part 5: deployment -------------------------------------------------------------------------
+
+
+@_check("samples", 5, "configs/new_samples.yaml", *_DATA)
+def _samples(visit: Visit) -> str:
+    no_placeholder(visit.folder.text("configs/new_samples.yaml"))
+    samples = deployment.read_samples(visit.folder.root)
+    if short := deployment.short_of_samples(samples):
+        least = deployment.LEAST_SAMPLES
+        raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)
+    known = [record for part in visit.parts.values() for record in part]
+    if old := deployment.not_new(samples, known):
+        raise wrong("week09_10.samples.not_new", number=old[0])
+    visit.samples = samples
+    return f"{len(samples)} samples, none of them in data/"
+
+
+@_check("run.endpoint", 5, "run/endpoint.json", "samples")
+def _endpoint(visit: Visit) -> str:
+    content = json_object(visit.folder.json("run/endpoint.json"))
+    before, after = (content[name]["requests"] for name in ("before", "after"))
+    if len(before) != len(after) or not 0 < len(before) <= MOST_ANSWERS:
+        raise wrong("week09_10.endpoint.requests", before=len(before), after=len(after))
+    for name, right in deployment.figures_again(content).items():
+        found = figures.compared(content[name]["figures"], right, f"requests {name}")
+        _all_agree(found, "endpoint")
+    speedup = {"speedup": deployment.speedup(content)}
+    _all_agree(figures.compared(content, speedup, "before and after"), "endpoint")
+    rows = content["samples"]
+    answers = {side: [_string(row[side]) for row in rows] for side in deployment.SIDES}
+    own = [{k: row[k] for k in sample} for row, sample in zip(rows, visit.samples, strict=False)]
+    if own != visit.samples or len(rows) != len(visit.samples):
+        raise wrong("week09_10.endpoint.other_samples")
+    for number, row in enumerate(deployment.judged(visit.samples, answers), start=1):
+        scores = {name: row[name] for name in ("base_score", "tuned_score")}
+        _all_agree(figures.compared(rows[number - 1], scores, f"sample {number}"), "endpoint")
+    visit.endpoint = content
+    return f"{len(before)} requests before and after, {len(rows)} samples, scores follow"
+
+
+@_check("reports.latency", 5, "reports/latency.md", "run.endpoint")
+def _latency(visit: Visit) -> str:
+    text = visit.folder.text("reports/latency.md")
+    expected = deployment.latency_page(visit.endpoint)
+    lost = [line for line in expected.split("\n") if line and line not in text.split("\n")]
+    if lost:
+        raise wrong("week09_10.latency.differs", line=lost[0])
+    return "its figures are those of run/endpoint.json"
+
+
+@_check("readme.api", 5, "README.md", "readme")
+def _readme_api(visit: Visit) -> str:
+    lines = deployment.api_example(visit.folder.text("README.md")).strip().splitlines()
+    return f"an example of {len(lines)} lines (it is run by the grader, not here)"
 
 
 # --- Packing ------------------------------------------------------------------------------------

@@ -143,7 +143,10 @@ def compare_models(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A name of `course model list` or a folder; repeatable."),
+        typer.Option(
+            "--model",
+            help="A name of `course model list`, or a folder; repeatable. Default: offline ones.",
+        ),
     ] = None,
     precision: Annotated[
         list[str] | None, typer.Option("--precision", help="fp32, bf16 or nf4; repeatable.")
@@ -161,7 +164,7 @@ def compare_models(
     """Ask several base models the same: memory, speed, licence, scores, bits per byte."""
     result = selection.run_comparison(
         data,
-        model or [models.EMBEDDED],
+        model or models.offline_models(),
         precision or list(selection.PRECISIONS),
         records,
         out,

@@ -1,19 +1,26 @@
-"""`course grade`: marks of a class taken together, changed, and handed to the LMS.
+"""`course grade`: a class judged, its marks taken together, changed, and handed to the LMS.
 
+course grade inbox --assignment week09_10 --out grades
+course grade my_submission --practice
 course grade totals grades
 course grade merge grades marks_ada.json marks_bob.json
 course grade export grades --canvas gradebook.csv
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
+from course_utils.assignments.handout import assignment_folder, recognise
 from course_utils.console import console
 from course_utils.errors import UsageError
+from course_utils.execution.sandbox.limits import GIB
+from course_utils.grading import practice as practising
 from course_utils.grading import publishing
+from course_utils.grading.batch import grade_class
 from course_utils.grading.canvas import write_canvas
 from course_utils.grading.classroom50 import write_classroom50
 from course_utils.grading.exporting import Exported
@@ -24,6 +31,7 @@ from course_utils.grading.moodle import write_moodle
 from course_utils.grading.numbers import points_text
 from course_utils.grading.overview import Published
 from course_utils.grading.results import results_of
+from course_utils.grading.workshop import LIMITS, Plan, level_for
 
 BATCH = "batch"  # the command that grades: `course grade SUBMISSIONS` is short for it
 
@@ -40,7 +48,8 @@ class GradeGroup(typer.core.TyperGroup):
 grade_app = typer.Typer(
     cls=GradeGroup,
     no_args_is_help=True,
-    help="The class: marks of people, totals, exports to the LMS.",
+    help="The class: `course grade SUBMISSIONS` judges it (`course grade batch --help`); then "
+    "marks of people, totals, exports to the LMS.",
 )
 
 GradesArgument = Annotated[Path, typer.Argument(help="The folder of grades.")]
@@ -52,6 +61,97 @@ RubricOption = Annotated[
 def mount(app: typer.Typer) -> None:
     """Add the group to the `course` command."""
     app.add_typer(grade_app, name="grade")
+
+
+@grade_app.command(
+    BATCH,
+    epilog="Example:  course grade inbox --assignment week09_10 --out grades --jobs 2",
+)
+def grade_batch(
+    submissions: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of all submissions: folders, archives, or as the LMS hands them out."
+        ),
+    ],
+    assignment: Annotated[
+        str | None, typer.Option(help="week05 or week09_10. With --practice: known by its files.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder of grades. Default: SUBMISSIONS.grades, beside it."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on: what is finished and unchanged stays.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only submissions whose folder begins so; repeatable."),
+    ] = None,
+    practice: Annotated[
+        bool, typer.Option("--practice", help="Your own submission, at home: what it would earn.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="auto, bwrap, landlock, limits or none: docs/instructors.md.")
+    ] = "auto",
+    warm: Annotated[
+        bool, typer.Option("--warm/--no-warm", help="Fork processes from one that imported all.")
+    ] = True,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, help="Minutes for each run of a submission.")
+    ] = (LIMITS.wall or 0) / 60,
+    cell_limit: Annotated[
+        float | None, typer.Option(min=0.05, help="Minutes for a cell of its notebook.")
+    ] = None,
+    memory: Annotated[float, typer.Option(min=0.5, help="GiB for a submission.")] = (
+        LIMITS.memory or 0
+    )
+    / GIB,
+    rubric: RubricOption = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
+    ] = False,
+) -> None:
+    """Judge a class: what a computer scores, in a sandbox, with a verdict for each submission.
+
+    Each submission is opened, judged item by item as the rubric says, and ends in a verdict with
+    its reason. What people mark is laid out for them in marking.html. A second run computes only
+    what changed; --resume goes on after an interruption. `course grade totals` makes the pages
+    again without judging anything.
+    """
+    out = out or submissions.with_name(f"{submissions.resolve().name}.grades")
+    if practice:
+        name = assignment or recognise(submissions)
+    elif assignment:
+        name = assignment
+    else:
+        raise UsageError("--assignment is missing", "--assignment week05 or week09_10")
+    assignment_folder(name)  # says which names there are
+    screen = console()
+    tried = level_for(sandbox, practice)
+    screen.print(f"sandbox {tried.line()}", markup=False, highlight=False, soft_wrap=True)
+    limits = LIMITS.with_changes(
+        wall=time_limit * 60,
+        cell=cell_limit * 60 if cell_limit else None,
+        memory=int(memory * GIB),
+    )
+    used = publishing.rubric_of(name, rubric)
+    plan = Plan(out, name, used, tried.level, jobs, warm, practice=practice, limits=limits)
+    if practice:
+        result, page = practising.practise(submissions, plan, screen)
+        screen.print(practising.practice_table(result, used))
+        print(practising.practice_sum(result))
+        print(f"Feedback: {page}")
+        return
+    try:
+        outcome = grade_class(submissions, plan, screen, resume, only or ())
+    except KeyboardInterrupt:
+        print(f"Interrupted; what is finished is in {out}. Go on: the same command and --resume.")
+        raise
+    if outcome.before:
+        print(f"{outcome.before} were graded before, {len(outcome.results)} now.")
+    _tell(out, publishing.publish(out, rubric, anonymous=anonymous))
 
 
 @grade_app.command("totals", epilog="Example:  course grade totals grades")
@@ -104,8 +204,13 @@ def _tell(grades: Path, class_: Published) -> None:
                 change.submission, points_text(change.before) or "-", points_text(change.now) or "-"
             )
         console().print(table)
-    waiting = sum(bool(own.waiting) for own in class_.totals)
-    print(f"{len(class_.totals)} submissions, {waiting} wait for a person")
+    waiting = [own for own in class_.totals if own.waiting]
+    items = sum(len(own.waiting) for own in waiting)
+    ends = Counter(own.result.status for own in class_.totals)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
+    print(f"{len(class_.totals)} submissions: {told}")
+    print(f"{len(waiting)} wait for a person, who marks {items} items: {grades / 'marking.html'}")
+    print(f"Integrity: {len(class_.suspicions)} things to look at: {grades / 'integrity.html'}")
     print(f"Overview: {grades / 'overview.html'}")
     print(f"Gradebook: {grades / 'gradebook.csv'}")
 

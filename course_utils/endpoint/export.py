@@ -153,13 +153,11 @@ def _compared(
 
 
 def _scores(truths: list[str], *answers: list[str]) -> tuple[str, tuple[float | None, ...]]:
-    """Field F1 where the true answers are JSON records, else ROUGE-L; none without them."""
+    """The score's name, and its value for each list of answers; none without true answers."""
     if not truths:
         return "", tuple(None for _ in answers)
-    if any(metrics.parse_record(truth) is not None for truth in truths):
-        return "field F1", tuple(metrics.field_f1(given, truths) for given in answers)
-    means = (sum(s) / len(s) for s in (metrics.rouge_l_scores(given, truths) for given in answers))
-    return "ROUGE-L", tuple(means)
+    found = [metrics.answer_score(given, truths) for given in answers]
+    return found[0][0], tuple(value for _, value in found)
 
 
 def _write_facts(source: Source, out: Path, kind: str, agreement: Agreement) -> None:

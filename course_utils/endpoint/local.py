@@ -6,7 +6,7 @@ Slow, and the reference for the others. The adapter is switched on and off betwe
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from course_utils import models
@@ -25,7 +25,7 @@ class Transformers:
 
     name = "transformers"
     enforces_schemas = False
-    tells_likelihoods = False
+    tells_likelihoods = True
     slots = 1
 
     def __init__(self, source: Source) -> None:
@@ -44,7 +44,7 @@ class Transformers:
         self.model = models.load_adapter(model, adapter) if adapter else model
 
     async def answer(self, kind: Kind, model: str, body: dict[str, Any]) -> dict[str, Any]:
-        text, finish, usage = "", "stop", {}
+        text, finish, usage, likelihoods = "", "stop", {}, None
         chunks = self.stream(kind, model, body)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
@@ -52,7 +52,8 @@ class Transformers:
                 for choice in chunk["choices"]:
                     text += choice.get("text") or choice.get("delta", {}).get("content", "")
                     finish = choice["finish_reason"] or finish
-        choice = {"index": 0, "finish_reason": finish}
+                    likelihoods = choice.get("logprobs") or likelihoods
+        choice = {"index": 0, "finish_reason": finish, "logprobs": likelihoods}
         said = {"role": "assistant", "content": text}
         choice |= {"message": said} if kind == "chat" else {"text": text}
         return {"choices": [choice], "usage": usage}
@@ -77,8 +78,8 @@ class Transformers:
             try:
                 while (text := await pieces.get()) is not None:
                     yield _chunk(kind, text)
-                count, ended = await task
-                yield _chunk(kind, "", "stop" if ended or pieces.found else "length")
+                count, ended, likelihoods = await task
+                yield _chunk(kind, "", "stop" if ended or pieces.found else "length", likelihoods)
                 usage = {"prompt_tokens": len(ids), "completion_tokens": count}
                 total = len(ids) + count
                 yield {"choices": [], "usage": {**usage, "total_tokens": total}}
@@ -104,8 +105,8 @@ class Transformers:
         limit: int,
         pieces: "_Pieces",
         stopped: threading.Event,
-    ) -> tuple[int, bool]:
-        """Number of new tokens, and whether the answer ended by itself."""
+    ) -> tuple[int, bool, list[dict[str, Any]]]:
+        """Number of new tokens, whether the answer ended by itself, likelihoods if asked for."""
         import torch
         from transformers import GenerationConfig, StoppingCriteria, TextStreamer
 
@@ -125,6 +126,8 @@ class Transformers:
             max_new_tokens=limit,
             pad_token_id=self.tokenizer.pad_token_id,
             eos_token_id=ends or None,
+            return_dict_in_generate=True,
+            output_logits=bool(body.get("logprobs")),
             **({} if greedy else {"top_k": 0, **sampling}),
         )
         inputs = torch.tensor([ids], device=self.model.device)
@@ -139,8 +142,8 @@ class Transformers:
                 streamer=Stream(self.tokenizer, skip_prompt=True, skip_special_tokens=True),
                 stopping_criteria=[Told()],
             )
-        new = output[0, len(ids) :].tolist()
-        return len(new), bool(new) and new[-1] in ends
+        new = output.sequences[0, len(ids) :].tolist()
+        return len(new), bool(new) and new[-1] in ends, _likelihoods(new, output.logits or ())
 
     async def close(self) -> None:
         self.model = self.tokenizer = None
@@ -177,7 +180,16 @@ class _Pieces:
         return await self._queue.get()
 
 
-def _chunk(kind: Kind, text: str, finish: str | None = None) -> dict[str, Any]:
+def _likelihoods(tokens: list[int], logits: Sequence[Any]) -> list[dict[str, Any]]:
+    """Each token's log-likelihood, as the entries of OpenAI's `logprobs`; none without logits."""
+    pairs = zip(tokens, logits, strict=False)  # (1, vocabulary) for each token
+    return [{"id": t, "logprob": float(row[0].float().log_softmax(-1)[t])} for t, row in pairs]
+
+
+def _chunk(
+    kind: Kind, text: str, finish: str | None = None, likelihoods: Sequence[Any] = ()
+) -> dict[str, Any]:
     place: dict[str, Any] = {"index": 0, "finish_reason": finish}
+    place |= {"logprobs": {"content": list(likelihoods)}} if likelihoods else {}
     place |= {"delta": {"content": text} if text else {}} if kind == "chat" else {"text": text}
     return {"choices": [place]}

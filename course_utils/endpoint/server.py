@@ -4,11 +4,14 @@ course serve runs/manufacturing-cpu
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -38,8 +41,37 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
+def listen_at(path: Path) -> socket.socket:
+    """A listening socket file, for this user only; a dead server's file is replaced.
+
+    Raises CourseError where no socket file can be made, or something else has that name.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise CourseError("--uds: this system has no socket files", "use --port")
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(path.lstat().st_mode):
+                path.unlink()
+        before = os.umask(0o177)
+        try:
+            made.bind(str(path))
+        finally:
+            os.umask(before)
+        made.listen(BACKLOG)
+    except OSError as error:  # "AF_UNIX path too long" has no strerror
+        made.close()
+        raise CourseError(
+            f"{path}: no socket file can be made here ({error.strerror or error})",
+            "name a new file in a folder of yours; the whole path has fewer than 104 characters",
+        ) from None
+    return made
+
+
 def address_of(listening: socket.socket) -> str:
     """Where a client on this machine finds the server."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"unix:{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

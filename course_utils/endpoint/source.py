@@ -13,7 +13,7 @@ from typing import Any
 from course_utils import models
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
-from course_utils.packages import cache_folder, sha256_of
+from course_utils.packages import sha256_of, writable_cache_folder
 
 PLACES = (".", "adapter", "models/finetuned_model")  # where an adapter lies in a folder
 HASHED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "*.jinja")
@@ -121,7 +121,7 @@ def _remembered(path: Path) -> str:
     status = path.stat()
     if status.st_size < LARGE:
         return sha256_of(path)
-    note = cache_folder() / "gguf" / "checksums.json"
+    note = writable_cache_folder() / "gguf" / "checksums.json"
     mark = [status.st_size, status.st_mtime_ns]
     known: dict[str, Any] = {}
     try:

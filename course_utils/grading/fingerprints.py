@@ -25,6 +25,8 @@ RUN, WINDOW = 12, 6  # tokens of code in a mark; a copied run of RUN + WINDOW - 
 WORDS, WORD_WINDOW = 6, 4  # the same for text, in words
 LONGEST = 400_000  # characters that are looked at
 NUMBERS = 512  # of a sketch
+BLOCK = 8192  # sides of matrices that are projected at once: 17 MB of Gaussian numbers
+MOST_SIDES = 3_000_000  # of all matrices, some ten seconds; a 70-billion model's first layers
 
 
 def code_prints(source: str, starter: str = "") -> Prints:
@@ -91,20 +93,33 @@ def adapter_sketch(
     each number is the sum over the layers of u B A v with Gaussian u and v that only depend on the
     layer's name and sizes. So adapters of different rank compare too, and so do two that split the
     same product differently into B and A. [] for an adapter that changes nothing.
+    Layers come in one order: of a very large adapter only the first are looked at.
     """
     import numpy as np
 
-    sketch = np.zeros(NUMBERS)
+    sketch, sides = np.zeros(NUMBERS), 0
     for name, a, b, scale in layers:
+        sides += b.shape[0] + a.shape[1]
+        if sides > MOST_SIDES:
+            break
         key = f"{name} {b.shape[0]} {a.shape[1]}".encode()
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8]))
-        left = rng.standard_normal((NUMBERS, b.shape[0])) @ b.astype(np.float64)  # (NUMBERS, r)
-        right = rng.standard_normal((NUMBERS, a.shape[1])) @ a.astype(np.float64).T
-        sketch += scale * (left * right).sum(axis=1)
+        sketch += scale * (_projected(b, rng) * _projected(a.T, rng)).sum(axis=1)
     length = float(np.linalg.norm(sketch))
     if not length or not math.isfinite(length):
         return []
     return [round(float(value), 6) for value in sketch / length]
+
+
+def _projected(matrix: "np.ndarray", rng: "np.random.Generator") -> "np.ndarray":
+    """Gaussian numbers (NUMBERS, n) times a matrix (n, r), in pieces: (NUMBERS, r)."""
+    import numpy as np
+
+    total = np.zeros((NUMBERS, matrix.shape[1]))
+    for start in range(0, matrix.shape[0], BLOCK):
+        piece = matrix[start : start + BLOCK].astype(np.float64)
+        total += rng.standard_normal((NUMBERS, len(piece)), np.float32) @ piece
+    return total
 
 
 def cosine(left: Sequence[float], right: Sequence[float]) -> float:

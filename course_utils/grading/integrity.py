@@ -15,14 +15,17 @@ from course_utils.grading.fingerprints import cosine, likeness
 from course_utils.grading.results import Prints, Result
 from course_utils.messages import Said
 
-# Trainings of one base model from different seeds lie far below this; adding noise of a tenth of
-# the adapter's own length gives 0.995, of a third 0.95.
-NEAR_ADAPTER = 0.9
+# Measured on nano: two seeds give 0.3 to 0.5; one seed and the same records with other steps or
+# another rate up to 0.93, which is honest. Noise of a tenth of the adapter's own length leaves
+# 0.995, of a fifth 0.98.
+NEAR_ADAPTER = 0.97
 NEAR_CODE, NEAR_TEXT = 0.6, 0.5  # shares of the smaller one's marks
 LEAST_MARKS = 15  # below, two small scripts are alike by themselves
 COMMON_SHARE, COMMON_LEAST = 0.25, 5  # marks of so many submissions are everybody's: quotes, idioms
-# The loss on one's own test part, less than this share of that on new records, and by this much.
-LOSS_SHARE, LOSS_STEP = 0.6, 0.3  # nats a token
+# The loss on one's own test part, less than this share of that on new records, and by this much:
+# some dozen records a side, so by many standard errors too.
+LOSS_SHARE, LOSS_STEP, LOSS_ERRORS = 0.6, 0.1, 4.0  # of a loss, nats a token, standard errors
+LOSS_ERROR = 0.075  # nats a token, where none was measured
 OLDER = timedelta(minutes=2)
 
 
@@ -139,7 +142,9 @@ def _alone(result: Result) -> Iterator[Suspicion]:
 
 def _known(own) -> bool:
     gap = own.new_loss - own.test_loss
-    return own.test_loss < LOSS_SHARE * own.new_loss and gap > LOSS_STEP
+    error = LOSS_ERROR if own.loss_error is None else own.loss_error
+    least = max(LOSS_STEP, LOSS_ERRORS * error)
+    return own.test_loss < LOSS_SHARE * own.new_loss and gap > least
 
 
 def _older(times: Mapping[str, str]) -> bool:

@@ -136,6 +136,7 @@ class Fingerprints(Model):
     text: dict[str, Prints] = {}
     test_loss: float | None = None  # mean loss of the adapter on the student's test part
     new_loss: float | None = None  # the same on new records of the same kind
+    loss_error: float | None = None  # standard error of the difference of the two
     stated: list[Stated] = []
     untouched: list[str] = []  # files that are still the starter's
     hollow: list[str] = []  # IDs of `hollow.*` messages that the check gave

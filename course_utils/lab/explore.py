@@ -299,7 +299,10 @@ class Lab:
     def about(self) -> None:
         """Print what the recorded runs were made with, and how they differ from the sliders."""
         sweep = sweep_of("start")
-        print(textwrap.fill(lab_recorded.about(sweep.about, sweep.runs), 100))
+        told = [lab_recorded.about(sweep.about, sweep.runs)]
+        told.append(lab_recorded.not_yet(sweep, [sweep_of(name) for name in sweeps.VALUES]))
+        for text in filter(None, told):
+            print(textwrap.fill(text, 100))
 
     def findings(self, section: str) -> None:
         """Print what the recorded runs of a section show; nothing where they show nothing."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils.lab import parameters, sweeps
+from course_utils.lab import parameters, recording, sweeps
 
 # What a run is compared by, and how a sentence names it.
 LOSS = "eval_loss"
@@ -127,12 +127,18 @@ def _change(sweep: sweeps.Sweep, key: str, name: str, unit: str, digits: int = 1
     if ends is None:
         return []
     first, last = ends
-    if abs(last.mean - first.mean) <= noise(levels(sweep, key)):
+    if abs(last.mean - first.mean) <= max(noise(levels(sweep, key)), _one_record(sweep, key)):
         return []
     return [
         f"{name} goes from {first.mean:.{digits}f}{unit} at {_text(first.value)} to "
         f"{last.mean:.{digits}f}{unit} at {_text(last.value)}."
     ]
+
+
+def _one_record(sweep: sweeps.Sweep, key: str) -> float:
+    """What one record more or less can change a score by: no finding rests on it."""
+    records = sweep.about.get("test_records")
+    return 1 / records if records and key in recording.SCORES else 0.0
 
 
 def _learning_rate(sweep: sweeps.Sweep) -> list[str]:

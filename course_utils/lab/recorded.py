@@ -114,12 +114,31 @@ def about(known: Mapping[str, Any], runs: Runs) -> str:
         for name, value in known["centre"].items()
         if value != start[name]
     )
-    steps = sorted({run["steps"] for run in runs if run.get("steps")})
-    length = f" ({steps[0]} optimiser steps)" if len(steps) == 1 else ""
+    steps = steps_of(runs)
+    length = f" ({steps} optimiser steps)" if steps else ""
     return (
         f"Recorded runs: {known['base_model']}, {known['train_records']} training records, scored "
         f"on {known['test_records']} held-out ones; {known['track']}. Their centre{length} differs "
         f"from the sliders' start values in: {other or 'nothing'}."
+    )
+
+
+def steps_of(runs: Runs) -> int | None:
+    """Optimiser steps of the runs, where all have the same."""
+    steps = {run["steps"] for run in runs if run.get("steps")}
+    return steps.pop() if len(steps) == 1 else None
+
+
+def not_yet(centre: "Sweep", others: Sequence["Sweep"]) -> str:
+    """Which parameters' runs are older than the centre's and have another centre; often none."""
+    old = [one for one in others if one.about and sweeps.differences(one.about, centre.about)]
+    if not old:
+        return ""
+    names = ", ".join(one.parameter for one in old)
+    records = {one.about["train_records"] for one in old}
+    return (
+        f"Older runs, of {' or '.join(map(str, sorted(records)))} training records and around "
+        f"another centre, still stand for: {names}. Compare them with each other only."
     )
 
 
@@ -421,7 +440,7 @@ TEXTS = {
     "answers_truncated": (
         "max_length cuts off the answers",
         "a low training loss, a high validation loss; answers begin right and end wrong",
-        "52 tokens hold the prompt and the first words of an answer: the rest is never seen",
+        "so few tokens hold the prompt and the first words of an answer: the rest is never seen",
         "take the 95th to 99th percentile of your lengths, and count what is cut",
     ),
     "fp16_adapter": (
@@ -453,21 +472,34 @@ TEXTS = {
 
 
 def failures() -> list[Failure]:
-    """The gallery's entries with their recorded runs; what was not recorded yet has none."""
-    try:
-        healthy = sweeps.read_sweep("start").runs
-        broken = sweeps.read_sweep("failures").runs
-        attention = sweeps.read_sweep("include_mlp").of_value(False)
-    except CourseError:
-        healthy, broken, attention = [], [], []
+    """The gallery's entries with their recorded runs; what was not recorded yet has none.
+
+    Healthy runs are those of the centre that the failure's own runs were made around.
+    """
+    broken, healthy = _with_centre("failures")
+    attention, beside = _with_centre("include_mlp")
     runs = {name: [run for run in broken if run["parameter"] == name] for name in TEXTS}
-    runs["attention_only"] = attention
+    runs["attention_only"] = [run for run in attention if run["value"] is False]
+    centre = _with_centre("start")[0]
     runs["wrong_template"] = [
         {**run, **run["wrong_template"], "eval_loss": None, "final_train_loss": None}
-        for run in healthy
+        for run in centre
         if run.get("wrong_template")
     ]
-    return [Failure(name, *texts, runs[name], healthy) for name, texts in TEXTS.items()]
+    around = {"attention_only": beside, "wrong_template": centre}
+    return [
+        Failure(name, *texts, runs[name], around.get(name, healthy))
+        for name, texts in TEXTS.items()
+    ]
+
+
+def _with_centre(name: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """(recorded runs, the centre's of their kind); none of either where something is missing."""
+    try:
+        sweep = sweeps.read_sweep(name)
+        return sweep.runs, sweeps.start_of(sweep.about, sweeps.FOLDER / f"{name}.json")
+    except CourseError:
+        return [], []
 
 
 @styled

@@ -2,66 +2,68 @@
 
 course sweep --resume                    # makes data/sweeps/*.json, goes on where it was stopped
 course sweep --only learning_rate,lora_r --seeds 1,2,3 --resume
+course sweep --resume --replace          # runs of another centre give way, a parameter at a time
 
 Each run is the `main` of train_lora.py in a process of its own, and is scored on held-out records
 afterwards. Files: start.json (the centre, shared by all parameters), one for each parameter, and
-failures.json (the failure gallery).
+failures.json (the failure gallery). Runs of two centres never meet in one figure: while a
+parameter's runs are replaced, the new ones wait in new/ until they are whole, and the old centre
+stays in start_before.json as long as a parameter needs it.
 """
 
-import contextlib
-import io
 import json
-import multiprocessing
 import os
 import shlex
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from course_utils import chat, compat, hardware, kit, metrics, models, records, runs, sources
+from course_utils import chat, compat, hardware, kit, models, records, runs, sources
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.files import read_json, write_json_atomic
 from course_utils.generation import generate_answers
-from course_utils.lab import parameters
-from course_utils.lab import runs as lab_runs
+from course_utils.lab import parameters, recording
 from course_utils.runs import find_root
 
 FOLDER = kit.DATA / "sweeps"
-# 12 optimiser steps: more would not fit an evening on two cores. Hence the higher learning rate
-# and the smaller batch than the lab's start values; nothing is longer than 128 tokens; dropout is
-# slow on a CPU.
+BEFORE = "start_before.json"
+# 60 optimiser steps of 4 records. It is a short run, so its learning rate is that of the preset
+# `cpu`, not the lab's start value for long ones; accumulation is 2 and not 8, or 60 steps would be
+# 960 records; nothing is longer than 128 tokens; dropout is slow on a CPU.
 CENTRE: dict[str, parameters.Value] = parameters.start_values() | {
     "learning_rate": 1e-3,
-    "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 2,
     "max_length": 128,
     "max_new_tokens": 56,
     "lora_dropout": 0.0,
     "logging_steps": 1,
 }
+# In the order in which they are recorded: what matters most first.
 VALUES: dict[str, tuple[parameters.Value, ...]] = {
     "learning_rate": (2e-5, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
     "num_train_epochs": (0.5, 1, 2, 3, 5),
-    "per_device_train_batch_size": (1, 2, 4, 8, 16),
-    "gradient_accumulation_steps": (1, 2, 4, 8, 16),
-    "max_length": (64, 72, 80, 96, 128),
     "lora_r": (2, 4, 16, 32, 64),
     "lora_alpha": (8, 16, 32, 64, 128),
     "lora_dropout": (0.0, 0.05, 0.1, 0.2, 0.5),
     "include_mlp": (False, True),
+    "per_device_train_batch_size": (1, 2, 4, 8, 16),
+    "gradient_accumulation_steps": (1, 2, 4, 8, 16),
+    "max_length": (40, 48, 56, 64, 128),
     "warmup_ratio": (0.0, 0.03, 0.1, 0.2, 0.4),
     "lr_scheduler_type": parameters.SCHEDULERS,
     "precision": ("fp32", "bf16"),
 }
+# Seeds of a parameter whose effect is small beside that of a seed, and of the others.
+SEEDS, FEWER_SEEDS = (1, 2, 3), (1, 2)
+MORE_SEEDS = ("start", "learning_rate", "num_train_epochs", "lora_r", "lora_alpha")
+MORE_SEEDS += ("lora_dropout", "include_mlp")
 WITHOUT_TEMPLATE = 8  # records
 NEW_TOKENS = (4, 8, 12, 16, 24, 32, 40, 56)
 # The gallery: what is done wrong, and the options of train_lora.py that do it.
@@ -69,17 +71,15 @@ FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "learning_rate_times_10": ({"learning_rate": 5e-2}, ()),  # of the highest that learned
     "padding_learned": ({}, ("--learn_padding", "true")),
     "eos_not_learned": ({}, ("--learn_eos", "false")),
-    "answers_truncated": ({"max_length": 52}, ()),
+    "answers_truncated": ({"max_length": 44}, ()),
     "fp16_adapter": ({"precision": "fp32"}, ("--adapter_dtype", "fp16")),
     "no_warmup": ({"learning_rate": 1e-2, "warmup_ratio": 0.0}, ()),
     "long_warmup": ({"learning_rate": 1e-2, "warmup_ratio": 0.4}, ()),
 }
-SIZES = {"train": 48, "val": 20, "test": 20}
-KEPT = (
-    "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
-    "cpu_seconds", "peak_memory_gb", "trainable_parameters", "versions", "hardware", "command",
-)  # fmt: skip
-LOGGED = ("step", "loss", "learning_rate", "grad_norm", "eval_loss")
+# 64 records to validate on and 64 to be asked: one of them is 1.6 % of a mean.
+SIZES = {"train": 120, "val": 64, "test": 64}
+# Runs that differ in one of these were made in two ways, and do not compare.
+KIND = ("centre", "base_model", "train_records", "val_records", "test_records")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,12 @@ class Job:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.parameter, json.dumps(self.value), self.seed
+
+    def estimate(self, sizes: Mapping[str, int]) -> float:
+        """Seconds that it may take on one thread."""
+        passes = sizes["train"] * float((CENTRE | self.changes)["num_train_epochs"])
+        more = sizes["test"] if self.parameter == "start" else 0  # asked again, another way
+        return recording.estimate(passes, 3 * sizes["val"], sizes["test"] + more)
 
     def __str__(self) -> str:
         value = "" if self.value is None else f" = {parameters.text_of(self.value)}"
@@ -130,20 +136,48 @@ def read_sweep(parameter: str, folder: Path = FOLDER) -> Sweep:
     """The recorded runs of a parameter, of "start" or of "failures".
 
     A parameter that does not change the training has the centre's runs alone. Raises CourseError
-    for an unknown name or a file that is missing or broken.
+    for an unknown name, for a file that is missing or broken, and where the runs of a parameter
+    and of the centre were made in two ways.
     """
     known = {*parameters.PARAMETERS, "start", "failures"}
     if parameter not in known:
         raise CourseError(f"{parameter}: no such sweep", f"choose among {', '.join(sorted(known))}")
-    start = _read_file(folder / "start.json")
-    if parameter == "start":
-        return Sweep(parameter, start["about"], start["runs"])
     own = folder / f"{parameter}.json"
-    runs = _read_file(own)["runs"] if own.is_file() or parameter == "failures" else []
-    if parameter in parameters.PARAMETERS:
-        centre = start["about"]["centre"][parameter]
-        runs = runs + [{**run, "parameter": parameter, "value": centre} for run in start["runs"]]
-    return Sweep(parameter, start["about"], runs)
+    if parameter in ("start", "failures"):
+        content = _read_file(own)
+        return Sweep(parameter, content["about"], content["runs"])
+    own = own if own.is_file() else folder / "start.json"
+    about, runs = _read_file(own)["about"], []
+    start = start_of(about, own, folder)
+    if own.name != "start.json":
+        runs = _read_file(own)["runs"]
+        seeds = {run["seed"] for run in runs}  # the centre may have more
+        start = [run for run in start if run["seed"] in seeds]
+    value = about["centre"][parameter]
+    return Sweep(
+        parameter, about, runs + [{**run, "parameter": parameter, "value": value} for run in start]
+    )
+
+
+def start_of(about: Mapping[str, Any], of: Path, folder: Path = FOLDER) -> list[dict[str, Any]]:
+    """The centre's runs that were made as `about` says; CourseError where there are none."""
+    differs: list[str] = []
+    for path in (folder / "start.json", folder / BEFORE):
+        if path.is_file() or path.name == "start.json":
+            content = _read_file(path)
+            found = differences(content["about"], about)
+            if not found:
+                return content["runs"]
+            differs = differs or found
+    raise CourseError(
+        f"{of}: its runs and those of start.json have another {differs[0]}",
+        "runs of two kinds do not compare: course sweep --resume --replace",
+    )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """In what of `KIND` two recordings differ."""
+    return [name for name in KIND if one.get(name) != other.get(name)]
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -154,26 +188,28 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- what is to be run
-def plan(seeds: Sequence[int], only: Iterable[str] = ()) -> list[Job]:
-    """All runs, seed by seed, so that an interrupted sweep has every value at least once.
+def plan(seeds: Sequence[int] = (), only: Iterable[str] = ()) -> list[Job]:
+    """All runs, parameter by parameter, so that an interrupted sweep has whole ones.
 
-    Raises CourseError for a name that is no parameter with runs of its own.
+    Without seeds each parameter has its own number of them. Raises CourseError for a name that is
+    no parameter with runs of its own.
     """
-    known = ["start", *VALUES, "failures"]
-    wanted = list(only) or known
-    for name in wanted:
-        if name not in known:
-            raise CourseError(f"{name}: nothing to sweep", f"choose among {', '.join(known)}")
-    jobs = []
-    for seed in seeds:
-        if "start" in wanted:
-            jobs.append(Job("start", None, seed))
-        for name, values in VALUES.items():
-            others = [value for value in values if value != CENTRE[name]]
-            jobs += [Job(name, v, seed, {name: v}) for v in others if name in wanted]
-        if "failures" in wanted and seed == seeds[0]:  # one run shows a symptom
-            jobs += [Job(n, None, seed, c, options) for n, (c, options) in FAILURES.items()]
-    return jobs
+    known = ["start", *VALUES]
+    known.insert(known.index(MORE_SEEDS[-1]) + 1, "failures")
+    wanted = set(only or known)
+    for name in wanted - set(known):
+        raise CourseError(f"{name}: nothing to sweep", f"choose among {', '.join(known)}")
+    return [job for name in known if name in wanted for job in _jobs_of(name, seeds)]
+
+
+def _jobs_of(name: str, seeds: Sequence[int]) -> list[Job]:
+    seeds = seeds or (SEEDS if name in MORE_SEEDS else FEWER_SEEDS)
+    if name == "start":
+        return [Job("start", None, seed) for seed in seeds]
+    if name == "failures":  # one run shows a symptom
+        return [Job(n, None, seeds[0], c, options) for n, (c, options) in FAILURES.items()]
+    others = [value for value in VALUES[name] if value != CENTRE[name]]
+    return [Job(name, value, seed, {name: value}) for seed in seeds for value in others]
 
 
 def prepare_data(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 1) -> dict[str, Path]:
@@ -181,11 +217,6 @@ def prepare_data(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 1) 
     cleaned = sources.clean_work_orders(sources.load_work_orders())
     parts = sources.split_work_orders(cleaned, dict(sizes), seed)
     return {n: records.write_records(folder / f"{n}.jsonl", part) for n, part in parts.items()}
-
-
-def script_folder() -> Path:
-    """Where train_lora.py lies."""
-    return kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
 
 
 def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str) -> list[str]:
@@ -200,7 +231,7 @@ def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str
 
 
 # ---------------------------------------------------------------- one run
-def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -> None:
+def run_job(job: Job, target: Path, data: Mapping[str, Path], base_model: str) -> None:
     """Train and score; write the RUN to `target`. A run that fails is recorded with its error."""
     compat.quiet_known_noise()
     started = time.time()
@@ -211,13 +242,13 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
         "seed": job.seed,
         "settings": CENTRE | job.changes,
     }
-    record |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
+    record |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb"))
     record |= {"log": [], "answers": [], "error": None}
     words = arguments_of(job, work, data, base_model)
     record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
     try:
         _train_and_score(job, words, data, record)
-        record["status"] = "diverged" if _has_diverged(record) else "ok"
+        record["status"] = "diverged" if recording.has_diverged(record) else "ok"
     except (CourseError, RuntimeError, ValueError) as error:
         record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
     finally:
@@ -227,29 +258,14 @@ def run_job(job: Job, data: Mapping[str, Path], base_model: str, target: Path) -
     write_json_atomic(target, record)
 
 
-def _has_diverged(run: Mapping[str, Any]) -> bool:
-    """Whether the validation loss is no number, or half as high again as the loss at the start."""
-    losses = [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
-    end = run["eval_loss"]
-    return end is None or not losses or end > 1.5 * losses[0]
-
-
 def _train_and_score(
     job: Job, words: Sequence[str], data: Mapping[str, Path], record: dict[str, Any]
 ) -> None:
     """Put into the RUN what training gave, then what the answers scored: the first stays in it
     where the second fails."""
-    script = load_script()
-    options = script.read_arguments(words)
-    lab_runs.complete(options)
-    trained = script.train(options)
-    size = (options.out / "adapter_model.safetensors").stat().st_size
-    record["adapter_mb"] = round(size / 1e6, 3)
-    summary = script.summarise(options, trained)
-    record |= {name: _finite(summary[name]) for name in KEPT if name != "command"}
-    record["log"] = [_logged(entry) for entry in summary["log"]]
+    model, tokenizer = recording.train(words, record)
     test = records.read_records(data["test"])
-    record |= _scored(job, trained.trainer.model, trained.tokenizer, test)
+    record |= _scored(job, model, tokenizer, test)
 
 
 def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:
@@ -258,7 +274,7 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
     limit = int((CENTRE | job.changes)["max_new_tokens"])
     answers = generate_answers(model, tokenizer, prompts, limit, len(test))
     references = [record["output"] for record in test]
-    found = _scores(answers, references)
+    found = recording.scores(answers, references)
     found["answers"] = [
         {"input": r["input"], "reference": r["output"], "answer": a[:400]}
         for r, a in list(zip(test, answers, strict=True))[:3]
@@ -267,11 +283,6 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
         found["new_tokens"] = _cut_answers(answers, references, tokenizer)
         found["wrong_template"] = _without_template(model, tokenizer, test, limit)
     return found
-
-
-def _scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    scores = metrics.score_all(answers, references)
-    return {name: scores[name] for name in ("field_f1", "exact_match", "rougeL")}
 
 
 def _cut_answers(answers: Sequence[str], references: Sequence[str], tokenizer: Any) -> list[dict]:
@@ -283,7 +294,7 @@ def _cut_answers(answers: Sequence[str], references: Sequence[str], tokenizer: A
     rows = []
     for limit in NEW_TOKENS:
         cut = [tokenizer.decode(row[:limit]) for row in ids]
-        rows.append({"max_new_tokens": limit, **_scores(cut, references)})
+        rows.append({"max_new_tokens": limit, **recording.scores(cut, references)})
     return rows
 
 
@@ -309,37 +320,8 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
         {"input": r["input"], "reference": r["output"], "answer": a.strip()[:400]}
         for r, a in zip(test, answers, strict=True)
     ]
-    scores = _scores(answers, [record["output"] for record in test])
+    scores = recording.scores(answers, [record["output"] for record in test])
     return {**scores, "records": len(test), "answers": rows[:3]}
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinity become None: JSON has neither."""
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    return value
-
-
-def _logged(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _rounded(_finite(float(entry[name])) if name != "step" else entry[name])
-        for name in LOGGED
-        if name in entry
-    }
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def load_script() -> Any:
-    """train_lora.py as a module, from the reference solution's folder."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("train_lora", script_folder() / parameters.SCRIPT)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # ---------------------------------------------------------------- many runs
@@ -356,54 +338,56 @@ def run_sweep(
     jobs: Sequence[Job],
     folder: Path,
     work: Path,
-    base_model: str = "smollm2-135m-instruct",
+    base_model: str = models.EMBEDDED,
     parallel: int = 1,
     resume: bool = False,
     made_by: str = "course sweep --resume",
     sizes: Mapping[str, int] = SIZES,
     console: Any = None,
+    replace: bool = False,
 ) -> Outcome:
     """Make the runs that are missing, `parallel` at a time; each is kept as soon as it is done.
 
-    Raises CourseError when `folder` holds runs and `resume` is false, or runs of another centre.
+    Raises CourseError when `folder` holds runs and `resume` is false, or runs of another kind and
+    `replace` is false.
     """
     models.prepare_model(base_model) if base_model in models.MADE_HERE else None
-    files = _open_files(folder, resume, base_model, made_by, sizes)
-    for content in files.values():  # what failed is tried again
-        content["runs"] = [run for run in content["runs"] if run["status"] != "failed"]
-    done = {_key(run) for content in files.values() for run in content["runs"]}
-    todo = [job for job in jobs if job.key not in done]
+    about = _about(base_model, made_by, sizes)
+    store = Store(folder, about, resume, replace)
+    todo = [job for job in jobs if job.key not in store.done()]
     outcome = Outcome(kept=len(jobs) - len(todo))
     data = prepare_data(work / "data", sizes)
     # Relative names stand in the recorded commands: they hold on every machine.
     data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}
-    with _progress(console or make_console(), len(todo)) as advance:
-        for job, run in _finished(todo, data, base_model, work, parallel):
-            content = files.setdefault(job.file, {"about": files["start"]["about"], "runs": []})
-            content["runs"].append(run)
-            write_json_atomic(folder / f"{job.file}.json", content)
-            outcome.made += 1
-            if run["status"] == "failed" and job.parameter not in FAILURES:
-                outcome.failed.append(f"{job}: {run['error']}")
-            advance(job, run)
+    body = partial(run_job, data=data, base_model=base_model)
+    clock = recording.Clock([job.estimate(sizes) for job in todo], console or make_console())
+    store.publish()
+    for job, found, seconds in recording.in_processes(todo, body, work, parallel):
+        run = found or _lost(job, seconds)
+        store.add(job, run)
+        outcome.made += 1
+        if run["status"] == "failed" and job.parameter not in FAILURES:
+            outcome.failed.append(f"{job}: {run['error']}")
+        clock.tell(f"{job}: {_told(run)}", job.estimate(sizes), seconds)
     return outcome
 
 
-def _key(run: Mapping[str, Any]) -> tuple[str, str, int]:
-    return run["parameter"], json.dumps(run["value"]), run["seed"]
+def _told(run: Mapping[str, Any]) -> str:
+    loss = run["eval_loss"]
+    return run["status"] if loss is None else f"validation loss {loss:.3f}"
 
 
-def _open_files(
-    folder: Path, resume: bool, base_model: str, made_by: str, sizes: Mapping[str, int]
-) -> dict[str, dict[str, Any]]:
-    names = ("start", *VALUES, "failures")
-    files = {n: _read_file(folder / f"{n}.json") for n in names if (folder / f"{n}.json").is_file()}
-    if any(content["runs"] for content in files.values()) and not resume:
-        raise CourseError(
-            f"{folder} already holds runs",
-            "add --resume to make those that are missing, or --out for another folder",
-        )
-    about = {
+def _lost(job: Job, seconds: float) -> dict[str, Any]:
+    """The RUN of a process that died."""
+    run = {"parameter": job.parameter, "value": job.value, "seed": job.seed}
+    run |= {"settings": CENTRE | job.changes, "status": "failed", "log": [], "answers": []}
+    run |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb"))
+    run |= {"error": recording.DIED, "total_seconds": round(seconds, 1), "finished": None}
+    return run
+
+
+def _about(base_model: str, made_by: str, sizes: Mapping[str, int]) -> dict[str, Any]:
+    return {
         "track": "manufacturing (real work orders, text to JSON)",
         "base_model": base_model,
         **{f"{name}_records": count for name, count in sizes.items()},
@@ -412,126 +396,77 @@ def _open_files(
         "versions": runs.versions(),
         "hardware": hardware.detect().to_dict(),
     }
-    for name, content in files.items():
-        for what in ("centre", "base_model", "train_records", "val_records", "test_records"):
-            if content["about"].get(what) != about[what]:
-                raise CourseError(
-                    f"{folder / (name + '.json')}: its runs have another {what}",
-                    "runs of two kinds do not compare: give --out another folder",
-                )
-    files.setdefault("start", {"about": about, "runs": []})
-    return files
 
 
-@contextlib.contextmanager
-def _progress(console: Any, total: int) -> Iterator[Any]:
-    """A bar with the time left, and a line for each finished run."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+class Store:
+    """The files of a recording: those of its own kind, and beside them what it will replace."""
 
-    bar = Progress("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                   console=console)  # fmt: skip
-    with bar:
-        task = bar.add_task("runs", total=total)
+    def __init__(self, folder: Path, about: dict[str, Any], resume: bool, replace: bool) -> None:
+        self.folder, self.about = folder, about
+        self.old: set[str] = set()  # names of files whose runs are of another kind
+        self.files: dict[str, dict[str, Any]] = {}
+        for name in ("start", *VALUES, "failures"):
+            if (folder / f"{name}.json").is_file():
+                self._open(name, folder / f"{name}.json", resume, replace)
+            waiting = folder / "new" / f"{name}.json"
+            if name not in self.files and waiting.is_file():
+                content = _read_file(waiting)
+                if not differences(content["about"], about):
+                    self.files[name] = content
+        for content in self.files.values():  # what failed is tried again
+            content["runs"] = [run for run in content["runs"] if run["status"] != "failed"]
 
-        def advance(job: Job, run: Mapping[str, Any]) -> None:
-            loss = run["eval_loss"]
-            told = f"validation loss {loss:.3f}" if loss is not None else run["status"]
-            bar.console.print(f"{job}: {told}, {run['total_seconds']:.0f} s", highlight=False)
-            bar.advance(task)
+    def _open(self, name: str, path: Path, resume: bool, replace: bool) -> None:
+        content = _read_file(path)
+        if content["runs"] and not resume:
+            raise CourseError(
+                f"{self.folder} already holds runs",
+                "add --resume to make those that are missing, or --out for another folder",
+            )
+        found = differences(content["about"], self.about)
+        if found and not replace:
+            raise CourseError(
+                f"{path}: its runs have another {found[0]}",
+                "runs of two kinds do not compare: give --out another folder, or --replace",
+            )
+        if found:
+            self.old.add(name)
+        else:
+            self.files[name] = content
 
-        yield advance
+    def done(self) -> set[tuple[str, str, int]]:
+        """Keys of the jobs whose runs are there."""
+        return {_key(run) for content in self.files.values() for run in content["runs"]}
 
+    def add(self, job: Job, run: dict[str, Any]) -> None:
+        """Keep a run at once; where old runs stand in its place, it waits for the others."""
+        content = self.files.setdefault(job.file, {"about": self.about, "runs": []})
+        content["runs"].append(run)
+        waits = self.folder / "new" if job.file in self.old else self.folder
+        write_json_atomic(waits / f"{job.file}.json", content)
+        self.publish()
 
-def _finished(
-    jobs: Sequence[Job], data: Mapping[str, Path], base_model: str, work: Path, parallel: int
-) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """(job, RUN) as they finish. A process that dies is a failed run; Ctrl-C ends all of them."""
-    context = _context()
-    waiting, running = list(jobs), {}
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        while waiting or running:
-            while waiting and len(running) < parallel:
-                job = waiting.pop(0)
-                target = work / f"run-{os.getpid()}-{job.parameter}-{len(waiting)}.json"
-                target.unlink(missing_ok=True)
-                arguments = (job, data, base_model, target, str(find_root()), parallel)
-                process = context.Process(target=_in_process, args=arguments, daemon=True)
-                with _uninterrupted():
-                    process.start()
-                    running[process] = (job, target, time.time())
-            multiprocessing.connection.wait([process.sentinel for process in running], timeout=5)
-            for process in [p for p in running if not p.is_alive()]:
-                job, target, started = running.pop(process)
-                yield job, _result(job, target, process.exitcode, time.time() - started)
-                target.unlink(missing_ok=True)
-    finally:
-        for process in running:
-            process.terminate()
+    def publish(self) -> None:
+        """Put whole sets of new runs in the place of the old ones, the centre first."""
+        names = [name for name in ("start", *VALUES, "failures") if name in self.old]
+        for name in names:
+            centre_waits = name != "start" and "start" in self.old
+            if not centre_waits and self._is_whole(name):
+                path = self.folder / f"{name}.json"
+                if name == "start":
+                    os.replace(path, self.folder / BEFORE)
+                os.replace(self.folder / "new" / path.name, path)
+                self.old.remove(name)
+        if names and not self.old:
+            (self.folder / BEFORE).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "new", ignore_errors=True)
 
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and a termination wait for the block's end: a process half started is in no list."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
-        yield
-        return
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def _result(job: Job, target: Path, exit_code: int | None, seconds: float) -> dict[str, Any]:
-    if target.is_file():
-        return read_json(target)
-    run = {"parameter": job.parameter, "value": job.value, "seed": job.seed}
-    run |= {"settings": CENTRE | job.changes, "status": "failed", "log": [], "answers": []}
-    run |= dict.fromkeys((*KEPT, "field_f1", "exact_match", "rougeL", "adapter_mb"))
-    error = f"the process ended with exit code {exit_code}; see its log in the work folder"
-    return run | {"error": error, "total_seconds": round(seconds, 1), "finished": None}
+    def _is_whole(self, name: str) -> bool:
+        wanted = {job.key for job in plan(only=[name])}
+        made = self.files.get(name, {"runs": []})["runs"]
+        may_fail = name == "failures"
+        return wanted <= {_key(run) for run in made if may_fail or run["status"] != "failed"}
 
 
-def _context() -> Any:
-    """A fork server that has imported the libraries once; elsewhere plain new processes."""
-    import multiprocessing.connection
-
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "peft", "trl", "datasets"])
-    return context
-
-
-def _in_process(
-    job: Job, data: Mapping[str, Path], base_model: str, target: Path, root: str, parallel: int
-) -> None:
-    """The body of a run's process: its output goes to a log beside the result."""
-    import torch
-
-    os.chdir(root)  # the data's names are relative to it
-    cores = hardware.usable_cores()
-    torch.set_num_threads(max(1, cores // parallel))
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-        try:
-            run_job(job, data, base_model, target)
-        except BaseException:
-            import traceback
-
-            write_text_atomic(target.with_suffix(".log"), text.getvalue() + traceback.format_exc())
-            sys.exit(1)
-
-
-def choose_parallel() -> int:
-    """How many runs at once: one a core where memory allows 4 GiB each; one on a GPU."""
-    machine = hardware.detect()
-    if machine.capability:
-        return 1
-    return max(1, min(machine.cores, int(machine.ram_gb // 4)))
+def _key(run: Mapping[str, Any]) -> tuple[str, str, int]:
+    return run["parameter"], json.dumps(run["value"]), run["seed"]

@@ -9,6 +9,7 @@ from submissions import (
     CONFIG,
     README,
     SCRIPTS,
+    deploy,
     evaluate,
     save_adapter,
     training,
@@ -54,7 +55,7 @@ def complete(track, nano_model_path, tmp_path_factory):
     workspace.run.write("training.json", training())
     writeup.write_training_log(workspace)
     evaluate(workspace, track.parts["test"])
-    workspace.run.write("inference.json", {"latency_ms": 12.5})
+    deploy(workspace)
     write_notebook(folder / "finetuning_pipeline.ipynb")
     return folder
 

@@ -14,7 +14,7 @@ from course_utils.errors import CourseError
 
 ASSIGNMENT = Path(__file__).parents[2] / "assignments" / "week09_10_manufacturing"
 SOLUTION, STARTER = ASSIGNMENT / "solution", ASSIGNMENT / "starter"
-SCRIPTS = ("prepare_data.py", "train.py", "evaluate.py")
+SCRIPTS = ("prepare_data.py", "train.py", "evaluate.py", "serve.py")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -43,7 +43,11 @@ def solution_lines(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"scripts/{name}" for name in SCRIPTS), "README.md", "configs/lora_config.yaml"]
+    "name",
+    [
+        *(f"scripts/{name}" for name in SCRIPTS),
+        *("README.md", "configs/lora_config.yaml", "configs/new_samples.yaml"),
+    ],
 )
 def test_no_line_of_a_solution_is_in_the_starter(name):
     lines = solution_lines((SOLUTION / name).read_text(encoding="utf-8"))
@@ -60,7 +64,7 @@ def test_no_line_of_a_solution_is_in_the_starters_notebook():
     lines = solution_lines(sources)
     assert len(lines) >= 5
     assert not [line for line in lines if json.dumps(line)[1:-1] in text]
-    assert text.count("YOUR ANSWER HERE") == 5
+    assert text.count("YOUR ANSWER HERE") == 6
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

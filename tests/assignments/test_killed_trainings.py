@@ -22,8 +22,8 @@ SERVER = """
 import json, os, signal, sys, traceback
 import torch, datasets, peft, transformers, trl
 from course_utils.assignments import scripts
-from course_utils.lab import sweeps
-script = sweeps.load_script()
+from course_utils.lab import recording
+script = recording.load_script()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
 for line in sys.stdin:
     log, *words = json.loads(line)

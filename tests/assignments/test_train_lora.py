@@ -13,7 +13,7 @@ import pytest
 
 from course_utils import tasks, training
 from course_utils.errors import CourseError
-from course_utils.lab import parameters, sweeps
+from course_utils.lab import parameters, recording
 from course_utils.lab import runs as lab_runs
 from course_utils.records import write_records
 from course_utils.reports.content import run_folder
@@ -52,7 +52,7 @@ def run(folder, script, *words):
 
 
 def options(data, *words):
-    return sweeps.load_script().read_arguments(["--data", str(data), *SMALL, *words])
+    return recording.load_script().read_arguments(["--data", str(data), *SMALL, *words])
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_adapter(data, tmp_path
 
 @pytest.fixture(scope="module")
 def script():
-    return sweeps.load_script()
+    return recording.load_script()
 
 
 def train_here(script, data, out, *words):

@@ -323,7 +323,7 @@ def test_a_question_from_the_training_data_is_named(folder):
 
 def test_scores_that_do_not_follow_from_the_answers_are_named(folder):
     edit_json(folder / "answers.json", lambda content: content["tuned"].update(token_f1=0.99))
-    assert "token F1 0.9900, but its answers give" in only(folder).message
+    assert "token F1 of the tuned model 0.99, but its answers give" in only(folder).message
     (folder / "answers.json").unlink()
     assert only(folder, "warning").path == "answers.json"
 

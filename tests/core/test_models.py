@@ -162,6 +162,12 @@ def test_a_model_without_stamp_is_not_prepared(cache):
     assert not models.is_prepared()
 
 
+def test_models_to_choose_from_offline_are_the_default_and_those_prepared_beside_it(cache):
+    assert models.offline_models() == [models.EMBEDDED]  # made unasked: its licence allows it
+    fake_model(cache).rename(cache / "models" / "gemma-3-270m")
+    assert models.offline_models() == [models.EMBEDDED, "gemma-3-270m"]
+
+
 def test_a_build_appears_whole_with_size_and_checksum(cache):
     folder = cache / "models" / "x"
     embedded._build_in_place(folder, build_small)

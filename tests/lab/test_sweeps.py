@@ -1,5 +1,6 @@
 """Recorded sweeps: the plan, a real small sweep, and what a broken file says."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.lab import parameters, sweeps
+from course_utils.files import write_json_atomic
+from course_utils.lab import parameters, recording, sweeps
 
 SIZES = {"train": 8, "val": 2, "test": 2}
 
@@ -28,11 +30,25 @@ def test_numbers_have_at_least_five_values():
             assert len(values) >= 5, name
 
 
-def test_the_plan_changes_one_parameter_at_a_time_and_goes_seed_by_seed():
+def test_the_plan_changes_one_parameter_at_a_time_and_goes_parameter_by_parameter():
     jobs = sweeps.plan([1, 2])
     assert all(len(job.changes) == 1 for job in jobs if job.parameter in sweeps.VALUES)
-    assert [job.seed for job in jobs] == sorted(job.seed for job in jobs)
+    files = [job.file for job in jobs]
+    assert files[:2] == ["start", "start"]
+    assert len(list(itertools.groupby(files))) == len(set(files))
     assert len({job.key for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize(("name", "count"), [("start", 3), ("lora_r", 3), ("warmup_ratio", 2)])
+def test_what_matters_most_has_three_seeds(name, count):
+    assert len({job.seed for job in sweeps.plan(only=[name])}) == count
+
+
+def test_a_run_at_the_centre_has_sixty_steps_of_four_records():
+    batch = sweeps.CENTRE["per_device_train_batch_size"]
+    batch *= sweeps.CENTRE["gradient_accumulation_steps"]
+    assert batch == 4
+    assert sweeps.SIZES["train"] * sweeps.CENTRE["num_train_epochs"] / batch == 60
 
 
 def test_an_unknown_parameter_is_told_what_there_is():
@@ -103,7 +119,7 @@ def test_an_interrupt_waits_until_a_process_is_in_the_list():
     done = []
 
     def start() -> None:
-        with sweeps._uninterrupted():
+        with recording._uninterrupted():
             signal.raise_signal(signal.SIGINT)
             done.append("started and noted")
 
@@ -125,3 +141,88 @@ def test_a_sweep_file_that_is_none_is_named(tmp_path):
     (tmp_path / "start.json").write_text(json.dumps([1]))
     with pytest.raises(CourseError, match="start.json: this is no sweep file"):
         sweeps.read_sweep("lora_r", tmp_path)
+
+
+# ---------------------------------------------------------------- runs of two centres
+
+
+def runs_of(name, **more):
+    """A made-up run for each job of a parameter."""
+    return [
+        {"parameter": j.parameter, "value": j.value, "seed": j.seed, "status": "ok", **more}
+        for j in sweeps.plan(only=[name])
+    ]
+
+
+def about(**changes):
+    made = dict.fromkeys(sweeps.KIND, 1) | {"centre": {"include_mlp": True}}
+    return made | changes
+
+
+OLD = about(centre={"include_mlp": True, "lora_r": 8})
+
+
+@pytest.fixture
+def two_kinds(tmp_path):
+    """A folder with old runs of three names, and a recording that replaces them."""
+    for name in ("start", "include_mlp", "lora_r"):
+        content = {"about": OLD, "runs": runs_of(name, made="before")}
+        write_json_atomic(tmp_path / f"{name}.json", content)
+    return tmp_path
+
+
+def record(folder, name, count=None):
+    """Add the runs of a parameter, or the first `count`, as a recording does."""
+    store = sweeps.Store(folder, about(), resume=True, replace=True)
+    for job, run in list(zip(sweeps.plan(only=[name]), runs_of(name, made="now"), strict=True))[
+        :count
+    ]:
+        store.add(job, run)
+
+
+def made(folder, name):
+    return {run["made"] for run in sweeps.read_sweep(name, folder).runs}
+
+
+def test_new_runs_wait_until_their_parameter_is_whole(two_kinds):
+    record(two_kinds, "start")
+    record(two_kinds, "include_mlp", count=2)
+    assert made(two_kinds, "start") == {"now"}
+    assert made(two_kinds, "include_mlp") == made(two_kinds, "lora_r") == {"before"}
+    record(two_kinds, "include_mlp")
+    assert made(two_kinds, "include_mlp") == {"now"}
+    assert made(two_kinds, "lora_r") == {"before"}
+
+
+def test_a_parameter_waits_for_its_centre(two_kinds):
+    record(two_kinds, "include_mlp")
+    assert made(two_kinds, "include_mlp") == {"before"}
+    record(two_kinds, "start")
+    assert made(two_kinds, "include_mlp") == {"now"}
+
+
+def test_what_nothing_needs_any_more_is_removed(two_kinds):
+    for name in ("start", "include_mlp", "lora_r"):
+        record(two_kinds, name)
+    assert sorted(path.name for path in two_kinds.iterdir()) == [
+        "include_mlp.json", "lora_r.json", "start.json",
+    ]  # fmt: skip
+
+
+def test_runs_and_a_centre_of_another_kind_are_not_drawn_together(two_kinds):
+    write_json_atomic(two_kinds / "start.json", {"about": about(), "runs": runs_of("start")})
+    with pytest.raises(CourseError, match="include_mlp.json: its runs .* have another centre"):
+        sweeps.read_sweep("include_mlp", two_kinds)
+
+
+def test_without_replace_runs_of_another_centre_are_refused(two_kinds):
+    with pytest.raises(CourseError, match="have another centre"):
+        sweeps.Store(two_kinds, about(), resume=True, replace=False)
+
+
+def test_a_parameter_with_two_seeds_is_drawn_with_the_centres_same_two(tmp_path):
+    for name in ("start", "precision"):
+        write_json_atomic(tmp_path / f"{name}.json", {"about": about(
+            centre={"precision": "bf16"}), "runs": runs_of(name)})  # fmt: skip
+    sweep = sweeps.read_sweep("precision", tmp_path)
+    assert [run["seed"] for run in sweep.of_value("bf16")] == [1, 2]

@@ -31,6 +31,7 @@ from trl import SFTConfig, SFTTrainer
 from course_utils import (
     chat,
     compat,
+    cpu_speed,
     files,
     hardware,
     lab_runs,
@@ -190,6 +191,7 @@ def new_trainer(options, settings, tokenizer, train_part, val_part, keeps):
         callbacks=[training.run_log(), training.evaluate_last()],
     )
     compat.cast_adapters_to_fp32(trainer.model)  # 4-bit weights with fp16 fail without it
+    cpu_speed.score_completions_only()  # on a CPU TRL looks at the prompts too
     if options.adapter_dtype == "fp16":
         compat.cast_adapters(trainer.model, torch.float16)  # a mistake, made on purpose
     return trainer, [lengths[i] for i in order]

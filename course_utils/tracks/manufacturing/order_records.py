@@ -4,7 +4,7 @@ orders.py says what an order and its figures are; order_extraction.py, order_rep
 order_qa.py make the records of the three tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from course_utils.gold import GROUP, is_gold
 from course_utils.sources import load_work_orders
@@ -16,15 +16,18 @@ from course_utils.tracks.manufacturing.orders import read_orders, without_gold
 from course_utils.tracks.wording import Draft
 
 
-def maintenance_drafts(seed: int) -> list[Draft]:
+def maintenance_drafts(seed: int, groups: Collection[str] | None = None) -> list[Draft]:
     """All records of the kind `maintenance_log`: understanding, report, qa. Same seed, same list.
 
-    Those of gold orders (`gold.is_gold`) come first and are for the test part alone. The work
-    orders must be prepared (`sources.is_prepared`) or reachable.
+    Those of gold orders (`gold.is_gold`) come first and are for the test part alone. With `groups`,
+    only the orders of these. The work orders must be prepared (`sources.is_prepared`) or reachable.
     """
     table = load_work_orders()
     orders = without_gold(read_orders(table), table)
     drafts = understanding_drafts(table, seed)
+    if groups is not None:
+        orders = [order for order in orders if order.group in groups]
+        drafts = [draft for draft in drafts if draft.record["group"] in groups]
     drafts += report_drafts(orders, seed) + qa_drafts(orders, seed)
     return without_near_copies(drafts)
 

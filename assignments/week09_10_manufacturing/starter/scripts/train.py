@@ -21,6 +21,7 @@ from trl import SFTConfig, SFTTrainer
 from course_utils import (
     chat,
     compat,
+    cpu_speed,
     evaluation,
     hardware,
     models,
@@ -94,6 +95,7 @@ def train(workspace, resume):
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience), training.run_log()],
     )
     compat.cast_adapters_to_fp32(trainer.model)  # 4-bit weights with fp16 fail without it
+    cpu_speed.score_completions_only()  # on a CPU TRL looks at the prompts too
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if resume and checkpoint else None)
     seconds = time.perf_counter() - started

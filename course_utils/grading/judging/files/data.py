@@ -1,0 +1,170 @@
+"""Weeks 9-10, part 1: the records, counted and compared again."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from course_utils import splits, tasks
+from course_utils.assignments.checklist import finding_of
+from course_utils.assignments.folder import json_object
+from course_utils.assignments.week09_10 import MINIMUM, MOST_RECORDS, PARTS, overlap_of, read_part
+from course_utils.errors import CourseError
+from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import (
+    WEEK09_10,
+    advice,
+    finding,
+    note_stated,
+    reading,
+    unmet,
+    visit_of,
+)
+from course_utils.grading.judging.judgement import Judgement, earned, failed
+from course_utils.grading.judging.registry import check
+from course_utils.grading.results import Evidence
+from course_utils.records import CheckReport
+
+SUMMARY = "run/data_summary.json"
+LEAST_SHARE = 0.1  # of a part's records, for each task
+LEAST_DOCUMENTS = 2
+
+
+@check(WEEK09_10)
+def data_size(case: Case) -> Judgement:
+    """All points for enough records that follow the schema, each prompt of a part once."""
+    reports = readable_parts(case)
+    counts = {part: _distinct(report) for part, report in reports.items()}
+    total = sum(counts.values())
+    _note_summary(case, counts)
+    told = _summary(case).get("kept", "")
+    evidence = [
+        Evidence(label=f"data/{part}.jsonl", found=f"{counts[part]:,} of {report.lines:,} lines")
+        for part, report in reports.items()
+    ]
+    evidence.append(Evidence(label="records in all", found=f"{total:,}", stated=f"{told}"))
+    if total < MINIMUM:
+        cure = f"{total:,} records follow the schema, {MINIMUM:,} are asked for"
+        return failed(*evidence, feedback=f"{cure}: build more with scripts/prepare_data.py")
+    return earned(case, 1, *evidence)
+
+
+@check(WEEK09_10)
+def data_valid(case: Case) -> Judgement:
+    """All points, where each line of the three files is a record and no prompt returns."""
+    evidence, advices = [], []
+    for part in PARTS:
+        found = finding(case, f"data.{part}")
+        evidence.append(Evidence(label=found.path, found=found.message))
+        if found.state in ("missing", "wrong"):
+            advices.append(advice(found))
+    if advices:
+        return failed(*evidence, feedback="; ".join(advices))
+    return earned(case, 1, *evidence)
+
+
+@check(WEEK09_10)
+def data_no_leak(case: Case) -> Judgement:
+    """All points, where no prompt, no near prompt and no group stands in two parts."""
+    for part in PARTS:  # a part that is not there leaks nothing, and proves nothing
+        if f"data/{part}.jsonl" not in case.folder.files:
+            return unmet(case, f"data.{part}") or failed(feedback=f"data/{part}.jsonl is missing")
+    parts = {part: _records(report) for part, report in readable_parts(case).items()}
+    if len(parts) < len(PARTS) or not all(parts.values()):
+        empty = ", ".join(part for part in PARTS if not parts.get(part))
+        return failed(feedback=f"no record of {empty} can be read, so nothing can be compared")
+    found = overlap_of(visit_of(case), parts)
+    stated = _summary(case).get("overlap")
+    stated = stated if isinstance(stated, dict) else {}
+    evidence = [Evidence(label="pairs compared", found=f"{found['compared']:,}")]
+    for name, what in (
+        ("exact", "same prompt"),
+        ("near", "nearly the same prompt"),
+        ("groups", "groups in two parts"),
+    ):
+        told = stated.get(name, "")
+        evidence.append(Evidence(label=what, found=f"{found[name]:,}", stated=f"{told}"[:40]))
+        if name in stated:
+            note_stated(case, f"{SUMMARY}: overlap, {name}", told, found[name])
+    if found["exact"] or found["near"] or found["groups"]:
+        leak = finding(case, "data.leak")
+        if leak.id == "data.leak":  # and not what it needs: a line that is broken
+            evidence.append(Evidence(label="where", found=leak.message))
+        cure = "cut the parts again, whole groups in one part: course_utils.splits.split_by_group"
+        return failed(*evidence, feedback=cure)
+    bare = sum(not record.get("group") for own in parts.values() for record in own)
+    if bare:
+        evidence.append(Evidence(label="records without a group", found=f"{bare:,}"))
+    return earned(case, 1, *evidence)
+
+
+@check(WEEK09_10)
+def data_coverage(case: Case) -> Judgement:
+    """All points for three tasks in every part, none below a tenth, and two kinds of document."""
+    reports = readable_parts(case)
+    problems, evidence = [], []
+    documents: Counter[str] = Counter()
+    for part in PARTS:
+        records = _records(reports[part]) if part in reports else []
+        counts = Counter(tasks.task_of(record) for record in records)
+        documents.update(record["document"] for record in records if record.get("document"))
+        found = ", ".join(f"{task} {counts[task]:,}" for task in tasks.TASKS)
+        evidence.append(Evidence(label=f"data/{part}.jsonl", found=found if records else "none"))
+        few = [t for t in tasks.TASKS if counts[t] < max(1, LEAST_SHARE * len(records))]
+        if few:
+            problems.append(f"data/{part}.jsonl has too few records of {', '.join(few)}")
+    kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(documents.items()))
+    evidence.append(Evidence(label="kinds of document", found=kinds or "none"))
+    if len(documents) < LEAST_DOCUMENTS:
+        problems.append(f"the records name {len(documents)} kinds of document, two are asked for")
+    if problems:
+        more = "each part needs every task, with a tenth of its records or more"
+        return failed(*evidence, feedback=f"{'; '.join(problems)}: {more}")
+    return earned(case, 1, *evidence)
+
+
+# --- Reading ------------------------------------------------------------------------------------
+
+
+def readable_parts(case: Case) -> dict[str, CheckReport]:
+    """The check of each part that is there and can be read; broken lines are left out of it."""
+    visit = visit_of(case)
+    found = {}
+    for part in PARTS:
+        finding_of(visit, f"data.{part}")  # reads it once, and refuses what is too large
+        name = f"data/{part}.jsonl"
+        if name not in case.folder.files or case.folder.size_problem(name):
+            continue
+        try:
+            with reading(case, name):
+                report = read_part(visit, part)
+        except CourseError:  # no lines at all: its own item says so
+            continue
+        if len(report.records) <= MOST_RECORDS:
+            found[part] = report
+    return found
+
+
+def _records(report: CheckReport) -> list[dict[str, Any]]:
+    return [record for _, record in report.records]
+
+
+def _distinct(report: CheckReport) -> int:
+    keys = {splits.prompt_key(record, "manufacturing") for _, record in report.records}
+    return len(keys)
+
+
+def _summary(case: Case) -> Mapping[str, Any]:
+    """What run/data_summary.json says; nothing where it can not be read."""
+    if SUMMARY not in case.folder.files or case.folder.size_problem(SUMMARY):
+        return {}
+    try:
+        return json_object(case.folder.json(SUMMARY))
+    except CourseError:
+        return {}
+
+
+def _note_summary(case: Case, counts: Mapping[str, int]) -> None:
+    parts = _summary(case).get("parts")
+    for part, count in counts.items():
+        if isinstance(parts, dict) and part in parts:
+            note_stated(case, f"{SUMMARY}: records in {part}", parts[part], count)

@@ -1,0 +1,292 @@
+"""Week 5: the log, the loss, the answers and the bonus, computed again with the adapter."""
+
+import argparse
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from course_utils import tasks
+from course_utils.assignments.folder import number_in, show
+from course_utils.assignments.week05 import (
+    MOST_QUESTIONS,
+    RECORDS,
+    TRAINING,
+    json_lines,
+    questions_in_records,
+    require_question,
+)
+from course_utils.errors import CourseError
+from course_utils.grading.judging import tolerances
+from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import (
+    WEEK05,
+    note_stated,
+    reading,
+    unmet,
+    visit_of,
+)
+from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.models.common import (
+    Losses,
+    drawn,
+    improvement,
+    likeness,
+    loss_tolerance,
+    mean_loss,
+    measured,
+    reproduction,
+)
+from course_utils.grading.judging.models.folds import train_fold
+from course_utils.grading.judging.registry import check
+from course_utils.grading.results import Evidence
+from course_utils.lab import runs
+from course_utils.lab.questions import Question, question_of
+
+HELD_OUT = "held_out.jsonl"
+LEAST_HELD_OUT = 40
+NEW_TOKENS = 64  # of an answer: inference_lora.py's own limit
+SAMPLES = 1000  # of the bootstrap
+TRAIN = "run python train_lora.py again, and hand in what it writes"
+ASK = "run python inference_lora.py with the adapter that you hand in"
+
+
+# --- The log and the loss -----------------------------------------------------------------------
+
+
+@check(WEEK05, needs=("adapter_loads",))
+@measured
+def training_true(case: Case) -> Judgement:
+    """All points, where loss and perplexity are those of the adapter on its validation part."""
+    if problem := unmet(case, "training", "records"):
+        return problem
+    told = visit_of(case).training
+    loss, stated = (number_in(told[name], name) for name in ("eval_loss", "perplexity"))
+    options = _options(case)
+    if not math.isclose(math.exp(min(loss, 50)), stated, rel_tol=tolerances.PRINTED):
+        return failed(feedback=f"{TRAINING}: perplexity is not exp(eval_loss): {TRAIN}")
+    if options.eval_data:
+        return not_judged("not judged: trained with --eval_data, a file that is not handed in")
+    if options.folds:
+        return _fold_true(case, options, told)
+    held = _validation(case, options)
+    losses = case.models.losses(held, tuned=True)
+    found, allowed = mean_loss(losses), loss_tolerance(case.models.model.quantization, losses, True)
+    agrees = abs(found - loss) <= allowed
+    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found:.4f}", agrees)
+    evidence = [
+        Evidence(
+            label="validation loss",
+            found=f"{found:.4f}",
+            stated=f"{loss:.4f}",
+            note=f"{len(held)} records, drawn again with seed {options.seed}; "
+            f"within {allowed:.4f} agrees",
+        ),
+        Evidence(
+            label="perplexity", found=f"{math.exp(min(found, 50)):.3f}", stated=f"{stated:.3f}"
+        ),
+    ]
+    if agrees:
+        return earned(case, 1, *evidence)
+    cure = f"{TRAINING} states another loss than this adapter has on these records"
+    return failed(*evidence, feedback=f"{cure}: {TRAIN}, and do not change {RECORDS} afterwards")
+
+
+def _fold_true(case: Case, options: argparse.Namespace, told: Mapping[str, Any]) -> Judgement:
+    """One fold is trained again, the one with the fewest tokens to train."""
+    with reading(case, TRAINING):
+        stated = [number_in(loss, "fold loss") for loss in told["folds"]["losses"]]
+    if len(stated) != options.folds:
+        problem = f"{TRAINING} tells of {len(stated)} folds, the command of {options.folds}"
+        return failed(feedback=f"{problem}: {TRAIN}")
+    fold = _trained_fold(case, options)
+    if isinstance(fold, Judgement):
+        return fold
+    number, losses = fold
+    found = mean_loss(losses)
+    agrees = math.isclose(found, stated[number], rel_tol=tolerances.FOLD)
+    label = f"validation loss of fold {number + 1}"
+    note_stated(case, f"{TRAINING}: {label}", f"{stated[number]:.4f}", f"{found:.4f}", agrees)
+    row = Evidence(
+        label=label,
+        found=f"{found:.4f}",
+        stated=f"{stated[number]:.4f}",
+        note=f"trained again; within {tolerances.FOLD:.0%} agrees",
+    )
+    if agrees:
+        return earned(case, 1, row)
+    return failed(row, feedback=f"trained again, that fold has another loss: {TRAIN}")
+
+
+def _trained_fold(case: Case, options: argparse.Namespace) -> tuple[int, Losses] | Judgement:
+    """(its number from 0, losses) of the fold with the fewest tokens to train, trained again."""
+    parts = runs.split_folds(visit_of(case).records, options)
+    number = min(range(len(parts)), key=lambda n: sum(map(_size, parts[n][0])))
+    # Four characters are about a token of English.
+    tokens = sum(map(_size, parts[number][0])) / 4 * visit_of(case).settings["num_train_epochs"]
+    if tokens > tolerances.FOLD_TOKENS:
+        most = f"at most {tolerances.FOLD_TOKENS:,}"
+        return not_judged(f"not judged: a fold trains about {tokens:,.0f} tokens, {most} are here")
+    return number, train_fold(case, options, number)
+
+
+def _size(record: Mapping[str, str]) -> int:
+    return sum(len(record.get(name, "")) for name in ("system", "instruction", "context", "answer"))
+
+
+@check(WEEK05, needs=("adapter_loads",))
+@measured
+def validation_improves(case: Case) -> Judgement:
+    """All points for a loss at least 10 % lower with the adapter, a third for any drop."""
+    if problem := unmet(case, "training", "records"):
+        return problem
+    options = _options(case)
+    if options.folds:
+        return _folds_improve(case, options)
+    if options.eval_data:
+        return not_judged("not judged: trained with --eval_data, a file that is not handed in")
+    held = _validation(case, options)
+    before, after = (case.models.losses(held, tuned) for tuned in (False, True))
+    return improvement(case, before, after, full=0.10, part=1 / 3)
+
+
+def _folds_improve(case: Case, options: argparse.Namespace) -> Judgement:
+    """With folds no record was kept from the adapter: what a fold's own adapter scored counts."""
+    fold = _trained_fold(case, options)
+    if isinstance(fold, Judgement):
+        return fold
+    number, after = fold
+    held = runs.split_folds(visit_of(case).records, options)[number][1]
+    return improvement(case, case.models.losses(held, tuned=False), after, full=0.10, part=1 / 3)
+
+
+def _validation(case: Case, options: argparse.Namespace) -> list[dict]:
+    """The validation part, drawn again from records.jsonl as train_lora.py draws it."""
+    options.data = case.folder.path(RECORDS)
+    return runs.read_parts(options)[1]
+
+
+def _options(case: Case) -> argparse.Namespace:
+    """What the command in training.json asked for, besides the 13 parameters."""
+    told = visit_of(case).training
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--val_share", type=float, default=0.1)
+    parser.add_argument("--folds", type=int)
+    parser.add_argument("--eval_data")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--evaluations", type=int, default=5)
+    parser.add_argument("--eval_batch_size", type=int, default=8)
+    try:
+        options, _ = parser.parse_known_args(shlex.split(str(told["command"])))
+        seed = told.get("seed", options.seed)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"seed {show(seed, 20)}")
+        if not 0.01 <= options.val_share <= 0.5 or (options.folds or 2) < 2:
+            raise ValueError("val_share or folds out of range")
+    except (ValueError, argparse.ArgumentError, SystemExit) as error:
+        problem = f"{TRAINING}: its command can not be read ({show(error, 80)})"
+        raise CourseError(problem, TRAIN) from None
+    options.seed = seed
+    return options
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+@check(WEEK05, needs=("adapter_loads", "questions_complete"))
+@measured
+def answers_reproduced(case: Case) -> Judgement:
+    """Points by the share of answers that the adapter gives again."""
+    if problem := unmet(case, "questions", "questions.answers"):
+        return problem
+    rows = visit_of(case).questions
+    places = drawn(rows, tolerances.QUESTIONS, case.seed)
+    questions = [question_of(rows[i]) for i in places]
+    found = case.models.answers(_as_records(case, questions), tuned=True, max_new_tokens=NEW_TOKENS)
+    stored = [rows[i]["answer"] for i in places]
+    agreeing = [_agree(*three) for three in zip(stored, found, questions, strict=True)]
+    same = sum(old.strip() == new for old, new in zip(stored, found, strict=True))
+    return reproduction(case, agreeing, same, "your adapter")
+
+
+def _agree(stored: str, found: str, question: Question) -> bool:
+    """The same facts where the question names some, and much the same words in any case."""
+    if likeness(stored, found) == 1:
+        return True
+    told, right = (tasks.main_score(text, question.scored()) for text in (stored, found))
+    return told == right and likeness(stored, found) >= tolerances.LIKENESS
+
+
+def _as_records(case: Case, questions: Sequence[Question]) -> list[dict[str, str]]:
+    """Questions as the model is asked them, with the system message of the training."""
+    system = visit_of(case).training.get("system") if visit_of(case).training else None
+    system = system if system is not None else case.models.training.get("system")
+    return [question.record(system if isinstance(system, str) else "") for question in questions]
+
+
+@check(WEEK05, needs=("adapter_loads",))
+@measured
+def interval(case: Case) -> Judgement:
+    """All points for a 95 % interval of the gain above 0, half where only the mean is."""
+    import numpy as np
+
+    questions = _held_out(case)
+    if isinstance(questions, Judgement):
+        return questions
+    places = drawn([q.scored() for q in questions], tolerances.HELD_OUT, case.seed)
+    asked = [questions[i] for i in places]
+    records = _as_records(case, asked)
+    sides = [
+        case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS) for tuned in (False, True)
+    ]
+    before, after = (
+        [_worth(text, question) for text, question in zip(answers, asked, strict=True)]
+        for answers in sides
+    )
+    found = tasks.bootstrap_means(np.array(before), np.array(after), SAMPLES, case.seed)
+    label = f"gain over the base model, {len(asked)} of {len(questions)} questions"
+    text = f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    facts = sum(bool(question.facts) for question in asked)
+    note = f"fact match for {facts}, token F1 for {len(asked) - facts}; paired bootstrap"
+    evidence = Evidence(label=label, found=text, note=note)
+    if found["low"] > 0:
+        return earned(case, 1, evidence)
+    if found["mean"] > 0:
+        cure = "the interval holds 0: more questions narrow it, a larger gain lifts it"
+        return earned(case, 0.5, evidence, feedback=cure)
+    return failed(evidence, feedback="on these questions the adapter is no better than the base")
+
+
+def _worth(answer: str, question: Question) -> float:
+    """Fact match where the question names facts, else token F1."""
+    match = tasks.main_score(answer, question.scored())
+    return tasks.token_f1(answer, question.expected) if match is None else match
+
+
+def _held_out(case: Case) -> list[Question] | Judgement:
+    """The questions of held_out.jsonl that no record holds; or why there is nothing to earn."""
+    if HELD_OUT not in case.folder.files:
+        return failed(
+            feedback=f"a bonus: {HELD_OUT} with {LEAST_HELD_OUT} questions was not handed in"
+        )
+    if problem := unmet(case, "records"):
+        return problem
+    if problem := case.folder.size_problem(HELD_OUT):
+        return failed(Evidence(label=HELD_OUT, found=problem), feedback="ask fewer questions")
+    with reading(case, HELD_OUT):
+        rows = json_lines(case.folder.text(HELD_OUT))
+        if len(rows) > MOST_QUESTIONS:
+            return failed(feedback=f"{HELD_OUT}: at most {MOST_QUESTIONS:,} questions are read")
+        for number, row in rows:
+            require_question(number, row)
+        exact, near = questions_in_records([row for _, row in rows], visit_of(case).records)
+        own = [row for number, (_, row) in enumerate(rows, 1) if number not in {*exact, *near}]
+        own = list({(row["instruction"], row.get("context", "")): row for row in own}.values())
+        questions = [question_of(row) for row in own]
+    if len(questions) < LEAST_HELD_OUT:
+        counted = f"{len(questions)} questions that {RECORDS} does not hold"
+        return failed(
+            Evidence(label=HELD_OUT, found=counted),
+            feedback=f"{LEAST_HELD_OUT} are asked for: write more, about other things",
+        )
+    return questions

@@ -1,0 +1,238 @@
+"""Weeks 9-10: losses and answers of base model and adapter, computed again."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from course_utils import evaluation, tasks
+from course_utils.assignments.folder import json_object, number_in
+from course_utils.errors import CourseError
+from course_utils.grading.judging import tolerances
+from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import WEEK09_10, note_stated, reading, unmet
+from course_utils.grading.judging.files.data import readable_parts
+from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.models.common import (
+    Losses,
+    Record,
+    drawn,
+    drawn_by_task,
+    improvement,
+    likeness,
+    loss_tolerance,
+    mean_loss,
+    measured,
+    reproduction,
+    scores_agree,
+)
+from course_utils.grading.judging.registry import check
+from course_utils.grading.results import Evidence
+
+TRAINING, LOG = "run/training.json", "reports/training_log.txt"
+BASELINE, EVALUATION = "run/baseline.json", "run/evaluation.json"
+TRAIN = "run python scripts/train.py, and hand in what it writes"
+EVALUATE = "run python scripts/evaluate.py --again, and hand in what it writes"
+# What perplexity and loss are called in the log, with the digits it prints.
+STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
+
+
+# --- Losses -------------------------------------------------------------------------------------
+
+
+@check(WEEK09_10, needs=("config_valid", "adapter_loads"))
+@measured
+def validation_improves(case: Case) -> Judgement:
+    """All points for a loss at least 20 % lower with the adapter, half for any drop."""
+    records = validation_records(case)
+    places = _scored_places(case, records)
+    tuned = _tuned_losses(case, records, places)
+    paired = drawn([records[i] for i in places], tolerances.PAIRED_RECORDS, case.seed)
+    asked = [records[places[i]] for i in paired]
+    base = case.models.losses(asked, tuned=False, max_length=case.models.config.max_length)
+    return improvement(case, base, [tuned[i] for i in paired], full=0.20, part=0.5)
+
+
+@check(WEEK09_10, needs=("config_valid", "adapter_loads"))
+@measured
+def training_log_true(case: Case) -> Judgement:
+    """All points, where run/training.json and the log agree with our loss and with each other."""
+    if problem := unmet(case, "run.training"):
+        return problem
+    with reading(case, TRAINING):
+        content = json_object(case.folder.json(TRAINING))
+        loss, stated = (number_in(content[name], name) for name in ("eval_loss", "perplexity"))
+    records = validation_records(case)
+    places = _scored_places(case, records)
+    losses = _tuned_losses(case, records, places)
+    found, whole = mean_loss(losses), len(places) == len(records)
+    allowed = loss_tolerance(case.models.config.quantization, losses, whole)
+    agrees = abs(found - loss) <= allowed
+    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found:.4f}", agrees)
+    printed = _printed(case)
+    evidence = [
+        Evidence(
+            label="validation loss",
+            found=f"{found:.4f}",
+            stated=f"{loss:.4f}",
+            note=f"{len(places)} of {len(records)} records; within {allowed:.4f} agrees",
+        ),
+        Evidence(
+            label="perplexity",
+            found=f"{math.exp(min(found, 50)):.3f}",
+            stated=f"{stated:.3f}",
+            note=f"the log prints {printed or 'none'}",
+        ),
+    ]
+    problems = []
+    if not agrees:
+        problems.append(f"{TRAINING} states another loss than the adapter has on your records")
+    if not math.isclose(math.exp(min(loss, 50)), stated, rel_tol=tolerances.PRINTED):
+        problems.append(f"{TRAINING}: perplexity is not exp(eval_loss)")
+    if printed is None or not math.isclose(printed, stated, rel_tol=tolerances.PRINTED):
+        problems.append(f"{LOG} states another perplexity than {TRAINING}, or none")
+    if problems:
+        return failed(*evidence, feedback=f"{'; '.join(problems)}: {TRAIN}")
+    return earned(case, 1, *evidence)
+
+
+def validation_records(case: Case) -> list[Record]:
+    """The validation records of the run, drawn again as scripts/train.py draws them."""
+    if "validation" not in case.facts:
+        config = case.models.config
+        pool = _part(case, "val")
+        case.facts["validation"] = evaluation.draw(
+            pool, config.val_records, config.seed, config.tasks
+        )
+    return case.facts["validation"]
+
+
+def _scored_places(case: Case, records: Sequence[Record]) -> list[int]:
+    """All places, or as many as are scored of a long validation part."""
+    if len(records) <= tolerances.LOSS_RECORDS:
+        return list(range(len(records)))
+    return drawn(records, tolerances.LOSS_RECORDS, case.seed)
+
+
+def _tuned_losses(case: Case, records: Sequence[Record], places: Sequence[int]) -> Losses:
+    """Of the adapter; one question for both checks, so it is computed once."""
+    asked = [records[i] for i in places]
+    return case.models.losses(asked, tuned=True, max_length=case.models.config.max_length)
+
+
+def _part(case: Case, part: str) -> list[Record]:
+    """The records of data/PART.jsonl that can be read. Raises CourseError where there are none."""
+    report = readable_parts(case).get(part)
+    if report is None or not report.records:
+        raise CourseError(
+            f"data/{part}.jsonl: no record of it can be read", "run python scripts/prepare_data.py"
+        )
+    return [record for _, record in report.records]
+
+
+def _printed(case: Case) -> float | None:
+    """The last perplexity that the log states."""
+    if LOG not in case.folder.files or case.folder.size_problem(LOG):
+        return None
+    found = STATED.findall(case.folder.text(LOG))
+    try:
+        return float(found[-1][:20]) if found else None
+    except ValueError:
+        return None
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+@check(WEEK09_10, needs=("config_valid",))
+@measured
+def baseline_reproduced(case: Case) -> Judgement:
+    """Points by the share of the base model's answers that are those in run/baseline.json."""
+    rows = _predictions(case)
+    with reading(case, BASELINE):
+        stored = json_object(case.folder.json(BASELINE))["zero_shot"]["answers"]
+        texts = [str(stored[i]) for i in range(len(rows))]
+    places = drawn_by_task(rows, tolerances.BASELINE, case.seed)
+    found = case.models.answers([rows[i] for i in places], tuned=False, like=_part(case, "train"))
+    agreeing = [
+        likeness(texts[i], answer) >= tolerances.LIKENESS
+        and scores_agree(texts[i], answer, rows[i])
+        for i, answer in zip(places, found, strict=True)
+    ]
+    same = sum(texts[i].strip() == answer for i, answer in zip(places, found, strict=True))
+    return reproduction(case, agreeing, same, "the base model")
+
+
+@check(WEEK09_10, needs=("config_valid", "adapter_loads"))
+@measured
+def answers_reproduced(case: Case) -> Judgement:
+    """Points by the share of the adapter's answers whose score is that of the stored answer."""
+    rows = _predictions(case)
+    places = drawn_by_task(rows, tolerances.ANSWERED, case.seed)
+    found = case.models.answers([rows[i] for i in places], tuned=True, like=_part(case, "train"))
+    with reading(case, EVALUATION):
+        tuned = [str(case.facts["predictions"][i]["tuned"]) for i in places]
+    asked = [rows[i] for i in places]
+    agreeing = [scores_agree(*three) for three in zip(tuned, found, asked, strict=True)]
+    same = sum(old.strip() == new for old, new in zip(tuned, found, strict=True))
+    return reproduction(case, agreeing, same, "your adapter")
+
+
+def _predictions(case: Case) -> list[Record]:
+    """The test records that the evaluation answered, as their rows say; checked by the checklist.
+
+    Raises CourseError where run/evaluation.json can not be used.
+    """
+    name = "run.evaluation"
+    if problem := unmet(case, name):
+        raise CourseError(f"{EVALUATION} can not be used", problem.feedback)
+    with reading(case, EVALUATION):
+        rows = json_object(case.folder.json(EVALUATION))["predictions"]
+        case.facts["predictions"] = rows
+        return [_as_record(row) for row in rows]
+
+
+def _as_record(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of run/evaluation.json as the record that was asked."""
+    fields = {"task": "task", "instruction": "instruction", "input": "input"}
+    fields |= {"output": "reference", "facts": "facts", "form": "form"}
+    return {name: str(row.get(key, "")) for name, key in fields.items()}
+
+
+@check(WEEK09_10, needs=("adapter_loads", "adapter_trained"))
+@measured
+def unseen_records(case: Case) -> Judgement:
+    """Points by the share of the three tasks on which the adapter beats the base model."""
+    if case.hidden is None:
+        return not_judged("records that nobody was given are with the instructor only")
+    own = [*_part(case, "train"), *_part(case, "val"), *_part(case, "test")]
+    asked = [
+        record
+        for task in tasks.TASKS
+        for record in case.hidden.records(task, tolerances.HIDDEN, unlike=own)
+    ]
+    # Their own references say how long an answer may be: the same for every submission.
+    base = case.models.answers(asked, tuned=False, like=asked)
+    tuned = case.models.answers(asked, tuned=True, like=asked)
+    evidence, won = [], []
+    for task, places in tasks.by_task(asked).items():
+        before, after = (_mean_score(side, asked, places) for side in (base, tuned))
+        won.append(after > before)
+        name = tasks.NAMES[tasks.MAIN_SCORE[task]]
+        note = f"base model {before:.3f}; {len(places)} hidden records"
+        evidence.append(Evidence(label=f"{task}, {name}", found=f"{after:.3f}", note=note))
+        case.facts.setdefault("unseen", {})[task] = (before, after)
+    lost = [task for task, wins in zip(tasks.by_task(asked), won, strict=True) if not wins]
+    cure = f"no better than the base model on new records of {', '.join(lost)}: more of them in "
+    return earned(
+        case,
+        sum(won) / len(tasks.TASKS),
+        *evidence,
+        feedback=f"{cure}training, or less training on the same ones" if lost else "",
+    )
+
+
+def _mean_score(answers: Sequence[str], records: Sequence[Record], places: Sequence[int]) -> float:
+    scores = [tasks.main_score(answers[i], records[i]) for i in places]
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else 0.0

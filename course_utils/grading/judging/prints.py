@@ -1,0 +1,318 @@
+"""The fingerprints of one submission, for the integrity report of its class.
+
+    result.integrity = prints_of(case)
+
+Nothing here gives or takes a point, and what can't be read leaves its print empty: the check of
+that file says why. What the kit hands out, starters and reference solutions alike, is taken away
+before code and text are compared.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from course_utils import kit, ownership, tasks
+from course_utils.assignments import hollow, week05, week09_10
+from course_utils.assignments.adapter import matrix_of
+from course_utils.assignments.folder import Folder, scan, show
+from course_utils.errors import CourseError
+from course_utils.grading.cache import BatchStopped, digest_of_file
+from course_utils.grading.fingerprints import adapter_sketch, code_prints, text_prints
+from course_utils.grading.hidden import Record
+from course_utils.grading.judging.case import Case
+from course_utils.grading.results import Fingerprints, Prints, Stated
+from course_utils.lab.questions import question_of
+from course_utils.records import read_records
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
+CHECKLISTS = {WEEK05: week05.CHECKLIST, WEEK09_10: week09_10.CHECKLIST}
+EVIDENCE = {WEEK05: "answers.json", WEEK09_10: "run/evaluation.json"}
+SAMPLE = {WEEK05: 24, WEEK09_10: 12}  # records of a task, on each side of the comparison
+LEAST_SAMPLE = 5  # below, a mean says nothing
+MOST_FILES = 40  # of code and of text; nobody hands in more
+MOST_TEXTS = 300  # of records.jsonl
+BOOTSTRAP = 400
+
+
+def prints_of(case: Case) -> Fingerprints:
+    """All that the class's report compares. Raises what no file of a student causes."""
+    adapter = f"{CHECKLISTS[case.assignment].adapter}/adapter_model.safetensors"
+    digest = _digest(case.folder, adapter)
+    found = Fingerprints(
+        adapter=digest,
+        sketch=_sketch(case, adapter),
+        code=_of_files(case, ".py", code_prints),
+        text=_of_files(case, ".md", text_prints) | _of_records(case),
+        stated=[*case.facts.get("stated", ()), *_adapter_named(case, digest)],
+        untouched=hollow.untouched(case.folder, CHECKLISTS[case.assignment].starter),
+        hollow=[name for name in case.facts.get("hollow", ()) if name != "hollow.starter"],
+        times=_times(case, adapter, digest),
+    )
+    losses = _losses(case)
+    return found.model_copy(update=losses.as_prints()) if losses else found
+
+
+# --- The adapter --------------------------------------------------------------------------------
+
+
+def _digest(folder: Folder, name: str) -> str:
+    if name not in folder.files or folder.size_problem(name):
+        return ""
+    return digest_of_file(folder.path(name))
+
+
+def _sketch(case: Case, name: str) -> list[float]:
+    """[] for an adapter that can't be read."""
+    try:
+        config = case.folder.json(name.replace("adapter_model.safetensors", "adapter_config.json"))
+        if name not in case.folder.files or case.folder.size_problem(name):
+            return []
+        return adapter_sketch(layers_of(case.folder.bytes_of(name), config))
+    except (CourseError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def layers_of(
+    weights: bytes, config: Mapping[str, Any]
+) -> Iterator[tuple[str, "np.ndarray", "np.ndarray", float]]:
+    """(layer, A, B, scale) of a safetensors file, by name; every layer needs both matrices.
+
+    The scale is alpha / r, or alpha / sqrt(r) with use_rslora. Raises ValueError or KeyError for
+    what is no such file.
+    """
+    length = int.from_bytes(weights[:8], "little")
+    header = json.loads(weights[8 : 8 + length])
+    pairs: dict[str, dict[str, str]] = {}
+    for name in header:
+        if matrix := matrix_of(name):
+            layer = name.partition(".lora_")[0]
+            pairs.setdefault(layer, {})[matrix] = name
+    for layer, names in sorted(pairs.items()):
+        a, b = (_matrix(weights, 8 + length, header[names[side]]) for side in ("A", "B"))
+        if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
+            raise ValueError(layer)
+        root = 0.5 if config.get("use_rslora") else 1.0
+        yield layer, a, b, float(config["lora_alpha"]) / a.shape[0] ** root
+
+
+def _matrix(weights: bytes, start: int, entry: Mapping[str, Any]) -> "np.ndarray":
+    import numpy as np
+
+    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+    begin, end = entry["data_offsets"]
+    values = np.frombuffer(weights[start + begin : start + end], kinds[entry["dtype"]])
+    if entry["dtype"] == "BF16":  # the upper half of a float32
+        values = (values.astype("<u4") << 16).view("<f4")
+    return values.reshape(entry["shape"])
+
+
+def _adapter_named(case: Case, digest: str) -> list[Stated]:
+    """evaluation.json names the adapter it is about by its checksum; here beside the file's own."""
+    named = _evidence(case).get("adapter")
+    if case.assignment != WEEK09_10 or not digest or not isinstance(named, str):
+        return []
+    return [
+        Stated(
+            name="run/evaluation.json: checksum of the adapter",
+            stated=show(named, 12),
+            found=digest[:12],
+            agrees=named == digest,
+        )
+    ]
+
+
+def _evidence(case: Case) -> dict[str, Any]:
+    name = EVIDENCE[case.assignment]
+    try:
+        content = case.folder.json(name) if name in case.folder.files else {}
+    except CourseError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _times(case: Case, adapter: str, digest: str) -> dict[str, str]:
+    """When adapter and evidence were last changed, where the evidence does not prove itself.
+
+    An archive of `course submit pack` gives all files one time, so nothing can be read from it.
+    """
+    evidence = EVIDENCE[case.assignment]
+    if not {adapter, evidence} <= case.folder.files.keys():
+        return {}
+    if case.assignment == WEEK09_10 and _evidence(case).get("adapter") == digest:
+        return {}
+    paths = {"adapter": case.folder.path(adapter), "evidence": case.folder.path(evidence)}
+    return {
+        name: datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        for name, path in paths.items()
+    }
+
+
+# --- Code and text ------------------------------------------------------------------------------
+
+
+def _of_files(case: Case, ending: str, prints: Any) -> dict[str, Prints]:
+    """Prints of the files with this ending, and of the notebooks' cells of that kind."""
+    given = _handed_out(case.assignment, ending)
+    texts = list(_texts(case.folder, ending))[:MOST_FILES]
+    return {name: prints(text, given) for name, text in texts}
+
+
+def _texts(folder: Folder, ending: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of what a person wrote: no page that a script of the kit wrote."""
+    for name in sorted(folder.files):
+        if not name.endswith((ending, ".ipynb")) or folder.size_problem(name):
+            continue
+        try:
+            text = folder.text(name)
+            text = _cells(text, ending) if name.endswith(".ipynb") else text
+        except (CourseError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # its own check says what is wrong
+        if not (name.startswith("reports/") and ownership.is_ours(folder.path(name))):
+            yield name, text
+
+
+def _cells(text: str, ending: str) -> str:
+    """Code cells for .py, others for .md; lines with a % or ! are no Python."""
+    kind = "code" if ending == ".py" else "markdown"
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == kind]
+    sources = [
+        cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+        for cell in cells
+    ]
+    lines = "\n".join(sources).split("\n")
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+@cache
+def _handed_out(assignment: str, ending: str) -> str:
+    """All code or all text that everybody has: starter, reference solution, hand-out."""
+    folder = scan(kit.ASSIGNMENTS / assignment)
+    return "\n".join(text for _, text in _texts(folder, ending))
+
+
+def _of_records(case: Case) -> dict[str, Prints]:
+    """Of week 5's own records, without those that the kit hands out."""
+    name = week05.RECORDS
+    if case.assignment != WEEK05 or name not in case.folder.files or case.hidden is None:
+        return {}
+    try:
+        own = read_records(case.folder.path(name), "geology")
+    except CourseError:
+        return {}
+    written = [record for record in own if not case.hidden.was_given(record)][:MOST_TEXTS]
+    told = [f"{one['instruction']} {one['context']} {one['answer']}" for one in written]
+    return {name: text_prints("\n".join(told))}
+
+
+# --- Losses on the test part and on new records -------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean losses (nats a token) on both sides, and the standard error of their difference."""
+
+    test: float
+    new: float
+    error: float
+
+    def as_prints(self) -> dict[str, float]:
+        return {"test_loss": self.test, "new_loss": self.new, "loss_error": self.error}
+
+
+def _losses(case: Case) -> Losses | None:
+    """None where there is nothing to compare, or the adapter can't be asked."""
+    if case.hidden is None or case.models is None:
+        return None
+    try:
+        return _of_questions(case) if case.assignment == WEEK05 else _of_test_part(case)
+    except BatchStopped:
+        raise
+    except (CourseError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _of_test_part(case: Case) -> Losses | None:
+    """Weeks 9-10: records of the test part against hidden ones of the same task and document."""
+    test = [
+        record
+        for record in read_records(case.folder.path("data/test.jsonl"), "manufacturing")
+        if _is_the_kits(record)
+    ]
+    random.Random(f"{case.seed} known test part").shuffle(test)
+    pairs: list[tuple[Record, Record]] = []
+    for task in case.hidden.tasks:
+        own = [record for record in test if tasks.task_of(record) == task]
+        hidden = case.hidden.records(task, len(own), unlike=test)
+        pairs += _matched(own, hidden)[: SAMPLE[WEEK09_10]]
+    if len(pairs) < LEAST_SAMPLE:
+        return None
+    known, new = (list(side) for side in zip(*pairs, strict=True))
+    return _compared(case.models.losses(known, True), case.models.losses(new, True), case.seed)
+
+
+def _is_the_kits(record: Mapping[str, str]) -> bool:
+    """Built by the kit, by what it says of itself; own data are of another kind than ours."""
+    return record.get("source", "").startswith(("excavator ", "knowledge base: ", "simulated lot"))
+
+
+def _matched(own: Sequence[Record], hidden: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Pairs of one document and form: so each side has the same kinds, as often."""
+    waiting: dict[tuple[str, str], list[Record]] = {}
+    for record in own:
+        waiting.setdefault((record.get("document", ""), record.get("form", "")), []).append(record)
+    pairs = []
+    for record in hidden:
+        same = waiting.get((record.get("document", ""), record.get("form", "")))
+        if same:
+            pairs.append((same.pop(), record))
+    return pairs
+
+
+def _of_questions(case: Case) -> Losses | None:
+    """Week 5: the test questions against hidden ones, as far as the base model finds them equal.
+
+    A small adapter learns the form of its own records first, and hidden ones have another. So what
+    it gained on hidden records is carried over to the questions, and where its own validation part
+    says that less is expected, that counts.
+    """
+    rows = case.folder.text(week05.QUESTIONS).splitlines()
+    training = case.folder.json(week05.TRAINING)
+    asked = [question_of(json.loads(row)) for row in rows if row.strip()][: SAMPLE[WEEK05]]
+    own = [question.record(str(training.get("system") or "")) for question in asked]
+    hidden = case.hidden.records("qa", SAMPLE[WEEK05], unlike=own)
+    if min(len(own), len(hidden)) < LEAST_SAMPLE:
+        return None
+    sides = [(case.models.losses(r, False), case.models.losses(r, True)) for r in (own, hidden)]
+    (own_base, own_tuned), (new_base, new_tuned) = sides
+    found = _compared(own_tuned, new_tuned, case.seed)
+    carried = mean_loss(own_base) * mean_loss(new_tuned) / mean_loss(new_base)
+    validation = training.get("eval_loss")
+    known = isinstance(validation, int | float) and not isinstance(validation, bool)
+    new = min(carried, validation) if known else carried
+    return Losses(found.test, round(new, 4), found.error)
+
+
+def mean_loss(columns: Sequence[tuple[float, int]]) -> float:
+    """Nats a token, every token counted once."""
+    return sum(nll for nll, _ in columns) / max(1, sum(count for _, count in columns))
+
+
+def _compared(
+    test: Sequence[tuple[float, int]], new: Sequence[tuple[float, int]], seed: int
+) -> Losses:
+    """Both means, and the bootstrap's standard error of their difference over records."""
+    rng = random.Random(f"{seed} bootstrap")
+    gaps = [
+        mean_loss(rng.choices(new, k=len(new))) - mean_loss(rng.choices(test, k=len(test)))
+        for _ in range(BOOTSTRAP)
+    ]
+    middle = sum(gaps) / len(gaps)
+    error = (sum((gap - middle) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    return Losses(round(mean_loss(test), 4), round(mean_loss(new), 4), round(error, 4))

@@ -1,0 +1,50 @@
+"""How far what we compute may lie from what a submission states, and how much is looked at.
+
+Another machine sums in another order, another precision rounds elsewhere, another version of a
+library renders a template with one space more. None of that is the student's fault, and none of it
+changes much. Each number has its reason beside it.
+"""
+
+# --- Losses -------------------------------------------------------------------------------------
+
+# Relative, of the mean loss of a token. bf16 against fp32 on one adapter: 0.03 % (embedded model,
+# 8 records); a GPU against a CPU stays below 1 %. 2 % is room, and still tells another adapter or
+# another checkpoint, whose losses lie farther apart.
+LOSS = 0.02
+# The same where the base model is loaded in 4 bits: the codes' rounding enters every layer.
+LOSS_NF4 = 0.05
+# Where only a part of the records was scored: this many standard errors of the mean come on top.
+ERRORS = 3.0
+# A fold that is trained again takes other roundings through every step, and dropout draws anew.
+FOLD = 0.10
+# Perplexity is exp(loss): stated and stated must agree to the digits that the log prints.
+PRINTED = 0.002
+# Of a drop in the loss that counts as one: less than this is rounding.
+DROP = 0.001
+
+# --- Answers ------------------------------------------------------------------------------------
+
+# A greedy answer takes another word where two are nearly as likely, and goes on from there. So
+# scores are compared: two answers agree where their main scores differ by no more than this.
+SCORE = 0.1
+# Of answers that no score decides (a base model's, or prose): F1 of their words with each other.
+# Parted answers of one model to one question share most words; those of two models few.
+LIKENESS = 0.5
+# Share of answers that must agree for all points: on another machine one in four may part early.
+AGREE = 0.75
+
+# --- How much is looked at ----------------------------------------------------------------------
+
+# Records whose loss is computed, at most; the default configuration has 60 validation records.
+LOSS_RECORDS = 60
+# Of these, whose loss is computed without the adapter too: a mean of pairs needs fewer.
+PAIRED_RECORDS = 18
+# Answers a task: of the adapter to the submission's own test records, of the base model to them,
+# and of both to hidden records.
+ANSWERED, BASELINE, HIDDEN = 4, 2, 6
+# Held-out questions of the bonus that are asked, at most: an interval over 60 is narrow enough.
+HELD_OUT = 60
+# Questions of week 5 whose answers are asked again, at most.
+QUESTIONS = 20
+# Tokens that may be trained for one fold: above that a person has to compare.
+FOLD_TOKENS = 60_000

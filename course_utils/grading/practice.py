@@ -1,0 +1,102 @@
+"""The same automatic checks at a student's own desk: what it would earn, and what is missing.
+
+    result = practise("my_submission", plan, console)
+    console.print(practice_table(result, plan.rubric))
+
+Records that nobody was given stay with the grader, so what is judged on them is not judged here.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course_utils.assignments.folder import show
+from course_utils.assignments.rubric import Rubric
+from course_utils.errors import CourseError
+from course_utils.grading import publishing
+from course_utils.grading.displays import display_for
+from course_utils.grading.feedback import write_feedback
+from course_utils.grading.inbox import Submission, looks_like_inbox
+from course_utils.grading.journal import Journal
+from course_utils.grading.judging.judge import check_rubric
+from course_utils.grading.names import slug
+from course_utils.grading.numbers import points_text
+from course_utils.grading.results import Item, Result
+from course_utils.grading.single import grade_one, keep
+from course_utils.grading.totals import total
+from course_utils.grading.workshop import Plan, Workshop
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def practise(folder: Path, plan: Plan, console: Any) -> tuple[Result, Path]:
+    """Judge one's own submission into `plan.grades`: its result and the feedback page.
+
+    Raises CourseError where the folder is none, or holds those of several.
+    """
+    if not folder.exists():
+        raise CourseError(f"{folder}: there is no such folder", "give your submission's folder")
+    if looks_like_inbox(folder):
+        raise CourseError(
+            f"{folder}: no submission, but a folder of them",
+            "give one submission, or leave --practice out to grade them all",
+        )
+    check_rubric(plan.rubric)
+    name = folder.resolve().name
+    submission = Submission(name, slug(name), folder)
+    publishing.claim(plan.grades, plan.assignment)
+    with Journal(plan.grades), Workshop(plan) as shop, display_for(console, 1, 0) as display:
+        display.start(submission.slug)
+        graded = grade_one(submission, shop, lambda item: display.at(submission.slug, item))
+        keep(graded, plan.grades)
+        display.end(submission.slug, graded.result)
+    own = total(graded.result, plan.rubric)
+    page = write_feedback(plan.grades, own, plan.rubric, plan.assignment, [graded.result])
+    return graded.result, page
+
+
+def practice_table(result: Result, rubric: Rubric) -> "Table":
+    """Each automatic item: its points, what was found, what is missing."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"{rubric.title}: {result.verdict}", title_justify="left")
+    table.add_column("item")
+    table.add_column("points", justify="right")
+    table.add_column("what was found, and what is missing")
+    for item in result.items:
+        if item.state == "manual":
+            continue
+        colour = "green" if item.points == item.max else "yellow" if item.points else "red"
+        points = "-" if item.points is None else points_text(item.points)
+        table.add_row(
+            Text(item.id),
+            Text(f"{points}/{points_text(item.max)}", "" if item.points is None else colour),
+            Text(told(item)),
+        )
+    return table
+
+
+def told(item: Item) -> str:
+    """Evidence and feedback of an item, a line each."""
+    lines = []
+    for one in item.evidence:
+        stated = f" (stated: {one.stated})" if one.stated else ""
+        note = f"; {one.note}" if one.note else ""
+        lines.append(show(f"{one.label}: {one.found}{stated}{note}"))
+    return "\n".join([*lines, *([show(item.feedback, 600)] if item.feedback else [])])
+
+
+def practice_sum(result: Result) -> str:
+    """What it would earn, and what nobody looked at."""
+    automatic = [item for item in result.items if item.state != "manual"]
+    judged = [item for item in automatic if item.points is not None]
+    by_hand = sum(item.max for item in result.items if item.state == "manual")
+    lines = [
+        f"It would earn {points_text(sum(item.points or 0 for item in judged))} of "
+        f"{points_text(sum(item.max for item in judged))} points that were judged; a person marks "
+        f"up to {points_text(by_hand)}, bonuses included."
+    ]
+    if left := [item.id for item in automatic if item.points is None]:
+        lines.append(f"Not judged here: {', '.join(left)}.")
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""What runs in the sandbox: a base model, an adapter's two checked files, records in, numbers out.
+
+Each function takes one JSON object and returns JSON. The submission's own code is never imported.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from course_utils import chat, compat, evaluation, tasks
+from course_utils.errors import CourseError
+from course_utils.generation import completion_nll, generate_answers
+from course_utils.grading.probing import preload
+
+ADAPTER = "adapter.safetensors"
+BATCH = 8  # records of like length at a time: more widens the padding, fewer reads weights again
+
+
+def told(function: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """{"value": ...}, or {"problem": [message, cure]} for what the course can explain."""
+
+    @wraps(function)
+    def wrapped(request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return {"value": function(request)}
+        except CourseError as error:
+            return {"problem": [error.message, error.cure]}
+
+    return wrapped
+
+
+@told
+def load_report(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Which of the adapter's tensors found their layer, and which of the layers' found none."""
+    base, _ = _base(request)
+    model, found = _with_adapter(base, request)
+    own = {name for name, _ in model.named_parameters() if "lora_" in name}
+    missing = sorted(name for name in found.missing_keys if "lora_" in name)
+    return {
+        "layers": len({name.split(".lora_")[0] for name in own}),
+        "missing": missing[:20],
+        "unmatched": sorted(found.unexpected_keys)[:20],
+        "counts": [len(missing), len(found.unexpected_keys)],
+    }
+
+
+@told
+def losses(request: Mapping[str, Any]) -> list[list[float | int | None]]:
+    """(negative log-likelihood in nats, tokens) of each record's answer; None: not finite."""
+    model, tokenizer = _model(request)
+    tokens = [chat.tokenize_record(record, tokenizer) for record in request["records"]]
+    tokens = [example.cut(request["max_length"]) for example in tokens]
+    return rows_of(*completion_nll(model, tokenizer, tokens, BATCH))
+
+
+def rows_of(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | int | None]]:
+    """[nats or None, tokens] of each record: JSON has no NaN."""
+    return [
+        [float(value) if math.isfinite(value) else None, int(count)]
+        for value, count in zip(nll, counts, strict=True)
+    ]
+
+
+@told
+def answers(request: Mapping[str, Any]) -> list[str]:
+    """Greedy answers; records of all tasks share batches, each with its own task's limit."""
+    model, tokenizer = _model(request)
+    records, examples = request["records"], request["few_shot"]
+    limits = _limits(request, tokenizer)
+    prompts = []
+    for record in records:
+        shown = examples.get(tasks.task_of(record)) if isinstance(examples, dict) else examples
+        if shown:
+            prompts.append(chat.few_shot_messages(record, shown, tokenizer))
+        else:
+            prompts.append(chat.record_messages(record, tokenizer)["prompt"])
+    return generate_answers(model, tokenizer, prompts, limits, BATCH)
+
+
+def _limits(request: Mapping[str, Any], tokenizer: Any) -> list[int]:
+    """Tokens that each answer may take: as `like` (records of training) say, or one number."""
+    if not request["like"]:
+        return [request["max_new_tokens"]] * len(request["records"])
+    lengths = evaluation.answer_lengths(request["like"], tokenizer)
+    most = max(lengths.values())
+    return [lengths.get(tasks.task_of(record), most) for record in request["records"]]
+
+
+def _model(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    base, tokenizer = _base(request)
+    if request["adapter"] is None:
+        return base, tokenizer
+    model, _ = _with_adapter(base, request)
+    return model, tokenizer
+
+
+def _base(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The base model: the zygote's where it holds this one, else loaded here."""
+    import torch
+
+    torch.set_num_threads(request["threads"])
+    compat.quiet_known_noise()
+    base = request["base"]
+    wanted = [base["folder"], base["precision"], base["quantization"]]
+    if (held := preload.held(wanted)) is not None:
+        return held
+    return preload.load(wanted)
+
+
+def _with_adapter(base: Any, request: Mapping[str, Any]) -> tuple[Any, Any]:
+    """(the model with its adapter, which keys found no place). Nothing is imported or fetched.
+
+    The adapter's configuration was checked outside; its weights are safetensors.
+    """
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load
+
+    state = load(Path(ADAPTER).read_bytes())
+    try:
+        model = get_peft_model(base, LoraConfig(**request["adapter"], task_type="CAUSAL_LM"))
+        found = set_peft_model_state_dict(model, state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CourseError(
+            f"the adapter does not fit {request['base']['name']}: {_first(error)}",
+            "the base model of your configuration must be the one that you trained on",
+        ) from None
+    return model.eval(), found
+
+
+def _first(error: Exception) -> str:
+    """The first two lines of a library's error, which name a layer and its shapes."""
+    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300]

@@ -1,0 +1,209 @@
+"""One submission from its archive to its result; whatever happens, there is a verdict.
+
+graded = grade_one(submission, shop, tell)
+graded.result.verdict     # "graded", "time limit in cell 7 (...)", "rejected: ...", ...
+"""
+
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from course_utils import __version__
+from course_utils.assignments import week05, week09_10
+from course_utils.assignments.folder import Folder, scan, show
+from course_utils.errors import CourseError
+from course_utils.execution.jobs import NotebookResult
+from course_utils.execution.sandbox.box import Outcome
+from course_utils.files import FULL, write_text_atomic
+from course_utils.grading.cache import BatchStopped, digest, digest_of_file
+from course_utils.grading.inbox import Submission, opened
+from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.curves import figures_of
+from course_utils.grading.judging.judge import Judged, in_words, judge, unjudged
+from course_utils.grading.judging.prints import prints_of
+from course_utils.grading.judging.standing import standing_of
+from course_utils.grading.probing.evidence import ModelEvidence
+from course_utils.grading.results import Result, Status, rubric_fingerprint, write_result
+from course_utils.grading.workshop import Workshop
+from course_utils.messages import Explained
+
+REQUIRED = {"week05": week05.REQUIRED, "week09_10": week09_10.REQUIRED}
+EXECUTED, LOG = "executed.ipynb", "log.txt"
+TOO_LONG = ("wall", "cell", "cpu")
+BROKEN = ("memory", "disk", "output", "files", "processes", "message", "died", "protocol")
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Graded:
+    """A result and what is kept beside it."""
+
+    result: Result
+    log: list[str] = field(default_factory=list)
+    executed: Path | None = None
+
+
+def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: None) -> Graded:
+    """Open, judge and name the verdict. Raises BatchStopped for a full disk, and nothing else."""
+    started = time.monotonic()
+    shop.check_space()
+    try:
+        with opened(submission, shop.work) as root:
+            graded = _judged(submission, root, shop, tell, started)
+    except BatchStopped:
+        raise
+    except Explained as problem:
+        graded = _without(submission, shop, "rejected", f"rejected: {in_words(problem)}")
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise BatchStopped.no_space(Path(error.filename or shop.work)) from None
+        reason = f"the grader itself failed here: {type(error).__name__}"
+        graded = _without(submission, shop, "failed", reason)
+        graded.log += traceback.format_exception(error)
+    shop.check_space()
+    return graded
+
+
+def keep(graded: Graded, grades: Path) -> None:
+    """Write result.json, the log and the executed notebook into the submission's own folder."""
+    folder = grades / graded.result.submission
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / EXECUTED
+    try:
+        if graded.executed and graded.executed.is_file():
+            shutil.copyfile(graded.executed, kept)
+        else:
+            kept.unlink(missing_ok=True)
+        write_text_atomic(folder / LOG, "\n".join(line.rstrip() for line in graded.log) + "\n")
+        write_result(grades, graded.result)
+    except OSError as error:
+        raise BatchStopped.no_space(Path(error.filename or folder)) from None
+    except CourseError as error:
+        raise BatchStopped(error.message, error.cure) from None
+
+
+def key_of(submission: Submission, setting: str) -> str:
+    """What a result depends on: another key means that the submission is graded again."""
+    path, parts = submission.path, [setting, submission.owner().model_dump(mode="json")]
+    if submission.problem:
+        return digest([*parts, in_words(submission.problem)])
+    if path.is_file():
+        return digest([*parts, digest_of_file(path)])
+    return digest([*parts, _content(scan(path))])
+
+
+def _content(folder: Folder) -> list[object]:
+    """The files with their digests; of those that nobody opens, only the size."""
+    files = [
+        [name, size, "" if folder.size_problem(name) else digest_of_file(folder.path(name))]
+        for name, size in sorted(folder.files.items())
+    ]
+    return [ascii(files), ascii(sorted(folder.links)), ascii(sorted(folder.strange))]
+
+
+def _judged(
+    submission: Submission, root: Path, shop: Workshop, tell: Tell, started: float
+) -> Graded:
+    plan = shop.plan
+    out = shop.work / f"{submission.slug}.out"
+    out.mkdir(exist_ok=True)
+    folder = scan(root.resolve(), REQUIRED[plan.assignment])
+    case = Case(
+        assignment=plan.rubric.assignment,
+        rubric=plan.rubric,
+        item=plan.rubric.items[0],
+        folder=folder,
+        box=shop.box,
+        limits=plan.limits,
+        models=ModelEvidence(
+            folder, plan.rubric.assignment, shop.box, plan.limits, shop.shared, plan.jobs
+        ),
+        hidden=shop.hidden,
+        jobs=plan.jobs,
+        seed=shop.seed,
+        shared=shop.shared,
+        out=out,
+        workers=shop.workers,
+    )
+    judged = judge(case, tell)
+    notebook = next((f for f in case.facts.values() if isinstance(f, NotebookResult)), None)
+    status, verdict = verdict_of(judged, notebook)
+    peaks = [f.peak_bytes for f in case.facts.values() if isinstance(f, Outcome)]
+    peaks += [int(notebook.usage.get("peak") or 0)] if notebook else []
+    result = _result(submission, shop, status, verdict).model_copy(
+        update={
+            "items": judged.items,
+            "warnings": [*submission.notes, *case.facts.get("warnings", ()), *_broken(judged)],
+            "seconds": round(time.monotonic() - started, 1),
+            "memory_gb": round(max(peaks) / 1e9, 2) if peaks else None,
+            "failed_cell": notebook.cell if notebook and not notebook.ok else None,
+            "cells": notebook.cells if notebook else None,
+            "figures": figures_of(case, judged.items),
+            **_for_the_class(case, shop, judged, tell),
+        }
+    )
+    return Graded(result, judged.log, notebook.executed if notebook else None)
+
+
+def verdict_of(judged: Judged, notebook: NotebookResult | None) -> tuple[Status, str]:
+    """How the submission ended, in a name and in words."""
+    if problem := judged.not_gradable:
+        return "not gradable", f"not gradable here: {in_words(problem)}"
+    verdict = notebook.verdict if notebook else None
+    if verdict is None or verdict.ok:
+        return "graded", "graded"
+    if verdict.reason in TOO_LONG:
+        return "timed out", verdict.text
+    if verdict.reason in BROKEN:
+        return "failed", verdict.text
+    return "graded", f"graded; notebook: {verdict.text}"
+
+
+def _for_the_class(case: Case, shop: Workshop, judged: Judged, tell: Tell) -> dict[str, Any]:
+    """What is compared over the class; a fault in it costs nobody a mark."""
+    if shop.plan.practice:
+        return {}
+    found: dict[str, Any] = {}
+    for name, find in {"integrity": prints_of, "leaderboard": standing_of}.items():
+        tell(name)
+        try:
+            found[name] = find(case)
+        except BatchStopped:
+            raise
+        except CourseError as problem:
+            judged.log.append(f"{name}: {in_words(problem)}")
+        except Exception as error:
+            judged.broken.append(name)
+            judged.log += traceback.format_exception(error)
+    return found
+
+
+def _broken(judged: Judged) -> list[str]:
+    if not judged.broken:
+        return []
+    return [f"the grader itself failed at {', '.join(judged.broken)}: see {LOG}"]
+
+
+def _without(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Graded:
+    """The result of a submission that could not be looked at."""
+    return Graded(_result(submission, shop, status, show(verdict, 600)), [verdict])
+
+
+def _result(submission: Submission, shop: Workshop, status: Status, verdict: str) -> Result:
+    plan = shop.plan
+    return Result(
+        submission=submission.slug,
+        owner=submission.owner(),
+        assignment=plan.assignment,
+        kit_version=__version__,
+        rubric=rubric_fingerprint(plan.rubric),
+        status=status,
+        verdict=show(verdict, 600),
+        sandbox=plan.level,
+        items=unjudged(plan.rubric, verdict),
+        warnings=list(submission.notes),
+    )

@@ -1,0 +1,237 @@
+"""What recorded runs share: a process for each, training by train_lora.py, scores, progress.
+
+    for job, run, seconds in recording.in_processes(jobs, body, work, parallel=1): ...
+
+`body(job, target)` trains in a process of its own and writes its result to `target`; the sweeps and
+the learning curve are made of such runs.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from course_utils import hardware, kit, metrics
+from course_utils.files import read_json, write_text_atomic
+from course_utils.lab import parameters
+from course_utils.lab import runs as lab_runs
+from course_utils.runs import find_root
+
+KEPT = (
+    "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
+    "cpu_seconds", "peak_memory_gb", "trainable_parameters", "versions", "hardware", "command",
+)  # fmt: skip
+SCORES = ("field_f1", "exact_match", "rougeL")
+LOGGED = ("step", "loss", "learning_rate", "grad_norm", "eval_loss")
+
+
+def script_folder() -> Path:
+    """Where train_lora.py lies."""
+    return kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
+
+
+def load_script() -> Any:
+    """train_lora.py as a module, from the reference solution's folder."""
+    spec = spec_from_file_location("train_lora", script_folder() / parameters.SCRIPT)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---------------------------------------------------------------- one run
+def train(words: Sequence[str], record: dict[str, Any]) -> tuple[Any, Any]:
+    """Train as `train_lora.py` with these words; put what it gave into the RUN at once.
+
+    Returns the trained model and its tokenizer. The scoring that follows may fail: what training
+    gave stays in the record.
+    """
+    script = load_script()
+    options = script.read_arguments(words)
+    lab_runs.complete(options)
+    trained = script.train(options)
+    size = (options.out / "adapter_model.safetensors").stat().st_size
+    record["adapter_mb"] = round(size / 1e6, 3)
+    summary = script.summarise(options, trained)
+    record |= {name: finite(summary[name]) for name in KEPT if name != "command"}
+    record["log"] = [logged(entry) for entry in summary["log"]]
+    return trained.trainer.model, trained.tokenizer
+
+
+def has_diverged(run: Mapping[str, Any]) -> bool:
+    """Whether the validation loss is no number, or half as high again as the loss at the start."""
+    losses = [entry["loss"] for entry in run["log"] if entry.get("loss") is not None]
+    end = run["eval_loss"]
+    return end is None or not losses or end > 1.5 * losses[0]
+
+
+def scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    """Field F1, exact match and ROUGE-L of answers."""
+    found = metrics.score_all(answers, references)
+    return {name: found[name] for name in SCORES}
+
+
+def finite(value: Any) -> Any:
+    """NaN and infinity become None: JSON has neither."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value
+
+
+def logged(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a line of the trainer's log."""
+    return {
+        name: _rounded(finite(float(entry[name])) if name != "step" else entry[name])
+        for name in LOGGED
+        if name in entry
+    }
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+# ---------------------------------------------------------------- many runs
+Body = Callable[[Any, Path], None]
+# What a run takes on one thread of an AMD EPYC with bf16 instructions; finished runs correct it.
+DIED = "the process ended before its result was written; its log lies in the work folder"
+SECONDS_A_RUN = 12  # start of the process, loading
+SECONDS_A_PASS = 0.46  # a record of 54 tokens forwards and backwards, in bf16
+SECONDS_AN_ANSWER = 0.35
+
+
+def estimate(passes: float, validation: int, answers: int) -> float:
+    """Seconds that a run may take: records passed through, validation passes, answers."""
+    forward = SECONDS_A_PASS / 3
+    return (
+        SECONDS_A_RUN + passes * SECONDS_A_PASS + validation * forward + answers * SECONDS_AN_ANSWER
+    )
+
+
+class Clock:
+    """Says how long runs will take, from estimates that the finished ones correct."""
+
+    def __init__(self, estimates: Sequence[float], console: Any) -> None:
+        self.waiting, self.console = list(estimates), console
+        self.expected = self.real = 0.0
+        if self.waiting:
+            self._print(f"{self._runs()} to make, {self.left()} one after another")
+
+    def left(self) -> str:
+        """The time left in words."""
+        correction = self.real / self.expected if self.expected else 1.0
+        minutes = sum(self.waiting) * correction / 60
+        return f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
+
+    def tell(self, text: str, estimated: float, seconds: float) -> None:
+        """Print a line for a finished run: what it gave, its seconds, the time left."""
+        self.waiting.remove(estimated)
+        self.expected, self.real = self.expected + estimated, self.real + seconds
+        left = f"; {self._runs()} left, {self.left()}" if self.waiting else ""
+        self._print(f"{text}, {seconds:.0f} s{left}")
+
+    def _runs(self) -> str:
+        return f"{len(self.waiting)} {'run' if len(self.waiting) == 1 else 'runs'}"
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def in_processes(
+    jobs: Sequence[Any], body: Body, work: Path, parallel: int
+) -> Iterator[tuple[Any, dict[str, Any] | None, float]]:
+    """(job, what `body` wrote, seconds) as they finish; None for a process that died.
+
+    Ctrl-C ends all of them.
+    """
+    context = _context()
+    waiting, running = list(jobs), {}
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                job = waiting.pop(0)
+                target = work / f"run-{os.getpid()}-{len(waiting)}.json"
+                target.unlink(missing_ok=True)
+                arguments = (job, body, target, str(find_root()), parallel)
+                process = context.Process(target=_in_process, args=arguments, daemon=True)
+                with _uninterrupted():
+                    process.start()
+                    running[process] = (job, target, time.time())
+            multiprocessing.connection.wait([process.sentinel for process in running], timeout=5)
+            for process in [p for p in running if not p.is_alive()]:
+                job, target, started = running.pop(process)
+                found = read_json(target) if target.is_file() else None
+                yield job, found, time.time() - started
+                target.unlink(missing_ok=True)
+    finally:
+        for process in running:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and a termination wait for the block's end: a process half started is in no list."""
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _context() -> Any:
+    """A fork server that has imported the libraries once; elsewhere plain new processes."""
+    import multiprocessing.connection
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "transformers", "peft", "trl", "datasets"])
+    return context
+
+
+def _in_process(job: Any, body: Body, target: Path, root: str, parallel: int) -> None:
+    """A run's process: its output goes to a log beside the result."""
+    os.chdir(root)  # the data's names are relative to it
+    _set_threads(parallel)
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        try:
+            body(job, target)
+        except BaseException:
+            import traceback
+
+            write_text_atomic(target.with_suffix(".log"), text.getvalue() + traceback.format_exc())
+            sys.exit(1)
+
+
+def _set_threads(parallel: int) -> None:
+    """As many threads as OMP_NUM_THREADS says; else an equal share of the cores for each run."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return  # torch has read it
+    import torch
+
+    torch.set_num_threads(max(1, hardware.usable_cores() // parallel))
+
+
+def choose_parallel() -> int:
+    """How many runs at once: one a core where memory allows 4 GiB each; one on a GPU."""
+    machine = hardware.detect()
+    if machine.capability:
+        return 1
+    return max(1, min(machine.cores, int(machine.ram_gb // 4)))
