@@ -7,6 +7,7 @@ nothing. What counts is which cells began, and which of them raised.
 import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,17 @@ def _run(
         )
     finally:
         remove(place)
-    case.facts[name] = result
+    case.facts[name] = _without_paths(result, place)
+    return result
+
+
+def _without_paths(result: NotebookResult, place: Place) -> NotebookResult:
+    """The sandbox's own folder says nothing to a student."""
+    inside = f"{place.folder}/"
+    result.error = result.error.replace(inside, "")
+    if result.verdict:
+        text = result.verdict.text.replace(inside, "")
+        result.verdict = replace(result.verdict, text=text)
     return result
 
 
