@@ -86,16 +86,14 @@ def save(folder, pairs, alpha=16.0, kind=np.float32):
 def submission(root, seed, code=CODE, text=ESSAY, pairs=None, **options):
     shutil.copytree(STARTER, root)
     save(root / "models/finetuned_model", pairs or matrices(seed), **options)
-    for name in ("prepare_data.py", "train.py", "evaluate.py"):
-        path = root / "scripts" / name
-        own = "" if name != "prepare_data.py" else code
-        path.write_text(path.read_text().replace("raise NotImplementedError", f"pass  # {seed}"))
-        path.write_text(path.read_text() + own)
-    (root / "README.md").write_text(f"# Work of number {seed}\n\n{text}\n")
+    script = root / "scripts/prepare_data.py"
+    script.write_text(script.read_text() + code)
     notebook = json.loads((root / "finetuning_pipeline.ipynb").read_text())
     notebook["cells"].append({"cell_type": "code", "source": f"print({seed})", "metadata": {}})
     (root / "finetuning_pipeline.ipynb").write_text(json.dumps(notebook))
-    (root / "configs/lora_config.yaml").write_text(f"r: {seed}\n")
+    for name in untouched(scan(root), STARTER):
+        (root / name).write_text(f"{(root / name).read_text()}\n# number {seed}\n")
+    (root / "README.md").write_text(f"# Work of number {seed}\n\n{text}\n")
     (root / "run").mkdir(exist_ok=True)
     (root / "run/evaluation.json").write_text("{}")
     return root
