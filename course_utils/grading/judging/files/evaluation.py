@@ -7,6 +7,7 @@ from typing import Any
 
 from course_utils import tasks
 from course_utils.assignments import figures, writeup
+from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
     WEEK09_10,

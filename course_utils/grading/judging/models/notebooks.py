@@ -44,7 +44,7 @@ TINY = {"train_records": 24, "max_length": 960}
 KEPT_VALUES = ("lora_dropout", "early_stopping_patience", "learning_rate", "warmup_ratio")
 
 
-@check(WEEK09_10)
+@check(WEEK09_10, runs=True)
 @measured
 def notebook_runs(case: Case) -> Judgement:
     """Points by the share of code cells that ran before one failed, time was up or it died."""
@@ -61,7 +61,7 @@ def notebook_runs(case: Case) -> Judgement:
     return _judge(case, name, result, how)
 
 
-@check(WEEK05)
+@check(WEEK05, runs=True)
 @measured
 def analysis_runs(case: Case) -> Judgement:
     """Points by the share of code cells that ran before one failed, time was up or it died."""

@@ -87,7 +87,7 @@ class Left:
     trained_on: list[dict[str, str]] = field(default_factory=list)
 
 
-@check(WEEK09_10, needs=("config_valid",))
+@check(WEEK09_10, needs=("config_valid",), runs=True)
 @measured
 def training_runs(case: Case) -> Judgement:
     """A third each: evaluated and saved on the way; an adapter of the shape; a loss that fell."""
