@@ -50,13 +50,13 @@ def test_a_linked_folder_is_refused(place, tmp_path):
 
 
 def test_what_is_put_in_its_place_meanwhile_is_not_reached(place, tmp_path):
-    with listening(place.sockets / "s") as server, listening(tmp_path / "service"):
-        with socket_of(place, "s") as path:
-            (place.sockets / "s").unlink()
-            (place.sockets / "s").symlink_to(tmp_path / "service")
-            with socket.socket(socket.AF_UNIX) as client:
-                client.connect(str(path))
-                server.accept()[0].close()
+    own, foreign = listening(place.sockets / "s"), listening(tmp_path / "service")
+    with own as server, foreign, socket_of(place, "s") as path:
+        (place.sockets / "s").unlink()
+        (place.sockets / "s").symlink_to(tmp_path / "service")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            server.accept()[0].close()
 
 
 def test_a_plain_file_is_no_socket(place):
