@@ -7,6 +7,7 @@ from typing import Any
 
 from course_utils import tasks
 from course_utils.assignments import figures, writeup
+from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
     WEEK09_10,
@@ -30,7 +31,6 @@ PAGES = {
     "reports/comparison_baseline.md": writeup.comparison_page,
 }
 AGAIN = "run python scripts/evaluate.py again, which writes answers, scores and both pages"
-LEAST_REPRODUCED = 0.5  # of a task's answers; with fewer, the gain is not this adapter's
 GAIN_WORDS = {1.0: "above 0", 0.5: "the mean is above 0, the interval holds 0", 0.0: "no gain"}
 
 
@@ -181,7 +181,7 @@ def _gain(
     if task not in content["tasks"]:
         return 0.0, Evidence(label=label, found="no test record of this task")
     own = case.facts.get("reproduced", {}).get(task, 1.0)  # by answers_reproduced
-    if own < LEAST_REPRODUCED:
+    if own < tolerances.OWN:
         found = f"{own:.0%} of the stored answers that were asked again are the adapter's"
         return 0.0, Evidence(label=label, found=found)
     prompt = figures.better_prompt(content, systems, task)
