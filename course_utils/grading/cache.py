@@ -125,7 +125,7 @@ def _version(name: str) -> str:
 
 def sources(*modules: ModuleType) -> str:
     """A digest of the files of these modules, for the key of what they compute."""
-    return _digest_of_files(Path(module.__file__) for module in modules)
+    return digest_of_files(Path(module.__file__) for module in modules)
 
 
 @cache
@@ -133,10 +133,11 @@ def grader_fingerprint() -> str:
     """A digest of the whole kit that grades: another one means that checks may have changed."""
     package = kit.ROOT / "course_utils"
     found = {path for pattern in SOURCES for path in package.rglob(pattern)}
-    return _digest_of_files(path for path in found if "__pycache__" not in path.parts)
+    return digest_of_files(path for path in found if "__pycache__" not in path.parts)
 
 
-def _digest_of_files(paths: Iterable[Path]) -> str:
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """One digest of several files and their names, whatever their order."""
     total = hashlib.sha256()
     for path in sorted(paths):
         total.update(f"{path.name}\0{digest_of_file(path)}\n".encode())

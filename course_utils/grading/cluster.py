@@ -99,7 +99,9 @@ class Answer:
 
         while True:
             try:
-                return self.future.result(timeout=TICK)
+                found = self.future.result(timeout=TICK)
+                self.future.release()  # or it would be asked again when that worker dies later
+                return found
             except NotYet:
                 self.cluster.check_workers()
             except KilledWorker:

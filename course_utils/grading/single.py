@@ -14,7 +14,7 @@ from typing import Any
 
 from course_utils import __version__
 from course_utils.assignments import week05, week09_10
-from course_utils.assignments.folder import Folder, scan, show
+from course_utils.assignments.folder import scan, show
 from course_utils.errors import CourseError
 from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.box import Outcome
@@ -24,6 +24,7 @@ from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.curves import figures_of
 from course_utils.grading.judging.judge import Judged, in_words, judge, unjudged
+from course_utils.grading.judging.keeping import content_of
 from course_utils.grading.judging.prints import prints_of
 from course_utils.grading.judging.standing import standing_of
 from course_utils.grading.probing.evidence import ModelEvidence
@@ -93,16 +94,7 @@ def key_of(submission: Submission, setting: str) -> str:
         return digest([*parts, in_words(submission.problem)])
     if path.is_file():
         return digest([*parts, digest_of_file(path)])
-    return digest([*parts, _content(scan(path))])
-
-
-def _content(folder: Folder) -> list[object]:
-    """The files with their digests; of those that nobody opens, only the size."""
-    files = [
-        [name, size, "" if folder.size_problem(name) else digest_of_file(folder.path(name))]
-        for name, size in sorted(folder.files.items())
-    ]
-    return [ascii(files), ascii(sorted(folder.links)), ascii(sorted(folder.strange))]
+    return digest([*parts, content_of(scan(path))])
 
 
 def _judged(

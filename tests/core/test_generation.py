@@ -203,6 +203,17 @@ def test_the_models_and_the_tokenizers_ends_both_end_an_answer(model, tokenizer,
         assert end_tokens(model, tokenizer) == sorted(ends)
 
 
+def test_prompts_of_several_tasks_share_a_batch_each_with_its_own_limit(model, tokenizer, shared):
+    limits = [1 + 2 * number for number in range(len(shared))]
+    together = generate(model, tokenizer, shared, limits)
+    alone = [
+        generate(model, tokenizer, [prompt], limit)
+        for prompt, limit in zip(shared, limits, strict=True)
+    ]
+    assert together.texts == [one.texts[0] for one in alone]
+    assert together.stopped == [one.stopped[0] for one in alone]
+
+
 def test_no_prompts_give_no_answers(model, tokenizer):
     assert generate_answers(model, tokenizer, [], NEW) == []
 

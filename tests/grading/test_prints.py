@@ -1,4 +1,4 @@
-"""Fingerprints from real folders: in a made-up class every planted cheat is found, no honest work is.
+"""Fingerprints from real folders: every planted cheat of a made-up class is found, nobody else.
 
 Adapters are written as files and read back; only the model that remembers its test part is a
 stand-in, since what a loss is is tested where losses are computed.
@@ -62,7 +62,7 @@ LETTER = (
     "Our plant asks for short answers, so qa got twice as many examples as the other tasks. With a "
     "rank of thirty-two nothing improved beyond the interval; a rank of eight took half the memory "
     "and was kept. Latency on the office laptop is four seconds, mostly reading the prompt. Nobody "
-    "should release a lot by this model: it reads the sheet, and it does not see the machine at all."
+    "should release a lot by this model: it reads the sheet, and it does not see the machine."
 )
 
 
@@ -86,15 +86,14 @@ def save(folder, pairs, alpha=16.0, kind=np.float32):
 def submission(root, seed, code=CODE, text=ESSAY, pairs=None, **options):
     shutil.copytree(STARTER, root)
     save(root / "models/finetuned_model", pairs or matrices(seed), **options)
-    for name in ("prepare_data.py", "train.py", "evaluate.py"):
-        path = root / "scripts" / name
-        own = "" if name != "prepare_data.py" else code
-        path.write_text(path.read_text().replace("raise NotImplementedError", f"pass  # {seed}"))
-        path.write_text(path.read_text() + own)
-    (root / "README.md").write_text(f"# Work of number {seed}\n\n{text}\n")
+    script = root / "scripts/prepare_data.py"
+    script.write_text(script.read_text() + code)
     notebook = json.loads((root / "finetuning_pipeline.ipynb").read_text())
     notebook["cells"].append({"cell_type": "code", "source": f"print({seed})", "metadata": {}})
     (root / "finetuning_pipeline.ipynb").write_text(json.dumps(notebook))
+    for name in untouched(scan(root), STARTER):
+        (root / name).write_text(f"{(root / name).read_text()}\n# number {seed}\n")
+    (root / "README.md").write_text(f"# Work of number {seed}\n\n{text}\n")
     (root / "run").mkdir(exist_ok=True)
     (root / "run/evaluation.json").write_text("{}")
     return root

@@ -22,7 +22,8 @@ from course_utils.grading.cache import BatchStopped
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.work import work_for
 from course_utils.grading.judging.judgement import Judgement, not_judged
-from course_utils.grading.judging.registry import checks_of, needs_of
+from course_utils.grading.judging.keeping import kept
+from course_utils.grading.judging.registry import RUNS, checks_of, needs_of
 from course_utils.grading.probing.evidence import NotGradable, NotMeasured
 from course_utils.grading.results import Item
 
@@ -123,7 +124,10 @@ class _Bench:
     def _asked(self, case: Case) -> Item:
         if case.item.kind == "manual":
             return _manual(case)
-        return _item(case.item, checks_of(case.assignment)[case.item.check or ""](case))
+        name = case.item.check or ""
+        function = checks_of(case.assignment)[name]
+        runs = name in RUNS.get(case.assignment, ())
+        return _item(case.item, kept(case, function) if runs else function(case))
 
 
 def _manual(case: Case) -> Item:

@@ -22,11 +22,17 @@ from course_utils.grading.judging.judgement import Judgement
 Check = Callable[[Case], Judgement]
 
 CHECKS: dict[str, dict[str, Check]] = {}  # assignment -> name of the check -> its function
+RUNS: dict[str, set[str]] = {}  # assignment -> checks that execute what was handed in
 NEEDS: dict[str, dict[str, tuple[str, ...]]] = {}  # assignment -> check -> the checks it needs
 
 
-def check(*assignments: str, needs: tuple[str, ...] = ()) -> Callable[[Check], Check]:
-    """Register a function for these assignments (the rubric's names). Its name must be free."""
+def check(
+    *assignments: str, needs: tuple[str, ...] = (), runs: bool = False
+) -> Callable[[Check], Check]:
+    """Register a function for these assignments (the rubric's names). Its name must be free.
+
+    `runs`: it executes what was handed in, so full points are kept (keeping.py).
+    """
 
     def register(function: Check) -> Check:
         name = function.__name__
@@ -35,6 +41,8 @@ def check(*assignments: str, needs: tuple[str, ...] = ()) -> Callable[[Check], C
             if known is not function:
                 raise ValueError(f"{assignment}: {name} stands in {known.__module__} already")
             NEEDS.setdefault(assignment, {})[name] = needs
+            if runs:
+                RUNS.setdefault(assignment, set()).add(name)
         return function
 
     return register

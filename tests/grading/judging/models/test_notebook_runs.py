@@ -47,6 +47,16 @@ def test_cells_before_the_one_that_ended_it_earn_their_share(tmp_path, box, end)
     assert found.points == most / 2
 
 
+def test_a_file_that_is_no_notebook_is_named_without_the_sandboxs_paths(tmp_path, box):
+    (tmp_path / "parameter_analysis.ipynb").write_text("no JSON")
+    (tmp_path / "out").mkdir()
+    case = case_of(tmp_path, box, WEEK05, out=tmp_path / "out")
+    found = judged(case, "analysis_runs")
+    assert found.points == 0
+    told = case.facts["parameter_analysis.ipynb"].verdict.text
+    assert told.startswith("rejected: parameter_analysis.ipynb")
+
+
 def test_one_cell_that_runs_is_not_the_pipeline(tmp_path, box):
     found, most, _ = run(tmp_path, box, "print('done')")
     assert found.points == most / 2
