@@ -32,6 +32,8 @@ SCORE = 0.1
 LIKENESS = 0.5
 # Share of answers that must agree for all points: on another machine one in four may part early.
 AGREE = 0.75
+# Below this share the stored answers are another model's, or somebody's: a person has to look.
+OWN = 0.5
 
 # --- How much is looked at ----------------------------------------------------------------------
 

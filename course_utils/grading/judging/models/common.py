@@ -10,6 +10,7 @@ from typing import Any
 from course_utils import tasks
 from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import note_stated
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.probing.probe import NotMeasured
 from course_utils.grading.results import Evidence
@@ -128,9 +129,17 @@ def scores_agree(stored: str, found: str, record: Record) -> bool:
     return abs(told - right) <= tolerances.SCORE
 
 
+def note_answers(case: Case, what: str, agreeing: Sequence[bool]) -> None:
+    """For the class's report: stored answers of which most were not given again."""
+    told, own = f"{len(agreeing)} stored", f"{sum(agreeing)} given again"
+    agrees = sum(agreeing) >= tolerances.OWN * len(agreeing)
+    note_stated(case, f"answers of {what}", told, own, agrees)
+
+
 def reproduction(case: Case, agreeing: Sequence[bool], same: int, what: str) -> Judgement:
     """Points by the share of answers that agree; `same` of them letter by letter."""
     share = sum(agreeing) / len(agreeing)
+    note_answers(case, what, agreeing)
     evidence = [
         Evidence(
             label=f"answers of {what}, asked again",

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,8 @@ def run_training(case: Case) -> Left:
         command = [sys.executable, str(place.folder / SCRIPT)]
         environment = {"OMP_NUM_THREADS": str(case.models.threads)}
         outcome = case.box.run_command(command, place, limits, environment=environment)
+        # The folder of the copy is another in every run, and what it printed is shown.
+        outcome = replace(outcome, stderr=outcome.stderr.replace(f"{place.folder}/", ""))
         case.facts["train.py"] = outcome
         return _read_left(place, outcome, records["train"])
     finally:

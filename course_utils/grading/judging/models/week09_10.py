@@ -22,6 +22,7 @@ from course_utils.grading.judging.models.common import (
     loss_tolerance,
     mean_loss,
     measured,
+    note_answers,
     reproduction,
     scores_agree,
 )
@@ -173,9 +174,11 @@ def answers_reproduced(case: Case) -> Judgement:
     asked = [rows[i] for i in places]
     agreeing = [scores_agree(*three) for three in zip(tuned, found, asked, strict=True)]
     same = sum(old.strip() == new for old, new in zip(tuned, found, strict=True))
-    case.facts["reproduced"] = {  # of each task: a gain of answers that are not its own is no gain
-        task: sum(agreeing[i] for i in own) / len(own) for task, own in tasks.by_task(asked).items()
-    }
+    case.facts["reproduced"] = {}  # of each task: a gain of answers that are not its own is no gain
+    for task, places_of_task in tasks.by_task(asked).items():
+        own = [agreeing[i] for i in places_of_task]
+        case.facts["reproduced"][task] = sum(own) / len(own)
+        note_answers(case, f"your adapter, {task}", own)
     return reproduction(case, agreeing, same, "your adapter")
 
 
