@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import evaluation, kit, rival_scores, splits, tasks
+from course_utils import kit, rival_scores, splits, tasks
 from course_utils import records as records_module
 from course_utils.assignments import (
     checklist,
@@ -476,7 +476,7 @@ def _evaluation_rivals(visit: Visit) -> str:
             raise wrong("week09_10.rivals.others")
     sides = ([row[side] for row in rows] for side in ("base", "tuned"))
     seed = visit.evaluation["seed"]
-    computed = rival_scores.compare(_records(rows), *sides, visit.rivals, seed)
+    computed = rival_scores.compare(figures.as_records(rows), *sides, visit.rivals, seed)
     if place := checklist.first_difference(told, computed, "rivals"):
         raise wrong("week09_10.rivals.differ", place=place)
     count = sum(len(own) for own in visit.rivals.values())

@@ -51,7 +51,7 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="nano, quick, cpu, t4, l4, a100, or auto: chosen from the hardware.",
+            help="nano, quick, cpu, cpu-long, t4, l4, a100, or auto: by the hardware.",
             show_default="auto",
         ),
     ] = None,

@@ -34,7 +34,7 @@ def test_every_preset_says_where_it_was_measured_and_gives_minutes_for_each_note
 
 
 def test_the_presets_are_those_the_command_line_promises():
-    assert set(PRESETS) == {"nano", "quick", "cpu", "t4", "l4", "a100"}
+    assert set(PRESETS) == {"nano", "quick", "cpu", "cpu-long", "t4", "l4", "a100"}
 
 
 def test_the_preset_file_explains_every_choice_of_precision_and_quantization():
