@@ -74,11 +74,13 @@ def misspell(text: str, rate: float, draw: random.Random) -> str:
             made.append(letter)
             continue
         kind = draw.choice(("neighbour", "omit", "double", "swap"))
+        if kind == "swap" and not (place < len(letters) and letters[place].isalpha()):
+            kind = "double"
         if kind == "neighbour":
             made.append(_neighbour(letter, draw))
         elif kind == "double":
             made += [letter, letter]
-        elif kind == "swap" and place < len(letters):
+        elif kind == "swap":
             made += [letters[place], letter]
             place += 1
     return "".join(made)

@@ -100,7 +100,7 @@ def report(tmp_path_factory, cleaned, nano_model_path):
     folder = tmp_path_factory.mktemp("robustness")
     settings = preset_settings("nano").with_changes(num_train_epochs=0.1)
     write_json_atomic(folder / "run/settings.json", {"settings": settings.model_dump()})
-    parts = {"train": cleaned.records[:200], "val": cleaned.records[200:204]}
+    parts = {"train": cleaned.records[:200], "val": cleaned.records[200:220]}
     for name, part in {**parts, "test": cleaned.gold[:80]}.items():
         write_records(folder / f"run/data/{name}.jsonl", part)
     random_adapter(nano_model_path, folder / "run/adapter")
