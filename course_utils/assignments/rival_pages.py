@@ -85,9 +85,9 @@ def best_line(task: str, comparison: Comparison) -> list[str]:
     if whole["rival"] is None:
         return []
     name, value = whole["rival"], cell(whole["rivals"][whole["rival"]])
-    main, over = tasks.NAMES[comparison[task]["score"]], rival_scores.over_best(whole)
-    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {span(over)}"
-    return [f"{told}.", ""]
+    main = tasks.NAMES[comparison[task]["score"]]
+    over = span(rival_scores.over_best(whole))
+    return [f"Best cheap rival: {name}, {main} {value}; tuned − rival {over}.", ""]
 
 
 def by_form(task: str, comparison: Comparison) -> list[str]:
