@@ -111,7 +111,7 @@ def renew_streams() -> None:
     for name, (number, mode) in modes.items():
         old = getattr(sys, name)
         with contextlib.suppress(Exception):
-            new = open(
+            new = open(  # noqa: SIM115, it stays open as long as the process
                 number,
                 mode,
                 encoding=old.encoding,
