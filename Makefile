@@ -64,7 +64,7 @@ assignment: $(VENV)/.prepared
 LAB := assignments/week05_parameter_lab/solution
 LAB_WORK ?= runs/week05
 LAB_RECORDS ?= --records 640 --held_out 80
-LAB_TRAIN ?= --learning_rate 1e-3 --num_train_epochs 1 --per_device_train_batch_size 4 \
+LAB_TRAIN ?= --learning_rate 2e-3 --num_train_epochs 1 --per_device_train_batch_size 4 \
 	--gradient_accumulation_steps 2 --max_length 256 --lora_dropout 0 --logging_steps 4
 
 week05: $(VENV)/.prepared $(VENV)/.report

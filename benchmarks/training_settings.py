@@ -69,9 +69,9 @@ VARIANTS = (
     Variant("start", {}),
     Variant("batch 8", {"per_device_train_batch_size": 8}),
     Variant("batch 2", {"per_device_train_batch_size": 2}),
-    Variant("learning rate doubled", {"learning_rate": 2e-3}),
-    Variant("learning rate x4", {"learning_rate": 4e-3}),
-    Variant("learning rate halved", {"learning_rate": 5e-4}),
+    Variant("learning rate 5e-4", {"learning_rate": 5e-4}),
+    Variant("learning rate 2e-3", {"learning_rate": 2e-3}),
+    Variant("learning rate 4e-3", {"learning_rate": 4e-3}),
     Variant("half the records twice", {}, passes=2),
     Variant("attention only", {"include_mlp": False}),
     Variant("rank 64", {"lora_r": 64, "lora_alpha": 128}),
@@ -89,6 +89,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         epilog="Example: python benchmarks/training_settings.py --minutes 10 --only start",
     )
     parser.add_argument("--preset", default="cpu", help="what all start from (%(default)s)")
+    parser.add_argument("--learning-rate", type=float, help="that all start from; the preset's")
     parser.add_argument("--minutes", type=float, default=5, help="of one core (%(default)s)")
     parser.add_argument("--test", type=positive, default=160, help="gold orders (%(default)s)")
     parser.add_argument("--only", default="", help="names of variants, with commas between")
@@ -181,7 +182,7 @@ def child(folder: Path) -> None:
     job = read_json(folder / "job.json")
     variant = Variant(**job["variant"])
     settings, _ = resolve_precision(preset_settings(job["preset"], seed=job["seed"]))
-    settings = settings.with_changes(**variant.changes)
+    settings = settings.with_changes(**{"learning_rate": job["learning_rate"]} | variant.changes)
     parts = {name: read_records(folder / f"{name}.jsonl") for name in ("train", "val", "test")}
     if variant.instruction:
         for record in (record for part in parts.values() for record in part):

@@ -18,6 +18,7 @@ STUDENT_NAMES = {
     "geology": "tracks.geology.track",
     "lab_questions": "lab.questions",
     "lab_runs": "lab.runs",
+    "learning_curve": "lab.learning_curve",
     "parameters": "lab.parameters",
     "review": "assignments.review",
     "scripts": "assignments.scripts",

@@ -171,12 +171,24 @@ def _best_sentences(train: Sequence[Record], test: Sequence[Record]) -> list[str
 
     weights = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True)
     weights.fit(f"{record['instruction']}\n{input_of(record)}" for record in train)
+    lead = _usual_word(train)
     answers = []
     for record in test:
         pieces = _sentences(input_of(record)) or [record["instruction"]]
         likeness = weights.transform(pieces) @ weights.transform([record["instruction"]]).T
-        answers.append(_in_form(pieces[int(likeness.toarray().argmax())], record.get("form", "")))
+        answers.append(
+            _in_form(pieces[int(likeness.toarray().argmax())], record.get("form", ""), lead)
+        )
     return answers
+
+
+def _usual_word(train: Sequence[Record]) -> str:
+    """Yes or no, whichever the training answers begin with more often."""
+    first = [
+        text.split(maxsplit=1)[0].strip(",.:;") for text in map(reference_of, train) if text.strip()
+    ]
+    said = Counter(word for word in first if word in ("Yes", "No"))
+    return said.most_common(1)[0][0] if said else "Yes"
 
 
 def _sentences(text: str) -> list[str]:
@@ -184,8 +196,12 @@ def _sentences(text: str) -> list[str]:
     return [piece.strip() for piece in pieces if WORDS.search(piece)]
 
 
-def _in_form(sentence: str, form: str) -> str:
-    """The sentence itself, or where a number is asked for its first one: limit, number, unit."""
+def _in_form(sentence: str, form: str, lead: str) -> str:
+    """The sentence itself; after `lead` where yes or no is asked; its first number, with limit and
+    unit, where a number is asked for.
+    """
+    if form.startswith("yes or no"):
+        return f"{lead}: {sentence}"
     number = NUMBER.search(sentence) if form.startswith("number") else None
     if not number:
         return sentence

@@ -1,5 +1,7 @@
 """The checklist of weeks 9-10: evidence, reports and documentation."""
 
+import json
+
 import pytest
 from submissions import (
     README,
@@ -87,6 +89,66 @@ def test_broken_evidence_is_wrong_and_never_a_crash(folder, content):
     found = check(folder).of_state("wrong")
     assert {finding.path for finding in found} == set(names)
     assert all(finding.cure for finding in found)
+
+
+# --- Cheap rivals -------------------------------------------------------------------------------
+
+
+def test_a_rivals_score_that_does_not_follow_from_its_answers_is_wrong(folder):
+    def change(content):
+        content["rivals"]["qa"]["rows"][0]["rivals"]["majority"] = 0.9
+
+    edit_json(folder / "run" / "evaluation.json", change)
+    found = {f.id: f.message for f in check(folder).of_state("wrong")}
+    told = "rivals.qa.rows[0].rivals.majority is not what the stored answers give"
+    assert told in found["evaluation.rivals"]
+    assert "reports.comparison" in found  # it still shows the other number
+
+
+def test_a_rival_left_out_of_the_table_is_wrong(folder):
+    edit_json(folder / "run" / "evaluation.json", lambda e: e["rivals"]["qa"]["methods"].popitem())
+    found = {f.id: f.message for f in check(folder).of_state("wrong")}
+    assert "rivals.qa.methods is not what" in found["evaluation.rivals"]
+
+
+def test_answers_of_rivals_that_differ_between_the_files_are_named(folder):
+    def change(content):
+        content["rivals"]["qa"]["majority"]["answers"][0] = "another answer"
+
+    edit_json(folder / "run" / "baseline.json", change)
+    found = only(folder)
+    assert found.id == "evaluation.rivals"
+    assert "are not those of run/baseline.json" in found.message
+
+
+@pytest.mark.parametrize("rivals", [3, [], {"qa": 3}, {"qa": {"majority": {"answers": [1]}}}])
+def test_rivals_of_another_shape_are_wrong_and_never_a_crash(folder, rivals):
+    edit_json(folder / "run" / "baseline.json", lambda b: b.update(rivals=rivals))
+    assert check(folder).of_state("wrong")
+
+
+def test_a_run_from_before_there_were_rivals_still_passes(folder):
+    from course_utils.assignments import writeup
+
+    def without(content):
+        content.pop("rivals")
+        for row in content.get("predictions", []):
+            row.pop("rivals")
+
+    for name in ("baseline", "evaluation"):
+        edit_json(folder / "run" / f"{name}.json", without)
+    content = json.loads((folder / "run" / "evaluation.json").read_text())
+    for name, write in (
+        ("evaluation_results", writeup.evaluation_page),
+        ("comparison_baseline", writeup.comparison_page),
+    ):
+        page = folder / "reports" / f"{name}.md"
+        assert "rival" in page.read_text()
+        page.write_text(write(content))
+        assert "rival" not in page.read_text()
+    report = check(folder)
+    assert report.ok
+    assert report.of_state("wrong", "warning") == []
 
 
 # --- Documentation ------------------------------------------------------------------------------

@@ -246,6 +246,50 @@ def test_evaluation_without_an_adapter_is_not_done(evaluated):
     assert not writeup.is_evaluated(workspace)
 
 
+# --- Cheap rivals ---
+
+CHEAP = {
+    "qa": {"majority": {"seconds": 0.2, "answers": ["4.5 mm/s", "nothing"]}},
+    "report": {
+        "nearest neighbour": {"seconds": 0.1, "answers": ["nothing"]},
+        "report program": {"seconds": 0.3, "answers": ["12 AUD, Engine"]},
+    },
+}
+
+
+def test_the_rivals_stand_beside_base_and_tuned(workspace, baseline):
+    forgetting = {"base": 20.0, "tuned": 25.0, "words": 300}
+    tuned = columns(TUNED, 1.0)
+    told = writeup.write_evaluation(workspace, TEST, baseline, tuned, forgetting, CHEAP)
+    saved = workspace.run.read("evaluation.json")
+    assert [row["rivals"] for row in saved["predictions"]] == [
+        {},
+        {"nearest neighbour": "nothing", "report program": "12 AUD, Engine"},
+        {"majority": "4.5 mm/s"},
+        {"majority": "nothing"},
+    ]
+    assert saved["rivals"]["qa"]["rows"][0]["rivals"] == {"majority": 0.5}
+    assert "majority" in told
+    page = workspace.report("comparison_baseline.md").read_text(encoding="utf-8")
+    table = rows(page, "Cheap rivals")
+    heads = table["task, form"]
+    assert table["**qa** (fact match)"][heads.index("majority")] == "0.500"
+    assert table["**report** (fact F1)"][heads.index("report program")] == "1.000"
+    assert "The tuned model beats every fitted rival here: report." in page
+    assert "written by hand" not in page.split("**")[-1]
+    assert "Best cheap rival: majority, fact match 0.500" in workspace.report(
+        "evaluation_results.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_the_rivals_are_kept_with_the_baseline(workspace, baseline):
+    writeup.write_baseline(workspace, TEST, baseline, CHEAP)
+    assert writeup.saved_rivals(workspace, TEST) == CHEAP
+    assert writeup.saved_rivals(workspace, TEST[:3]) is None
+    writeup.write_baseline(workspace, TEST, baseline)
+    assert writeup.saved_rivals(workspace, TEST) is None
+
+
 # --- The baseline is kept ---
 
 

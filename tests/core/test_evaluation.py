@@ -36,6 +36,22 @@ def test_records_are_drawn_evenly_and_none_twice(count):
     assert len({r["instruction"] for r in drawn}) == count
 
 
+def test_records_are_drawn_evenly_from_the_forms_where_each_needs_an_interval():
+    forms = ("name only", "number and unit only")
+    pool = POOL[:60] + [{**r, "form": forms[n % 5 > 0]} for n, r in enumerate(POOL[60:])]
+    drawn = evaluation.draw(pool, 20, 1, TASKS, by_form=True)
+    assert Counter((r["task"], r.get("form")) for r in drawn) == {
+        ("understanding", None): 5,
+        ("report", None): 5,
+        ("qa", "name only"): 5,
+        ("qa", "number and unit only"): 5,
+    }
+    alone = evaluation.draw(pool, 10, 1, ["qa"], by_form=True)  # the bonus: one adapter a task
+    assert {r["instruction"] for r in alone} == {
+        r["instruction"] for r in drawn if r["task"] == "qa"
+    }
+
+
 def test_only_the_tasks_that_are_asked_for_are_drawn():
     drawn = evaluation.draw(POOL, 40, 1, ["qa", "report"])
     assert Counter(r["task"] for r in drawn) == {"qa": 20, "report": 20}

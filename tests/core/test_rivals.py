@@ -74,6 +74,29 @@ def test_where_a_number_is_asked_for_the_best_sentence_gives_its_number(asked, t
     assert answers("best sentence", [record], [record]) == [told]
 
 
+def test_a_limit_keeps_its_direction():
+    record = question("How hot may it become?", "It may become at most 90 °C hot.", "at most 90 °C")
+    record["form"] = "number and unit only"
+    assert answers("best sentence", [record], [record]) == ["at most 90 °C"]
+    record["input"] = "It may become between 40 and 90 °C hot."
+    assert answers("best sentence", [record], [record]) == ["between 40 and 90 °C"]
+
+
+def test_where_yes_or_no_is_asked_the_usual_word_stands_first():
+    form = {"form": "yes or no, then the reason"}
+    train = [question("Is it hot?", MANUAL, text, **form) for text in ("No: cold.", "No.", "Yes.")]
+    asked = question("Does the pump move water?", MANUAL, "Yes: water.", **form)
+    assert answers("best sentence", train, [asked]) == ["No: The pump moves water."]
+
+
+def test_a_method_leaves_empty_what_it_is_not_made_for():
+    asked = question("What moves?", MANUAL, "the pump")
+    found = rivals.answer([*ORDERS, asked], [ORDERS[0], asked])
+    assert found["linear model"].answers[1] == ""
+    assert found["best sentence"].answers[0] == ""
+    assert all(found["majority"].answers)
+
+
 def test_each_kind_of_record_learns_from_its_own_training_records():
     report = {"instruction": "Report.", "input": "a b", "output": "All well.", "task": "report"}
     asked = question("What moves?", MANUAL, "the pump")

@@ -142,3 +142,39 @@ def test_answers_are_filled_into_questions_but_not_into_records(tmp_path):
     path = written(tmp_path, record)
     assert not lab_questions.fill(path, lab_questions.read_questions(path), ["b"])
     assert json.loads(path.read_text()) == record
+
+
+def test_cheap_rivals_stand_beside_both_models(tmp_path):
+    rows = [{**GOOD, "instruction": f"Stone {n}?", "facts": "answer=7 | 9"} for n in range(6)]
+    questions = lab_questions.read_questions(written(tmp_path, *rows))
+    record = {"system": "", "instruction": "Stone 1?", "context": "", "answer": "9"}
+    cheap = lab_questions.rivals(questions, [record])
+    assert set(cheap) == {"majority", "nearest neighbour", "best sentence"}
+    base, tuned = columns(["x"] * 6), columns(["7"] * 6)
+    content = lab_questions.compare(questions, base, tuned, cheap)
+    whole = content["rivals"]["table"]["rows"][0]
+    assert whole["rivals"]["nearest neighbour"] == 0
+    assert whole["over"]["nearest neighbour"]["low"] == 1
+    told = lab_questions.table(content)
+    assert "tuned - nearest neighbour +1.00 [+1.00, +1.00]" in told
+
+
+def test_without_training_records_there_are_no_rivals(tmp_path):
+    questions = lab_questions.read_questions(written(tmp_path, *[GOOD] * 6))
+    assert lab_questions.rivals(questions, []) == {}
+    content = lab_questions.compare(questions, columns(["x"] * 6), columns(["7"] * 6), {})
+    assert "rivals" not in content
+
+
+def test_the_rivals_learn_from_the_records_of_the_adapter(tmp_path):
+    from argparse import Namespace
+
+    record = {"system": "", "instruction": "Hard?", "context": "", "answer": "9"}
+    (tmp_path / "records.jsonl").write_text(json.dumps(record) + "\n")
+    options = Namespace(
+        adapter=tmp_path / "adapter", questions=tmp_path / "questions.jsonl", records=None
+    )
+    assert len(lab_questions.training_records(options)) == 1
+    options.records = tmp_path / "none.jsonl"
+    with pytest.raises(CourseError, match="no such file"):
+        lab_questions.training_records(options)

@@ -17,18 +17,22 @@ if __name__ == "__main__":
             __doc__, "bonus_multi_task", 480, "of the one adapter, in all", "of all tasks together"
         )
         out = options.out
-        share = len(TASKS)
 
-        def common(parts):
-            """The shared settings of a variant that takes 1 / `parts` of the records."""
-            sizes = {"train": options.train_records, "test": options.test_records}
-            counts = [f"{name}_records={size // parts}" for name, size in sizes.items()]
+        def common(train, test):
+            """The shared settings of a variant with so many training and test records."""
+            counts = [f"train_records={train}", f"test_records={test}"]
             return [*counts, f"seed={options.seed}", *options.set]
 
-        one = bonus.run_variant(options.folder, out, "one adapter", common(1))
+        every = common(options.train_records, options.test_records)
+        one = bonus.run_variant(options.folder, out, "one adapter", every)
+        share = options.train_records // len(TASKS)
+        asked = {task: result["records"] for task, result in one.evaluation["tasks"].items()}
         singles = {
             task: bonus.run_variant(
-                options.folder, out, f"only {task}", [*common(share), f"tasks=[{task}]"]
+                options.folder,
+                out,
+                f"only {task}",
+                [*common(share, asked[task]), f"tasks=[{task}]"],
             )
             for task in TASKS
         }

@@ -85,7 +85,7 @@ def _draw_intervals(ax: "Axes", rows: Sequence[Named]) -> None:
     for at, (_, _, row) in enumerate(rows):
         interval = rival_scores.over_best(row)
         if not interval:
-            ax.text(0.02, at, "too few records for an interval", va="center", size=11, color=INK)
+            ax.text(-1.08, at, "too few records for an interval", va="center", size=11, color=INK)
             continue
         mean, low, high = (interval[end] for end in ("mean", "low", "high"))
         color = INK if not excludes_zero(interval) else SYSTEMS["tuned"][1]["color"]
@@ -94,12 +94,11 @@ def _draw_intervals(ax: "Axes", rows: Sequence[Named]) -> None:
             mean, at, xerr=[[mean - low], [high - mean]], fmt="o", color=color, capsize=5, lw=2.5
         )
         told = f"{interval_text(interval)}, {label_text(row['rival'], 20)}"
-        ax.annotate(
-            told, (mean, at), (0, 11), textcoords="offset points", ha="center", va="bottom", size=11
-        )
+        ax.text(-1.08, at - 0.2, told, ha="left", va="bottom", size=11)
     ax.axvline(0, color=INK, lw=1)
     ax.set_xlim(-1.12, 1.12)
     ax.set_ylim(len(rows) - 0.45, -0.6)
+    ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     ax.set_yticks([])
     ax.set_title("Tuned − best fitted rival, 95 % interval", loc="left")
     ax.set_xlabel("left: take the cheap method; right: the tuned model wins")
