@@ -204,8 +204,11 @@ def not_a_notebook(folder: Path) -> None:
 def other_kernel(folder: Path) -> None:
     """The notebook asks for a kernel that runs another language."""
     path = only(folder, NOTEBOOKS)
-    kernel = {"name": "bash", "display_name": "Bash", "language": "bash"}
-    study.edit_json(path, lambda notebook: notebook["metadata"].update(kernelspec=kernel))
+    metadata = {
+        "kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash"},
+        "language_info": {"name": "bash"},
+    }
+    study.edit_json(path, lambda notebook: notebook["metadata"].update(metadata))
 
 
 # --- Copied words -------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_the_neighbours_marks_are_unmoved(batch):
     assert same_marks(folder / "alone", both) == []
 
 
-@pytest.mark.parametrize("name", ["forged", "hyperlink", "unicode", "outlives"])
+@pytest.mark.parametrize("name", ["forged", "hyperlink", "unicode", "outlives", "remote"])
 def test_what_tries_only_to_be_believed_or_to_be_shown_changes_no_mark(batch, name):
     assert points(found(batch, name)) == points(found(batch, "bruno"))
 
@@ -190,7 +190,7 @@ def test_an_attack_ends_in_a_named_verdict(batch, name, words):
     assert result.status != "graded"
 
 
-@pytest.mark.parametrize("name", ["lying", "auto", "remote"])
+@pytest.mark.parametrize("name", ["lying", "auto"])
 def test_an_adapter_that_is_none_earns_nothing_and_loads_nothing(batch, name):
     assert not points(found(batch, name))["adapter_loads"]
 
