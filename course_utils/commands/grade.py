@@ -42,9 +42,11 @@ BATCH = "batch"  # the command that grades: `course grade SUBMISSIONS` is short 
 class GradeGroup(typer.core.TyperGroup):
     """A first word that is none of the commands is the folder of submissions to grade."""
 
+    unnamed = BATCH
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if BATCH in self.commands and args and args[0] not in (*self.commands, "--help"):
-            args = [BATCH, *args]
+        if args and args[0] not in (*self.commands, "--help"):
+            args = [self.unnamed, *args]
         return super().parse_args(ctx, args)
 
 

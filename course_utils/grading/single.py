@@ -104,6 +104,7 @@ def _judged(
     out = shop.work / f"{submission.slug}.out"
     out.mkdir(exist_ok=True)
     folder = scan(root.resolve(), REQUIRED[plan.assignment])
+    tell("hidden records")  # drawn once for a class, which takes a while
     case = Case(
         assignment=plan.rubric.assignment,
         rubric=plan.rubric,

@@ -55,6 +55,13 @@ PROGRAMS = {
         "p = m.get_context('fork').Process(target=print, args=['child'])\n"
         "p.start(); p.join(); print(p.exitcode)",
     ],
+    "streams": [  # the zygote's stdout is a log, in which one can seek; a pipe is none
+        "-c",
+        "import sys\n"
+        "for stream in (sys.stdin, sys.stdout, sys.stderr):\n"
+        "    stream.reconfigure(errors='replace')\n"
+        "print('said'); print('told', file=sys.stderr)",
+    ],
     "no python": None,
 }
 

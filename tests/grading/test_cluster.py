@@ -128,9 +128,10 @@ def test_a_cluster_without_workers_stops_the_batch_with_its_cure(dask, monkeypat
 def test_jobs_of_a_batch_system_speak_tls(dask, tmp_path):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
     pytest.importorskip("dask_jobqueue", reason=f"dask-jobqueue is not installed: {CURE}")
-    asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo", "shebang": "#!/bin/sh"}
-    asked |= {"shared-temp-directory": str(tmp_path)}
-    with dask.config.set({"jobqueue.local": asked}), open_cluster("jobs:1") as cluster:
+    asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo"}
+    asked["shared-temp-directory"] = str(tmp_path)
+    settings = {f"jobqueue.local.{name}": value for name, value in asked.items()}
+    with dask.config.set(settings), open_cluster("jobs:1") as cluster:
         assert cluster.client.scheduler.address.startswith("tls://127.0.0.1")
         assert cluster.submit(len, {"a": 1}).result() == 1
 

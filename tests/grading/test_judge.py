@@ -32,8 +32,8 @@ def toy(monkeypatch):
         items = items or [item(function.__name__) for function in functions]
         part = PartOfRubric(part=1, title="p", points=10)
         rubric = Rubric(assignment=TOY, title="t", points=100, parts=[part], items=items)
-        nothing = SimpleNamespace()
-        case = Case(TOY, rubric, items[0], nothing, nothing, nothing, nothing)
+        nothing, folder = SimpleNamespace(), SimpleNamespace(root="/of/the/grader")
+        case = Case(TOY, rubric, items[0], folder, nothing, nothing, nothing)
         return judge(case)
 
     return judged
@@ -77,7 +77,7 @@ def test_points_decide_the_state(toy):
 def test_an_error_of_the_submission_is_zero_with_its_cure(toy):
     @registry.check(TOY)
     def records(case):
-        raise CourseError("records.jsonl: line 3 is no JSON", "write it again")
+        raise CourseError("/of/the/grader/records.jsonl: line 3 is no JSON", "write it again")
 
     [found] = toy(records).items
     assert (found.points, found.state) == (0, "failed")

@@ -164,6 +164,8 @@ def command_problem(words: list[str]) -> str:
     """What is wrong with the words after `course`; empty if nothing."""
     command, path = course(), ["course"]
     while hasattr(command, "commands") and words and not words[0].startswith(("-", "…", "...")):
+        if words[0] not in command.commands and (unnamed := getattr(command, "unnamed", "")):
+            words = [unnamed, *words]
         if words[0] not in command.commands:
             return f"`{' '.join([*path, words[0]])}`: no such command"
         path.append(words.pop(0))

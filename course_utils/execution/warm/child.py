@@ -98,9 +98,29 @@ def begin_anew() -> None:
         torch.set_num_threads(int(threads))
     if (matplotlib := sys.modules.get("matplotlib")) and "MPLBACKEND" in os.environ:
         matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
-    for stream in (sys.stdout, sys.stderr):
+    renew_streams()
+
+
+def renew_streams() -> None:
+    """Standard streams that know this process's own files.
+
+    The zygote's were opened on /dev/null and on a log, which can be sought in: on a pipe they raise
+    "Illegal seek" when a program changes their encoding or its errors.
+    """
+    modes = {"stdin": (0, "r"), "stdout": (1, "w"), "stderr": (2, "w")}
+    for name, (number, mode) in modes.items():
+        old = getattr(sys, name)
         with contextlib.suppress(Exception):
-            stream.reconfigure(line_buffering=stream is sys.stderr)
+            new = open(  # noqa: SIM115, it stays open as long as the process
+                number,
+                mode,
+                encoding=old.encoding,
+                errors=old.errors,
+                closefd=False,
+                buffering=1 if name == "stderr" else -1,
+            )
+            setattr(sys, name, new)
+            setattr(sys, f"__{name}__", new)
 
 
 def renew_home(old: str, new: str) -> None:

@@ -107,7 +107,8 @@ class _Bench:
         except NotMeasured as problem:
             found = _item(item, not_judged(in_words(problem)))
         except CourseError as problem:
-            found = _item(item, Judgement(0.0, feedback=in_words(problem)))
+            own = in_words(problem).replace(f"{self.case.folder.root}/", "")  # not our paths
+            found = _item(item, Judgement(0.0, feedback=own))
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise BatchStopped.no_space(Path(error.filename or ".")) from None

@@ -31,10 +31,11 @@ LEAST_DOCUMENTS = 2
 
 @check(WEEK09_10)
 def data_size(case: Case) -> Judgement:
-    """All points for enough records that follow the schema, each prompt of a part once."""
+    """All points for enough records that follow the schema; a prompt that returns counts once."""
     reports = readable_parts(case)
-    counts = {part: _distinct(report) for part, report in reports.items()}
-    total = sum(counts.values())
+    prompts = {part: _prompts(report) for part, report in reports.items()}
+    counts = {part: len(own) for part, own in prompts.items()}
+    total = len(set().union(*prompts.values()))
     _note_summary(case, counts)
     told = _summary(case).get("kept", "")
     evidence = [
@@ -148,9 +149,8 @@ def _records(report: CheckReport) -> list[dict[str, Any]]:
     return [record for _, record in report.records]
 
 
-def _distinct(report: CheckReport) -> int:
-    keys = {splits.prompt_key(record, "manufacturing") for _, record in report.records}
-    return len(keys)
+def _prompts(report: CheckReport) -> set[tuple[str, ...]]:
+    return {splits.prompt_key(record, "manufacturing") for _, record in report.records}
 
 
 def _summary(case: Case) -> Mapping[str, Any]:

@@ -35,10 +35,10 @@ PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 ENDINGS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 PART = re.compile(r"^\s*#{1,3}\s*part\s*(\d+)\b", re.I | re.M)
 
-# Files beside the notebook's section of the item's part: patterns of PurePosixPath.match.
+# Files beside the notebook's section of the item's part.
 FILES = {
     "model_choice": ("reports/model_comparison/*.md",),
-    "hyperparameters": ("configs/*.yaml", "configs/*.yml"),
+    "hyperparameters": ("configs/lora_config.yaml",),
     "error_analysis": ("reports/human_review/*.md",),
     "readme": ("README.md",),
     "data_sources": ("README.md", "data/README.md"),
@@ -213,7 +213,7 @@ def _files(case: Case) -> Iterator[Work]:
     names = [
         name
         for name in sorted(case.folder.files)
-        if any(PurePosixPath(name).match(pattern) for pattern in patterns)
+        if any(_matches(name, pattern) for pattern in patterns)
         and not case.folder.size_problem(name)
     ]
     for name in names:
@@ -224,6 +224,12 @@ def _files(case: Case) -> Iterator[Work]:
             raw = base64.b64encode(case.folder.bytes_of(name)).decode()
             if address := _address(kind, raw):
                 yield Work(kind="image", content=address, title=_clean(name)[:120])
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern from its first part on: README.md is the folder's own."""
+    path = PurePosixPath(name)
+    return len(path.parts) == pattern.count("/") + 1 and path.match(pattern)
 
 
 def _readable(folder: Folder, name: str) -> Iterator[Work]:

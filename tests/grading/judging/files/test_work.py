@@ -65,6 +65,7 @@ def test_where_nothing_was_written_a_line_says_so(pipeline):
 
 def test_the_readme_is_shown_as_it_stands(pipeline):
     (pipeline / "README.md").write_text("# Ours\n\nRun `train.py`.\n")
+    (pipeline / "models" / "README.md").write_text("written by a library")
     (own,) = shown(pipeline, WEEK09_10, "readme")
     assert own.content == "# Ours\n\nRun `train.py`.\n"
 

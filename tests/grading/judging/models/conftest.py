@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 from nano_cases import make_lab, make_pipeline
-from sandboxes import opened
+from sandboxes import level_or_skip
 
 from course_utils import packages
+from course_utils.execution.sandbox.box import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +17,9 @@ def box(nano_model_path):
 
     environment = preload.environment(find_base("nano"))
     options = {"imports": preload.imports(), "cache": packages.cache_folder()}
-    with opened("auto", warm=True, environment=environment, **options) as own:
+    with Sandbox(level_or_skip("auto"), warm=True, environment=environment, **options) as own:
+        if own.warm:
+            own.wait_until_warm(1200)  # importing all of it takes minutes beside busy neighbours
         yield own
 
 
