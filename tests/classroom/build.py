@@ -69,7 +69,9 @@ class ClassFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    honest: dict[str, float | str] = Field(description="item -> share, where it is not all")
+    honest: dict[str, float | tuple[float, float]] = Field(
+        description="item -> share, where it is not all"
+    )
     may_be_reported: list[str]  # true of every member, since the model is nano
     members: dict[str, Row]
 
