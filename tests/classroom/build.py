@@ -70,8 +70,6 @@ class ClassFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     honest: dict[str, float | tuple[float, float]]  # item -> share, where it is not all
-        description="item -> share, where it is not all"
-    )
     may_be_reported: list[str]  # true of every member, since the model is nano
     members: dict[str, Row]
 
