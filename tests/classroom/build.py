@@ -31,7 +31,7 @@ from classroom import (
     study_week05,
     study_week09_10,
 )
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from course_utils import kit
 from course_utils.assignments.handout import ASSIGNMENTS
@@ -69,7 +69,7 @@ class ClassFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    honest: dict[str, float | str] = Field(description="item -> share, where it is not all")
+    honest: dict[str, float | tuple[float, float]]  # item -> share, where it is not all
     may_be_reported: list[str]  # true of every member, since the model is nano
     members: dict[str, Row]
 
