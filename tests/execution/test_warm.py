@@ -55,6 +55,10 @@ PROGRAMS = {
         "p = m.get_context('fork').Process(target=print, args=['child'])\n"
         "p.start(); p.join(); print(p.exitcode)",
     ],
+    "another encoding": [
+        "-c",
+        "import sys; [s.reconfigure(errors='replace') for s in (sys.stdout, sys.stderr)]; print(1)",
+    ],
     "no python": None,
 }
 

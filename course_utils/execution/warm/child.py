@@ -98,9 +98,24 @@ def begin_anew() -> None:
         torch.set_num_threads(int(threads))
     if (matplotlib := sys.modules.get("matplotlib")) and "MPLBACKEND" in os.environ:
         matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.reconfigure(line_buffering=stream is sys.stderr)
+    renew_streams()
+
+
+def renew_streams() -> None:
+    """The zygote's streams were made on its log, which could seek; those of a child are pipes.
+
+    A stream that believes it can seek fails when a script changes its encoding.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        old = getattr(sys, name)
+        own = {
+            "encoding": old.encoding,
+            "errors": old.errors,
+            "buffering": 1 if number == 2 else -1,
+        }
+        stream = open(number, "w", closefd=False, **own)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def renew_home(old: str, new: str) -> None:
