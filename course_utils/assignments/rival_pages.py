@@ -86,9 +86,8 @@ def best_line(task: str, comparison: Comparison) -> list[str]:
         return []
     name, value = whole["rival"], cell(whole["rivals"][whole["rival"]])
     main = tasks.NAMES[comparison[task]["score"]]
-    interval = span(rival_scores.over_best(whole))
-    told = f"Best cheap rival: {name}, {main} {value}; tuned − rival {interval}"
-    return [f"{told}.", ""]
+    over = span(rival_scores.over_best(whole))
+    return [f"Best cheap rival: {name}, {main} {value}; tuned − rival {over}.", ""]
 
 
 def by_form(task: str, comparison: Comparison) -> list[str]:

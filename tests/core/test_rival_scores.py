@@ -90,7 +90,7 @@ def test_the_verdict_says_who_wins_where():
 
 
 def test_questions_without_facts_are_compared_word_by_word():
-    plain = [{**record, "facts": ""} for record in NAMES]
+    plain = [{**record, "facts": "", "form": ""} for record in NAMES]
     table = compared(plain, ["pump"] * 24, cheap(majority=["a valve"] * 24))["qa"]
     assert table["score"] == "token_f1"
     assert table["rows"][0]["tuned"] == 1

@@ -30,6 +30,7 @@ from course_utils.execution.sandbox.place import remove as remove_place
 from course_utils.grading.judging.case import Case
 from course_utils.latency import Timed
 from course_utils.models import resolve
+from course_utils.records import check_file
 from course_utils.serving import has_llamacpp
 
 SOCKET = "serve.sock"
@@ -99,8 +100,6 @@ def _visit(case: Case) -> Found:
 
 def _test_records(case: Case, config: Any) -> list[Record]:
     """Drawn from the submission's own test part, evenly from its tasks."""
-    from course_utils.records import check_file
-
     name = "data/test.jsonl"
     if name not in case.folder.files or case.folder.size_problem(name):
         raise CourseError(f"{name}: not there, or too large", week09_10.PREPARE)
@@ -117,7 +116,7 @@ def _convert_base(case: Case, base: str) -> None:
 
 def can_connect(case: Case) -> bool:
     """Whether a program in this sandbox may connect to a socket file; llama.cpp's engine does."""
-    return case.box._may_connect()
+    return case.box.may_connect()
 
 
 # --- Start and end ------------------------------------------------------------------------------
