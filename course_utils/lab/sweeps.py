@@ -34,9 +34,9 @@ from course_utils.runs import find_root
 
 FOLDER = kit.DATA / "sweeps"
 BEFORE = "start_before.json"
-# 60 optimiser steps of 4 records. It is a short run, so its learning rate is that of the preset
-# `cpu`, not the lab's start value for long ones; accumulation is 2 and not 8, or 60 steps would be
-# 960 records; nothing is longer than 128 tokens; dropout is slow on a CPU.
+# 60 optimiser steps of 4 records. It is a short run, so its learning rate is higher than the lab's
+# start value, which is meant for long ones; accumulation is 2 and not 8, or 60 steps would be 960
+# records; nothing is longer than 128 tokens; dropout is slow on a CPU.
 CENTRE: dict[str, parameters.Value] = parameters.start_values() | {
     "learning_rate": 1e-3,
     "gradient_accumulation_steps": 2,

@@ -1,14 +1,10 @@
 """The learning curve's recording: its plan, and two real runs of the nano model."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
-import psutil
 import pytest
 
+from course_utils.commands.main import command_line
 from course_utils.errors import CourseError
 from course_utils.lab import curve, parameters
 
@@ -58,34 +54,21 @@ def test_an_interrupted_curve_has_every_size_of_a_seed_first(data):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory, data):
-    """(folder, what was left of an interrupted command, the outcome of going on)."""
+    """(folder, outcome of the first recording, outcome of going on with it)."""
     folder = tmp_path_factory.mktemp("curve")
-    words = ["curve", "--sizes", "8,12", "--seeds", "1", "--base-model", "nano"]
-    words += ["--test-records", "4", "--least-steps", "4", "--out", str(folder / "out")]
-    command = subprocess.Popen(
-        [sys.executable, "-m", "course_utils", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    until = time.monotonic() + 300
-    while not list(folder.glob("out/*.json")) and time.monotonic() < until:
-        time.sleep(0.2)
-    below = psutil.Process(command.pid).children(recursive=True)
-    command.send_signal(signal.SIGTERM)
-    _, told = command.communicate(timeout=60)
-    assert command.returncode == 130, told
-    assert not psutil.wait_procs(below, timeout=30)[1]
-    left = sorted(path.name for path in folder.glob("out/*"))
-    scale = curve.Scale(test_records=4, least_steps=4)  # as the command has it
-    data = curve.load_data(scale)
-    jobs = curve.plan([8, 12], [1], data, scale)
+    jobs = curve.plan([8, 12], [1], data, SCALE)
     told = {"folder": folder / "out", "work": folder / "work", "base_model": "nano"}
-    return folder / "out", left, curve.run_curve(jobs, data, scale, resume=True, **told)
+    first = curve.run_curve(jobs[:1], data, SCALE, **told)
+    return folder / "out", first, curve.run_curve(jobs, data, SCALE, resume=True, **told)
 
 
 def test_a_curve_goes_on_where_it_was_stopped(recorded):
-    folder, left, outcome = recorded
-    assert left == ["records-0008-seed-1.json"]
-    assert (outcome.kept, outcome.made, outcome.failed) == (1, 1, [])
+    folder, first, again = recorded
+    assert (first.kept, first.made, first.failed) == (0, 1, [])
+    assert (again.kept, again.made, again.failed) == (1, 1, [])
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "records-0008-seed-1.json", "records-0012-seed-1.json",
+    ]  # fmt: skip
     assert curve.read_curve(folder).sizes() == [8, 12]
 
 
@@ -109,8 +92,9 @@ def test_runs_of_two_kinds_are_not_mixed(recorded, data, tmp_path):
     told = {"folder": folder, "work": tmp_path, "base_model": "nano"}
     with pytest.raises(CourseError, match="already holds runs"):
         curve.run_curve(jobs, data, SCALE, **told)
-    with pytest.raises(CourseError, match="its run has another val_records"):
-        curve.run_curve(jobs, data, SCALE, resume=True, **told)
+    longer = curve.Scale(test_records=4, val_records=2, least_steps=5)
+    with pytest.raises(CourseError, match="its run has another least_steps"):
+        curve.run_curve(jobs, data, longer, resume=True, **told)
 
 
 def test_a_file_of_another_kind_in_the_folder_is_named(recorded, tmp_path):
@@ -126,3 +110,12 @@ def test_a_file_that_is_no_run_is_named(tmp_path):
     (tmp_path / "records-0008-seed-1.json").write_text("[]")
     with pytest.raises(CourseError, match="records-0008-seed-1.json: this is no run"):
         curve.read_curve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--sizes", "8x"], "--sizes 8x: not numbers"), (["--seeds", "one"], "--seeds one: not")],
+)
+def test_what_is_no_number_is_named_before_anything_is_read(words, said):
+    with pytest.raises(CourseError, match=said):
+        command_line()(["curve", *words])
