@@ -37,12 +37,13 @@ endef
 SOLUTION := assignments/week09_10_manufacturing/solution
 WORK ?= runs/week09_10
 
-assignment: $(VENV)/.prepared
+assignment: $(VENV)/.prepared $(VENV)/.serve
 	$(call claim,$(WORK),WORK)
 	@cp -r $(SOLUTION)/. $(WORK)/
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
 	$(BIN)/python $(WORK)/scripts/train.py --resume
 	$(BIN)/python $(WORK)/scripts/evaluate.py
+	$(BIN)/python $(WORK)/scripts/serve.py --measure
 	$(BIN)/course run $(WORK)/finetuning_pipeline.ipynb --out $(WORK)/run/notebook --fresh
 	cp $(WORK)/run/notebook/finetuning_pipeline.ipynb $(WORK)/finetuning_pipeline.ipynb
 	$(BIN)/course submit check $(WORK)
@@ -100,7 +101,7 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.installed
 	@$(PIP) -r requirements-report.txt -c constraints.txt
 	@touch $@
 
-# Only `course serve` and `course export --gguf` need these. The converter is fetched too.
+# The fast engine of `course serve`, and `course export --gguf`. The converter is fetched too.
 $(VENV)/.serve: requirements-serve.txt $(VENV)/.installed
 	@$(PIP) -r requirements-serve.txt -c constraints.txt
 	@$(BIN)/course serve --prepare

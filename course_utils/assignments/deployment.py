@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from course_utils import evaluation, latency, ownership, schemas, tasks
+from course_utils import evaluation, latency, models, ownership, schemas, tasks
 from course_utils.chat import Messages, record_messages
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
-from course_utils.handwritten import read_yaml
 from course_utils.latency import Timed
 from course_utils.records import read_records
 
@@ -52,9 +51,14 @@ def timed_prompts(workspace: "Workspace") -> list[Messages]:
     """Test records that are asked before and after, drawn evenly from the tasks."""
     config = workspace.config
     test = read_records(workspace.data("test"), "manufacturing")
-    test = [record for record in test if tasks.task_of(record) in config.tasks]
-    drawn = evaluation.draw(test, min(PROMPTS, len(test)), config.seed, config.tasks)
+    drawn = draw(test, PROMPTS, config.seed, config.tasks)
     return [prompt_of(record) for record in drawn]
+
+
+def draw(test: Sequence[Record], count: int, seed: int, only: Sequence[str]) -> list[Record]:
+    """At most so many test records of these tasks, the same ones each time."""
+    test = [record for record in test if tasks.task_of(record) in only]
+    return evaluation.draw(test, min(count, len(test)), seed, only)
 
 
 def prompt_of(record: Record) -> Messages:
@@ -68,28 +72,39 @@ def read_samples(folder: Path) -> list[dict[str, str]]:
     Raises CourseError that names the sample and what is wrong with it.
     """
     path = folder / SAMPLES
-    cure = f"see the example at the top of {SAMPLES.as_posix()} in the starter"
     try:
-        content = read_yaml(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{path}: cannot be read ({error})", "write it as UTF-8 YAML") from None
+    return parse_samples(text)
+
+
+def parse_samples(text: str) -> list[dict[str, str]]:
+    """The same from the file's text, which may be a stranger's."""
+    name, cure = SAMPLES.as_posix(), f"see the example at the top of {SAMPLES.as_posix()}"
+    try:
+        # A few aliases of aliases stand for gigabytes.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise CourseError(f"{name}: YAML aliases are not read", "write every value out")
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         problem = " ".join(str(error).split())[:200]
-        raise CourseError(f"{path}: {problem}", "write it as UTF-8 YAML") from None
+        raise CourseError(f"{name}: {problem}", "write it as UTF-8 YAML") from None
     found = content.get("samples") if isinstance(content, dict) else None
     if not isinstance(found, list) or not 0 < len(found) <= MOST_SAMPLES:
-        raise CourseError(
-            f"{path}: no list `samples` with 1 to {MOST_SAMPLES} samples stands in it", cure
-        )
-    samples = []
-    for number, own in enumerate(found, start=1):
-        if not isinstance(own, dict):
-            raise CourseError(f"{path}: sample {number} is no record", cure)
-        sample = {k: v.strip() if isinstance(v, str) else v for k, v in own.items()}
-        if problems := schemas.validate(sample, "manufacturing"):
-            raise CourseError(f"{path}: sample {number}: {problems[0].message}", problems[0].cure)
-        if (problem := _not_scorable(sample)) is not None:
-            raise CourseError(f"{path}: sample {number}: {problem}", cure)
-        samples.append(sample)
-    return samples
+        raise CourseError(f"{name}: no list `samples` of 1 to {MOST_SAMPLES} stands in it", cure)
+    return [_sample(own, f"{name}: sample {number}", cure) for number, own in enumerate(found, 1)]
+
+
+def _sample(own: Any, place: str, cure: str) -> dict[str, str]:
+    if not isinstance(own, dict):
+        raise CourseError(f"{place} is no record", cure)
+    sample = {str(k): v.strip() if isinstance(v, str) else v for k, v in own.items()}
+    if problems := schemas.validate(sample, "manufacturing"):
+        raise CourseError(f"{place}: {problems[0].message}", problems[0].cure)
+    if (problem := _not_scorable(sample)) is not None:
+        raise CourseError(f"{place}: {problem}", cure)
+    return sample
 
 
 def _not_scorable(sample: Record) -> str | None:
@@ -117,6 +132,18 @@ def not_new(samples: Sequence[Record], records: Sequence[Record]) -> list[int]:
 
 def _plain(record: Record) -> str:
     return " ".join(f"{record['instruction']} {record['input']}".casefold().split())
+
+
+def naive(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`generate` with the unmerged adapter, timed: {"base", "adapter", "prompts", "tokens"} in.
+
+    The first prompt is asked twice and counts once. Called by name, in a process of its own.
+    """
+    model = models.load_adapter(models.load_model(request["base"]), Path(request["adapter"]))
+    tokenizer = models.load_tokenizer(request["base"])
+    prompts = [request["prompts"][0], *request["prompts"]]
+    timed = [latency.of_generate(model, tokenizer, p, request["tokens"]) for p in prompts]
+    return [one.to_dict() for one in timed[1:]]
 
 
 # --- run/endpoint.json and reports/latency.md ---------------------------------------------------

@@ -410,13 +410,19 @@ def _evaluation_scores(visit: Visit) -> str:
     return "scores and intervals follow from the stored answers (of perplexity, the tuned model's)"
 
 
-def _all_agree(found: Iterable[figures.Figure], room: str = "evaluation") -> None:
+def _all_agree(found: Iterable[figures.Figure]) -> None:
     """Raises Explained for the first figure that is not the recomputed one."""
+    if values := _first_that_differs(found):
+        raise wrong("week09_10.evaluation.score", **values)
+
+
+def _first_that_differs(found: Iterable[figures.Figure]) -> dict[str, str]:
+    """What a message says of the first figure that is not the recomputed one; {} if all are."""
     for figure in found:
         if not figure.agrees:
             given, right = figure.texts()
-            values = {"where": figure.where, "name": figure.name, "given": given, "right": right}
-            raise wrong(f"week09_10.{room}.score", **values)
+            return {"where": figure.where, "name": figure.name, "given": given, "right": right}
+    return {}
 
 
 @_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")
@@ -577,8 +583,9 @@ def _settings(visit: Visit) -> str:
 
 @_check("samples", 5, "configs/new_samples.yaml", *_DATA)
 def _samples(visit: Visit) -> str:
-    no_placeholder(visit.folder.text("configs/new_samples.yaml"))
-    samples = deployment.read_samples(visit.folder.root)
+    text = visit.folder.text("configs/new_samples.yaml")
+    no_placeholder(text)
+    samples = deployment.parse_samples(text)
     if short := deployment.short_of_samples(samples):
         least = deployment.LEAST_SAMPLES
         raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)
@@ -597,9 +604,9 @@ def _endpoint(visit: Visit) -> str:
         raise wrong("week09_10.endpoint.requests", before=len(before), after=len(after))
     for name, right in deployment.figures_again(content).items():
         found = figures.compared(content[name]["figures"], right, f"requests {name}")
-        _all_agree(found, "endpoint")
+        _endpoint_agrees(found)
     speedup = {"speedup": deployment.speedup(content)}
-    _all_agree(figures.compared(content, speedup, "before and after"), "endpoint")
+    _endpoint_agrees(figures.compared(content, speedup, "before and after"))
     rows = content["samples"]
     answers = {side: [_string(row[side]) for row in rows] for side in deployment.SIDES}
     own = [{k: row[k] for k in sample} for row, sample in zip(rows, visit.samples, strict=False)]
@@ -607,9 +614,14 @@ def _endpoint(visit: Visit) -> str:
         raise wrong("week09_10.endpoint.other_samples")
     for number, row in enumerate(deployment.judged(visit.samples, answers), start=1):
         scores = {name: row[name] for name in ("base_score", "tuned_score")}
-        _all_agree(figures.compared(rows[number - 1], scores, f"sample {number}"), "endpoint")
+        _endpoint_agrees(figures.compared(rows[number - 1], scores, f"sample {number}"))
     visit.endpoint = content
     return f"{len(before)} requests before and after, {len(rows)} samples, scores follow"
+
+
+def _endpoint_agrees(found: Iterable[figures.Figure]) -> None:
+    if values := _first_that_differs(found):
+        raise wrong("week09_10.endpoint.score", **values)
 
 
 @_check("reports.latency", 5, "reports/latency.md", "run.endpoint")

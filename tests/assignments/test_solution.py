@@ -56,6 +56,7 @@ def submission(tmp_path_factory):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     said = [run(str(folder / "scripts" / "prepare_data.py"))]
     said += [run(str(folder / "scripts" / name)) for name in ("train.py", "evaluate.py")]
+    said.append(run(str(folder / "scripts" / "serve.py"), "--measure"))
     return folder, said
 
 
@@ -74,10 +75,11 @@ def executed(submission):
 
 
 def test_the_scripts_say_at_their_end_where_the_results_are(submission):
-    folder, (prepared, trained, evaluated) = submission
+    folder, (prepared, trained, evaluated, measured) = submission
     assert f"Data: {folder / 'data'}" in prepared
     assert f"Adapter: {folder / 'models' / 'finetuned_model'}" in trained
     assert f"Comparison: {folder / 'reports' / 'comparison_baseline.md'}" in evaluated
+    assert f"Latency: {folder / 'reports' / 'latency.md'}" in measured
 
 
 def test_the_data_keeps_what_the_track_promises(submission):
@@ -103,7 +105,14 @@ def test_the_notebook_runs_to_its_end_and_shows_its_figures(executed):
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) >= 5
-    assert files.read_json(folder / "run" / "inference.json")["endpoint"]["asked"]
+
+
+def test_the_endpoint_was_measured_and_answered_the_new_samples(submission):
+    folder, _ = submission
+    endpoint = files.read_json(folder / "run" / "endpoint.json")
+    assert len(endpoint["before"]["requests"]) == len(endpoint["after"]["requests"]) == 9
+    assert {sample["task"] for sample in endpoint["samples"]} == {"understanding", "report", "qa"}
+    assert all(isinstance(sample["tuned"], str) for sample in endpoint["samples"])
 
 
 def test_the_solution_passes_its_check(executed):

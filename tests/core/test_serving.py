@@ -1,52 +1,66 @@
-"""The endpoint: starts on loopback, answers, and is gone afterwards."""
+"""`course serve` beside a notebook: it answers, it stops, and it says why it does not start."""
 
-import json
-import socket
-import urllib.request
+import subprocess
+import sys
 
+import psutil
 import pytest
+from random_adapters import random_adapter
 
+from course_utils import latency, serving
 from course_utils.errors import CourseError
-from course_utils.serving import serve_folder
+
+PROMPT = [{"role": "user", "content": "PUMP LEAKS"}]
+SLOW = ("--engine", "transformers")  # converts nothing, and is there without requirements-serve.txt
 
 
-def test_an_adapter_folder_is_refused_with_the_cure(tmp_path):
-    with pytest.raises(CourseError, match="merge the adapter first"), serve_folder(tmp_path):
-        pass
+@pytest.fixture(scope="module")
+def server(nano_model_path, tmp_path_factory):
+    adapter = random_adapter(nano_model_path, tmp_path_factory.mktemp("served") / "adapter")
+    with serving.serve(adapter, *SLOW) as started:
+        yield started
 
 
-def test_it_answers_on_loopback_and_is_gone_after_the_block(nano_model_path):
-    with serve_folder(nano_model_path) as url:
-        assert url.startswith("http://127.0.0.1:")
-        body = {
-            "model": str(nano_model_path),
-            "messages": [{"role": "user", "content": "GREASE PUMP LEAKING"}],
-            "max_tokens": 4,
-        }
-        request = urllib.request.Request(
-            f"{url}/v1/chat/completions",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            reply = json.load(answer)
-    assert reply["choices"][0]["message"]["role"] == "assistant"
-    host, port = url.removeprefix("http://").split(":")
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection((host, int(port)), timeout=5)
+def test_it_tells_its_engine_its_memory_and_how_long_it_took(server):
+    assert server.health()["engine"] == "transformers"
+    assert server.memory() > 50
+    assert server.load_seconds > 0
 
 
-def test_an_exception_in_the_block_stops_the_server_too(nano_model_path):
-    with pytest.raises(ZeroDivisionError), serve_folder(nano_model_path) as url:
-        raise ZeroDivisionError
-    host, port = url.removeprefix("http://").split(":")
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection((host, int(port)), timeout=5)
+def test_a_stream_is_timed_and_counts_its_tokens(server):
+    timed = latency.of_endpoint(server.client(), "tuned", PROMPT, 6)
+    assert 0 < timed.first <= timed.seconds
+    assert 1 <= timed.tokens <= 6
 
 
-def test_a_server_that_cannot_start_is_reported_with_its_last_lines(nano_model_path):
-    with (
-        pytest.raises(CourseError, match="did not answer within"),
-        serve_folder(nano_model_path, start_seconds=0.01),
-    ):
-        pass
+def test_requests_at_once_are_all_answered(server):
+    timed, seconds = latency.at_once(server.client(), "base", [PROMPT] * 3, 4, users=3)
+    assert len(timed) == 3
+    assert seconds >= max(one.seconds for one in timed)
+
+
+def test_an_error_in_the_block_stops_the_server():
+    words = "print('ready: http://127.0.0.1:9', flush=True); import time; time.sleep(60)"
+    started = serving.start_program([sys.executable, "-c", words])
+    assert psutil.pid_exists(started.process.pid)
+    started.stop()
+    assert started.process.poll() is not None
+    started.stop()  # a second time does nothing
+
+
+def test_a_program_that_ends_is_told_with_its_last_lines():
+    with pytest.raises(CourseError, match="it ended with code 3; its last lines: no such model"):
+        serving.start_program([sys.executable, "-c", "print('no such model'); raise SystemExit(3)"])
+
+
+def test_one_that_is_never_ready_is_stopped():
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(CourseError, match="not ready within 1 s"):
+        serving.start_program(command, start_seconds=1)
+    assert subprocess.list2cmdline(command) not in {
+        subprocess.list2cmdline(p.cmdline()) for p in psutil.Process().children()
+    }
+
+
+def test_without_llamacpp_a_sentence_says_the_cure():
+    assert "pip install -r requirements-serve.txt" in serving.LLAMACPP_MISSING

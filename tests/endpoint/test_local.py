@@ -4,8 +4,10 @@ import asyncio
 
 import httpx
 import pytest
+from random_adapters import random_adapter
 
 from course_utils import models
+from course_utils.endpoint import engines, selftest
 from course_utils.endpoint.app import Options, build
 from course_utils.endpoint.local import Transformers
 from course_utils.endpoint.source import find
@@ -83,3 +85,22 @@ def test_a_text_goes_on(adapter):
     [answer] = ask(adapter, body, path="/v1/completions")
     assert answer.json()["object"] == "text_completion"
     assert answer.json()["usage"]["prompt_tokens"] < 5
+
+
+def test_it_tells_likelihoods_so_a_weak_adapter_is_told_from_none(nano_model_path, tmp_path):
+    weak = random_adapter(nano_model_path, tmp_path / "weak", spread=0.02)
+
+    async def probes():
+        engine = Transformers(find(weak))
+        await engine.start()
+        return await selftest.acts(engine)
+
+    found = asyncio.run(probes())
+    assert all(len(probe.tokens) == selftest.TOKENS for probe in found["tuned"])
+    assert all(likelihood <= 0 for probe in found["base"] for _, likelihood in probe.tokens)
+
+
+def test_a_machines_owner_decides_what_auto_takes(monkeypatch):
+    monkeypatch.setenv(engines.VARIABLE, "transformers")
+    assert engines.choose("auto") == "transformers"
+    assert engines.choose("llamacpp") == "llamacpp"

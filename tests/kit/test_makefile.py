@@ -18,7 +18,7 @@ def environment(tmp_path):
     for name in ("python", "course"):
         (folder / "bin" / name).write_text("#!/bin/sh\n", encoding="utf-8")
         (folder / "bin" / name).chmod(0o755)
-    for name in (".installed", ".prepared", ".report"):
+    for name in (".installed", ".prepared", ".report", ".serve"):
         (folder / name).touch()
     return folder
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ class Sandbox:
         self.library.mkdir(mode=0o755)
         (self.library / "course_utils").symlink_to(kit.ROOT / "course_utils")
         self.readable = self._readable()
-        self.filter = compile_filter(network=False, connect=self._may_connect())
+        self.filter = compile_filter(network=False, connect=self.may_connect())
         if self.warm:
             self._start_zygote()
         return self
@@ -130,7 +130,7 @@ class Sandbox:
             places.remove(Place(outer))
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _may_connect(self) -> bool:
+    def may_connect(self) -> bool:
         """With its own user or process table, a submission finds no service that obeys it."""
         return self.root_user or self.level == "bwrap"
 
@@ -288,14 +288,19 @@ class Sandbox:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        begun: Callable[[Leash], object] = lambda leash: None,
     ) -> Outcome:
-        """Run a program in a place and wait for its end, whatever that is."""
+        """Run a program in a place and wait for its end, whatever that is.
+
+        `begun` gets its leash, by which another thread can end it.
+        """
         started = time.monotonic()
         leash = self.lease(place)
         try:
             printed = _Printed(leash, limits.output, stdin)
             leash.begin(self.request(place, argv, limits, environment, cwd), printed.theirs)
             printed.let_go()
+            begun(leash)
             wall = limits.wall + 60 if limits.wall else None  # the keeper's own clock comes first
             try:
                 leash.wait(wall)

@@ -123,6 +123,36 @@ def read_back(place: Place, name: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
+@contextlib.contextmanager
+def socket_of(place: Place, name: str) -> Iterator[Path]:
+    """The path of a socket in `place.sockets` that the submission made, to connect to it.
+
+    The path names the very socket that was looked at: a link that is put there since leads nowhere
+    else. Raises CourseError for anything but a socket of the submission's user.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            at = os.open(place.outer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, at)
+            folder = os.open(
+                place.sockets.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at
+            )
+            stack.callback(os.close, folder)
+            handle = getattr(os, "O_PATH", None)  # Linux; elsewhere no sandbox is that strict
+            if handle is None:
+                status, path = os.stat(name, dir_fd=folder, follow_symlinks=False), None
+            else:
+                number = os.open(name, handle | os.O_NOFOLLOW, dir_fd=folder)
+                stack.callback(os.close, number)
+                status, path = os.fstat(number), Path(f"/proc/self/fd/{number}")
+        except OSError as error:
+            raise CourseError(f"{name}: {error.strerror}", "no link is followed") from None
+        owner = os.getuid() if place.uid is None else place.uid
+        if not stat.S_ISSOCK(status.st_mode) or status.st_uid != owner:
+            raise CourseError(f"{name}: not a socket of the submission", "")
+        yield path or place.sockets / name
+
+
 def remove(place: Place) -> None:
     """Remove the place, whatever modes and depths it was left with."""
     with contextlib.suppress(OSError):

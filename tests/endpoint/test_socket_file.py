@@ -1,0 +1,134 @@
+"""The endpoint on a socket file: for its user only, asked with limits, and led to by a bridge."""
+
+import http.server
+import os
+import socket
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from course_utils.endpoint import asking, bridge, server
+from course_utils.errors import CourseError
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A short path: a socket file's has fewer than 104 characters."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_file_is_for_its_user_only(here):
+    with server.listen_at(here / "s"):
+        assert stat.S_IMODE((here / "s").stat().st_mode) == 0o600
+
+
+def test_a_dead_servers_file_is_replaced(here):
+    server.listen_at(here / "s").close()
+    server.listen_at(here / "s").close()
+
+
+def test_a_file_that_is_no_socket_stays(here):
+    (here / "s").write_text("mine")
+    with pytest.raises(CourseError, match="no socket file can be made"):
+        server.listen_at(here / "s")
+    assert (here / "s").read_text() == "mine"
+
+
+def test_a_path_that_is_too_long_is_said(here):
+    with pytest.raises(CourseError, match="fewer than 104") as caught:
+        server.listen_at(here / ("s" * 120))
+    assert "104" in caught.value.cure
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """/large: more than an answer may have; /slow: a byte now and then; else a few words."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            if self.path == "/large":
+                for _ in range(asking.MOST_BYTES // 65536 + 2):
+                    self.wfile.write(b"x" * 65536)
+            elif self.path == "/slow":
+                for _ in range(50):
+                    self.wfile.write(b"x")
+                    time.sleep(0.1)
+            else:
+                self.wfile.write(b"answered on a socket file")
+        except OSError:
+            pass
+
+    def log_message(self, *_):
+        pass
+
+    def address_string(self):
+        return "socket"
+
+
+@pytest.fixture
+def odd(here):
+    """A server of our own on a socket file."""
+    path = here / "s"
+    with socketserver.ThreadingUnixStreamServer(str(path), Answers) as made:
+        made.daemon_threads = True
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield path
+        made.shutdown()
+
+
+def test_an_answer_that_is_too_long_ends_in_an_error(odd):
+    with asking.http_at(odd, 30) as client, pytest.raises(asking.TooMuch, match="more than"):
+        client.get("/large")
+
+
+def test_an_answer_that_drips_ends_at_the_deadline(odd):
+    started = time.monotonic()
+    with asking.http_at(odd, 0.5) as client, pytest.raises(asking.TooMuch, match="too long"):
+        client.get("/slow")
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_answers_nonsense_has_no_engine_and_no_count(odd):
+    assert asking.engine_of(odd) == ""
+    assert asking.answered(odd, "tuned") == 0
+    assert not asking.is_ready(odd.with_name("nothing"))
+
+
+def run_through(odd, code):
+    command = [sys.executable, "-m", "course_utils.endpoint.bridge", str(odd)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, input=code, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import httpx; print(httpx.get('http://127.0.0.1:8000/v1').text)",
+        "import urllib.request as u; print(u.urlopen('http://localhost:80/v1').read().decode())",
+    ],
+)
+def test_a_clients_program_reaches_the_file_under_any_loopback_address(odd, code):
+    done = run_through(odd, code)
+    assert done.stdout.strip() == "answered on a socket file", done.stderr
+
+
+def test_no_other_machine_is_reached(odd):
+    done = run_through(odd, "import httpx; httpx.get('http://192.0.2.1/')")
+    assert done.returncode == 1
+    assert "only this machine can be reached here" in done.stderr
+
+
+def test_the_bridge_keeps_the_other_options_of_a_socket(odd, monkeypatch):
+    monkeypatch.setattr(socket, "create_connection", socket.create_connection)
+    bridge.lead_to(str(odd))
+    with socket.create_connection(("127.0.0.1", 1), 3) as made:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        assert made.gettimeout() == 3
