@@ -151,7 +151,7 @@ def grade_batch(
     if practice:
         result, page = practising.practise(submissions, plan, screen)
         screen.print(practising.practice_table(result, used))
-        print(practising.practice_sum(result))
+        print(practising.practice_sum(result, used))
         print(f"Feedback: {page}")
         return
     try:

@@ -6,6 +6,7 @@
 Records that nobody was given stay with the grader, so what is judged on them is not judged here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,9 @@ def practice_table(result: Result, rubric: Rubric) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    titles = {item.id: item.title for item in rubric.items}
     table = Table(title=f"{rubric.title}: {result.verdict}", title_justify="left")
-    table.add_column("item")
+    table.add_column("item", max_width=22)
     table.add_column("points", justify="right")
     table.add_column("what was found, and what is missing")
     for item in result.items:
@@ -70,7 +72,7 @@ def practice_table(result: Result, rubric: Rubric) -> "Table":
         colour = "green" if item.points == item.max else "yellow" if item.points else "red"
         points = "-" if item.points is None else points_text(item.points)
         table.add_row(
-            Text(item.id),
+            Text(titles.get(item.id, item.id)),
             Text(f"{points}/{points_text(item.max)}", "" if item.points is None else colour),
             Text(told(item)),
         )
@@ -78,25 +80,37 @@ def practice_table(result: Result, rubric: Rubric) -> "Table":
 
 
 def told(item: Item) -> str:
-    """Evidence and feedback of an item, a line each."""
+    """Evidence and feedback of an item, a line each; of one with all points the first line."""
     lines = []
     for one in item.evidence:
         stated = f" (stated: {one.stated})" if one.stated else ""
         note = f"; {one.note}" if one.note else ""
         lines.append(show(f"{one.label}: {one.found}{stated}{note}"))
-    return "\n".join([*lines, *([show(item.feedback, 600)] if item.feedback else [])])
+    if item.points == item.max:
+        return "".join(lines[:1])
+    what = "why" if item.points is None else "to do"
+    return "\n".join([*lines, *([show(f"{what}: {item.feedback}", 600)] if item.feedback else [])])
 
 
-def practice_sum(result: Result) -> str:
+def practice_sum(result: Result, rubric: Rubric) -> str:
     """What it would earn, and what nobody looked at."""
+    bonuses = {item.id for item in rubric.items if item.part == "bonus"}
     automatic = [item for item in result.items if item.state != "manual"]
     judged = [item for item in automatic if item.points is not None]
-    by_hand = sum(item.max for item in result.items if item.state == "manual")
+    regular = _sum([item for item in judged if item.id not in bonuses])
+    bonus = _sum([item for item in judged if item.id in bonuses])
+    by_hand = [i for i in result.items if i.state == "manual" and i.id not in bonuses]
     lines = [
-        f"It would earn {points_text(sum(item.points or 0 for item in judged))} of "
-        f"{points_text(sum(item.max for item in judged))} points that were judged; a person marks "
-        f"up to {points_text(by_hand)}, bonuses included."
+        f"It would earn {regular} points that were judged here, and {bonus} bonus points; "
+        f"a person marks up to {points_text(sum(item.max for item in by_hand))} more."
     ]
-    if left := [item.id for item in automatic if item.points is None]:
+    titles = {item.id: item.title for item in rubric.items}
+    if left := [titles.get(item.id, item.id) for item in automatic if item.points is None]:
         lines.append(f"Not judged here: {', '.join(left)}.")
     return "\n".join(lines)
+
+
+def _sum(items: Sequence[Item]) -> str:
+    """'42 of 55'."""
+    earned, most = sum(item.points or 0 for item in items), sum(item.max for item in items)
+    return f"{points_text(earned)} of {points_text(most)}"
