@@ -48,7 +48,6 @@ LEAST_HELD_OUT = 40
 NEW_TOKENS, BATCH = 64, 16  # of an answer, and questions at once, as inference_lora.py has them
 SAMPLES = 1000  # of the bootstrap
 TRAIN = "run python train_lora.py again, and hand in what it writes"
-ASK = "run python inference_lora.py with the adapter that you hand in"
 
 
 # --- The log and the loss -----------------------------------------------------------------------
