@@ -35,6 +35,7 @@ from course_utils.training import ATTENTION, MLP
 MODEL = "nano"
 SCRIPT, ADAPTER, CHECKPOINTS = "scripts/train.py", "models/finetuned_model", "run/checkpoints"
 RECORDS = {"train": 48, "val": 12, "test": 12}  # in the files; the configuration draws fewer
+CODE = 4  # random words that every answer of a run is made of
 SCORED = 12  # of those it trained on, whose loss tells whether it did
 WALL = 240.0  # seconds; the reference solution takes 15 on an idle core
 MOST_FILES, MOST_ADAPTER, MOST_STATE = 5_000, 100 * MB, 5 * MB
@@ -133,7 +134,7 @@ def _furnish(case: Case, place: Place) -> dict[str, list[dict[str, str]]]:
     config = short_configuration(case.models.config)
     _write(place, "configs/lora_config.yaml", yaml.safe_dump(config))
     generator = random.Random(f"{case.seed}/{case.folder.files.get(SCRIPT)}")
-    records = {part: drawn_records(generator, config["tasks"], n) for part, n in RECORDS.items()}
+    records = drawn_parts(generator, config["tasks"])
     for part, own in records.items():
         lines = "".join(json.dumps(record) + "\n" for record in own)
         _write(place, f"data/{part}.jsonl", lines)
@@ -148,9 +149,20 @@ def short_configuration(config: LoraFile) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), **SHORT}
 
 
-def drawn_records(generator: random.Random, wanted: list[str], count: int) -> list[dict[str, str]]:
-    """Valid records of these tasks whose answers are a few drawn words: learned or not known."""
-    code = [generator.choice(WORDS) + str(generator.randrange(10, 99)) for _ in range(4)]
+def drawn_parts(generator: random.Random, wanted: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Records of each part, all with one code: known after training, and not before.
+
+    With a code of its own the validation loss would rise as the training loss falls, and a script
+    that keeps the best checkpoint, as it should, would keep the first.
+    """
+    code = [generator.choice(WORDS) + str(generator.randrange(10, 99)) for _ in range(CODE)]
+    return {part: _records(generator, wanted, n, code) for part, n in RECORDS.items()}
+
+
+def _records(
+    generator: random.Random, wanted: list[str], count: int, code: list[str]
+) -> list[dict[str, str]]:
+    """Valid records of these tasks whose answers are the code."""
     records = []
     for number in range(count):
         task = wanted[number % len(wanted)]
