@@ -61,7 +61,13 @@ SHORT = {
     "few_shot_examples": 1,
     "eval_batch_size": 6,
 }
-FALLS = 0.02  # of the loss on the drawn records: without training on them it does not move
+# Share of its loss on the drawn records that training must take away. The tiny model has random
+# weights and embeddings of length 0.16 that nothing trains, so no logit gets above 8 x 0.16 = 1.3;
+# twenty tokens to say share that, and the best that a loss of 10.8 can lose is some 2.5 %. Rank 4 on
+# q_proj and v_proj was seen to take 2.3 %. Random adapters move it by less than 0.1 %.
+FALLS = 0.005
+# What only moves attention is hardly felt in a random model: there any fall counts.
+MOVES_ATTENTION = {"q_proj", "k_proj"}
 WORDS = (
     "amber",
     "basalt",
@@ -246,7 +252,7 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
     if left.adapter is None:
         cure = f"save the adapter to {ADAPTER}, as the starter does"
         return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), cure
-    layers = {name.split(".lora_")[0].rpartition(".")[2] for name in left.adapter.shapes}
+    layers = _layers(left.adapter)
     targets = config.target_modules
     named = [*ATTENTION, *MLP] if targets == ALL_LINEAR else targets
     wanted = {name.rpartition(".")[2] for name in named}
@@ -262,6 +268,11 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
     return 0.0, row, "lora_configuration must take rank, alpha and layers from the configuration"
 
 
+def _layers(adapter: Adapter) -> set[str]:
+    """Names of the layers that an adapter sits on, without their place in the model."""
+    return {name.split(".lora_")[0].rpartition(".")[2] for name in adapter.shapes}
+
+
 def _loss(case: Case, base: Any, left: Left) -> tuple[float, Evidence, str]:
     """Whether the adapter that was left knows the drawn records better than the bare model."""
     label = "loss on the drawn records"
@@ -274,7 +285,8 @@ def _loss(case: Case, base: Any, left: Left) -> tuple[float, Evidence, str]:
     except CourseError as error:
         return 0.0, Evidence(label=label, found=show(error.message, 300)), error.cure
     row = Evidence(label=label, found=f"{after:.3f}", note=f"{before:.3f} before training")
-    if after <= before * (1 - FALLS):
+    falls = 0.0 if _layers(left.adapter) <= MOVES_ATTENTION else FALLS
+    if after < before * (1 - falls):
         return 1.0, row, ""
     return 0.0, row, "the loss did not fall: train on data/train.jsonl, and save what was trained"
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+import yaml
 from nano_cases import CONFIG, LIMITS, case_of, judged
 from submissions import SCRIPTS, without_marks
 
@@ -70,6 +71,22 @@ def test_the_reference_solution_with_bars_and_warnings_earns_all_points(small, b
     found, case = run(small, box, body)
     assert found.points == case.rubric.item("training_runs").points, found
     assert case.facts["train.py"].verdict.ok
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_modules": ["q_proj"]},  # only moves attention: hardly felt in a random model
+        {"r": 64, "lora_alpha": 1, "lr_scheduler_type": "linear"},
+        {"tasks": ["understanding"], "learning_rate": 1e-6},
+    ],
+)
+def test_the_loss_falls_with_any_honest_configuration(small, box, solution, change):
+    config = yaml.safe_load(CONFIG) | change
+    (small / "configs" / "lora_config.yaml").write_text(yaml.safe_dump(config))
+    found, case = run(small, box, solution)
+    assert found.points == case.rubric.item("training_runs").points, found
 
 
 def test_a_log_that_a_script_writes_itself_earns_next_to_nothing(small, box):
