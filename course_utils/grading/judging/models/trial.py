@@ -62,9 +62,9 @@ SHORT = {
     "eval_batch_size": 6,
 }
 # Share of its loss on the drawn records that training must take away. The tiny model has random
-# weights and embeddings of length 0.16 that nothing trains, so no logit gets above 8 x 0.16 = 1.3;
-# twenty tokens to say share that, and the best that a loss of 10.8 can lose is some 2.5 %. Rank 4 on
-# q_proj and v_proj was seen to take 2.3 %. Random adapters move it by less than 0.1 %.
+# weights, and embeddings of length 0.16 that nothing trains, so no logit gets above 8 x 0.16 = 1.3;
+# twenty tokens to say share that, and of a loss of 10.8 some 2.5 % can go, not more. Rank 4 on
+# q_proj and v_proj was seen to take 2.3 %.
 FALLS = 0.005
 # What only moves attention is hardly felt in a random model: there any fall counts.
 MOVES_ATTENTION = {"q_proj", "k_proj"}

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from course_utils import tasks

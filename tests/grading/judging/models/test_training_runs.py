@@ -137,4 +137,5 @@ def test_what_is_learned_in_training_helps_on_the_validation_part():
         part: {record["output"] for record in records if record["task"] == "qa"}
         for part, records in drawn(1).items()
     }
-    assert answers["train"] == answers["val"] and len(answers["train"]) == 1
+    assert answers["train"] == answers["val"]
+    assert len(answers["train"]) == 1
