@@ -20,6 +20,24 @@ from course_utils.messages import Said
 # 0.995, of a fifth 0.98.
 NEAR_ADAPTER = 0.97
 NEAR_CODE, NEAR_TEXT = 0.6, 0.5  # shares of the smaller one's marks
+TITLES = {  # kind -> the heading it stands under
+    "integrity.adapter_same": "The same adapter",
+    "integrity.adapter_near": "Nearly the same adapter",
+    "integrity.copied_same": "The same file",
+    "integrity.copied_code": "Code that two share",
+    "integrity.copied_text": "Text that two share",
+    "integrity.test_known": "Trained on the test part",
+    "integrity.stated": "Figures that do not come out again",
+    "integrity.untouched": "Still the starter",
+    "integrity.hollow": "Complete in form only",
+    "integrity.older": "Evidence older than its adapter",
+}
+HOLLOW = {  # a warning of the quick check -> what it found
+    "hollow.nano": "an adapter of nano, the model for trying out",
+    "hollow.zero": "scores of nothing but 0",
+    "hollow.solution": "marks of the reference solution",
+    "hollow.starter": "files still the starter's",
+}
 LEAST_MARKS = 15  # below, two small scripts are alike by themselves
 COMMON_SHARE, COMMON_LEAST = 0.25, 5  # marks of so many submissions are everybody's: quotes, idioms
 # The loss on one's own test part, less than this share of that on new records, and by this much:
@@ -133,7 +151,8 @@ def _alone(result: Result) -> Iterator[Suspicion]:
         said = say("integrity.untouched", names=", ".join(own.untouched))
         yield Suspicion("integrity.untouched", who, said, len(own.untouched))
     if own.hollow:
-        said = say("integrity.hollow", names=", ".join(own.hollow))
+        named = ", ".join(HOLLOW.get(name, name) for name in own.hollow)
+        said = say("integrity.hollow", names=named)
         yield Suspicion("integrity.hollow", who, said, len(own.hollow))
     if _older(own.times):
         said = say("integrity.older", evidence=own.times["evidence"], adapter=own.times["adapter"])

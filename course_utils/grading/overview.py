@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils.assignments.rubric import Rubric
+from course_utils.assignments.rubric import Item, Rubric
 from course_utils.grading import charts, pages
 from course_utils.grading.feedback import FILE as FEEDBACK
-from course_utils.grading.integrity import Suspicion
+from course_utils.grading.integrity import TITLES, Suspicion
 from course_utils.grading.totals import Change, Total
 
 FILE = "overview.html"
@@ -53,7 +53,7 @@ def overview_view(class_: Published) -> dict[str, Any]:
         "slowest": sorted(results, key=lambda r: -r.seconds)[:SLOWEST],
         "seconds": sum(result.seconds for result in results),
         "memory": max((r.memory_gb for r in results if r.memory_gb is not None), default=None),
-        "kinds": Counter(own.kind for own in class_.suspicions).items(),
+        "kinds": Counter(TITLES[own.kind] for own in class_.suspicions).items(),
         "waiting": _waiting(totals),
         "disagreements": [
             (own, line) for own in totals for line in own.lines if line.state == "disagreement"
@@ -80,11 +80,11 @@ def _item(name: str, totals: Sequence[Total]) -> dict[str, Any]:
     }
 
 
-def _waiting(totals: Sequence[Total]) -> list[tuple[str, int]]:
+def _waiting(totals: Sequence[Total]) -> list[tuple[Item, int]]:
     """Manual items that wait, with how many submissions, in the rubric's order."""
     counts = Counter(name for own in totals for name in own.waiting)
-    order = [line.item.id for line in totals[0].lines]
-    return [(name, counts[name]) for name in order if counts[name]]
+    order = [line.item for line in totals[0].lines]
+    return [(item, counts[item.id]) for item in order if counts[item.id]]
 
 
 def _rivals(totals: Sequence[Total]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from course_utils.errors import CourseError
 from course_utils.grading import pages
 from course_utils.grading.feedback import write_feedback
 from course_utils.grading.gradebook import read_totals, write_gradebook
-from course_utils.grading.integrity import suspicions
+from course_utils.grading.integrity import TITLES, suspicions
 from course_utils.grading.leaderboard import leaderboard
 from course_utils.grading.marking import write_marking
 from course_utils.grading.marks import codes_of, read_marks
@@ -98,8 +98,8 @@ def write_integrity(grades: Path, class_: Published) -> Path:
     """integrity.html."""
     groups = [(kind, list(own)) for kind, own in groupby(class_.suspicions, lambda s: s.kind)]
     count = len(class_.totals)
-    view = {"groups": groups, "names": class_.names, "rubric": class_.rubric, "count": count}
-    return pages.write_page(grades / INTEGRITY, "integrity", **view)
+    view = {"groups": groups, "titles": TITLES, "names": class_.names, "rubric": class_.rubric}
+    return pages.write_page(grades / INTEGRITY, "integrity", count=count, **view)
 
 
 def write_leaderboard(grades: Path, results: Sequence[Result], rubric: Rubric) -> Path | None:

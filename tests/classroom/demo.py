@@ -7,6 +7,7 @@ minute more; what was trained is kept in runs/classroom).
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script: tests/ is where the class is imported from
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from classroom import study
 from classroom.build import build
 
 FEEDBACK = "log_lowered"  # whose page shows most: points kept, points lost, figures that differ
@@ -26,7 +28,15 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="a new folder, or the demo's own")
     out = parser.parse_args(given).out
     started = time.monotonic()
-    build("week05", out, "demo")
+    log = study.KEPT / "demo.log"
+    print(f"The students train first; what they see is in {log}", flush=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("w", encoding="utf-8") as told,
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(told),
+    ):
+        build("week05", out, "demo")
     print(f"a class of {len(list((out / 'inbox').iterdir()))} in {out / 'inbox'}", flush=True)
     command = [sys.executable, "-m", "course_utils", "grade", str(out / "inbox")]
     command += ["--assignment", "week05", "--out", str(out / "grades"), "--jobs", "2"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from grade_class import make_result
 
+from course_utils.grading.finding import MESSAGES
 from course_utils.grading.fingerprints import (
     adapter_sketch,
     code_prints,
@@ -11,7 +12,7 @@ from course_utils.grading.fingerprints import (
     likeness,
     text_prints,
 )
-from course_utils.grading.integrity import suspicions
+from course_utils.grading.integrity import TITLES, suspicions
 from course_utils.grading.results import Fingerprints, Stated
 from course_utils.grading.totals import total
 
@@ -216,6 +217,14 @@ def test_figures_that_differ_untouched_files_and_warnings_are_found():
     assert {kind for kind, _ in found(own)} == {"stated", "untouched", "hollow"}
     said = next(s.said.found for s in suspicions([own]) if s.kind == "integrity.stated")
     assert said == "eval_loss: 1.2 stated, 1.9 recomputed"
+
+
+def test_every_kind_has_a_heading_and_what_is_hollow_is_said_in_words():
+    assert TITLES.keys() == {name for name in MESSAGES.known if name.startswith("integrity.")}
+    [one] = suspicions([student(0, hollow=["hollow.nano", "hollow.zero"])])
+    assert one.said.found == (
+        "an adapter of nano, the model for trying out, scores of nothing but 0"
+    )
 
 
 @pytest.mark.parametrize(

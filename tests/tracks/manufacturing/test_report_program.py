@@ -22,7 +22,7 @@ def share_right(drafts, count):
 
 
 def test_reports_of_lots_are_right_each_time():
-    assert share_right(lots.quality_drafts(11, 40), 60) > 0.98
+    assert share_right(lots.quality_drafts(11, 80), 60) > 0.98
 
 
 def test_reports_of_inspections_are_right_each_time():
