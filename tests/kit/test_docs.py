@@ -278,7 +278,10 @@ def test_every_benchmark_has_its_section():
 def test_readme_is_one_page_with_the_commands_to_begin_with():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text) < 7000
-    assert re.search(r"```bash\nmake course PRESET=quick .*\nmake course .*\nmake test .*\nmake grade-demo .*\n```", text)
+    assert re.search(
+        r"```bash\nmake course PRESET=quick .*\nmake course .*\nmake test .*\nmake grade-demo .*\n```",
+        text,
+    )
 
 
 def test_every_page_of_docs_is_reached_from_the_readme():
