@@ -2,7 +2,7 @@
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make classroom a class of 36 for each assignment, built and graded: an hour and more
-# make grade-demo  a class of 8 on the nano model, graded in two minutes
+# make grade-demo  a class of 8 on the nano model, trained (once) and graded
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
