@@ -18,3 +18,7 @@ class CourseError(Exception):
 
 class UsageError(CourseError):
     """Wrong arguments: exit code 2 instead of 1."""
+
+
+class Stopped(Exception):
+    """Ctrl-C in a command that says itself what is kept and how it goes on: exit code 130."""

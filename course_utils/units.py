@@ -91,8 +91,6 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "EUR": ("€", "euro"),
     "$": ("dollar",),
 }
-# A currency may stand before its number; "$" alone is any of the dollars.
-CURRENCIES = ("AUD", "USD", "EUR", "$")
 
 
 def _spelled() -> dict[str, str]:

@@ -1,19 +1,16 @@
-"""What earns points: an assignment's rubric.yaml, read, checked and shown.
+"""What earns points: an assignment's rubric.yaml, read and checked.
 
 rubric = load_rubric("assignments/week09_10_manufacturing/rubric.yaml")
-console().print(rubric_table(rubric))
+rubric.item("data_no_leak").points
 """
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from course_utils.errors import CourseError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 POINTS = 100  # of every assignment, without bonuses
 BONUS = 10  # points of each bonus
@@ -166,25 +163,3 @@ def _wrong_sums(rubric: Rubric) -> list[str]:
     if bonus != rubric.bonus_points:
         problems.append(f"the bonuses add up to {bonus} points, not {rubric.bonus_points}")
     return problems
-
-
-def rubric_table(rubric: Rubric) -> "Table":
-    """A rich table of all items under their parts; `console().print` shows it."""
-    from rich.table import Table
-    from rich.text import Text
-
-    title = f"{rubric.title}: {rubric.points} points and {rubric.bonus_points} bonus points"
-    table = Table("item", "what earns the points", title=Text(title), show_lines=False)
-    table.add_column("points", justify="right")
-    table.add_column("scored by")
-    heads = [(part.part, f"Part {part.part}: {part.title}", part.points) for part in rubric.parts]
-    if rubric.bonus_points:
-        heads.append(("bonus", "Bonuses", rubric.bonus_points))
-    for part, head, points in heads:
-        table.add_section()
-        table.add_row("", Text(head, style="bold"), Text(str(points), style="bold"), "")
-        for item in rubric.of_part(part):
-            by = "computer" if item.kind == "automatic" else "person"
-            text = Text.assemble((item.title, "bold"), "\n", item.description)
-            table.add_row(Text(item.id), text, str(item.points), by)
-    return table

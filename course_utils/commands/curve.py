@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from course_utils import kit, models
-from course_utils.errors import UsageError
+from course_utils.errors import Stopped, UsageError
 from course_utils.lab import curve as learning
 
 
@@ -57,8 +57,7 @@ def curve(
             planned, data, scale, folder, work, base_model, jobs, resume, line
         )
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept: course curve --resume", file=sys.stderr)
-        sys.exit(130)
+        raise Stopped("Finished runs are kept: course curve --resume") from None
     for failed in outcome.failed:
         print(f"failed: {failed}", file=sys.stderr)
     print(f"{outcome.made} runs made, {outcome.kept} were there. Curve: {folder}")

@@ -18,7 +18,7 @@ import typer.core
 
 from course_utils.assignments.handout import assignment_folder, recognise
 from course_utils.console import console
-from course_utils.errors import UsageError
+from course_utils.errors import Stopped, UsageError
 from course_utils.execution.sandbox.limits import GIB
 from course_utils.grading import practice as practising
 from course_utils.grading import publishing
@@ -158,8 +158,8 @@ def grade_batch(
         with _cluster(cluster) as workers:
             outcome = grade_class(submissions, plan, screen, resume, only or (), workers)
     except KeyboardInterrupt:
-        print(f"Interrupted; what is finished is in {out}. Go on: the same command and --resume.")
-        raise
+        told = f"What is finished is in {out}. Go on: the same command and --resume."
+        raise Stopped(told) from None
     if outcome.before:
         print(f"{outcome.before} were graded before, {len(outcome.results)} now.")
     _tell(out, publishing.publish(out, rubric, anonymous=anonymous))

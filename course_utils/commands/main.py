@@ -13,7 +13,7 @@ import typer
 from course_utils import compat, files
 from course_utils.commands import doctor
 from course_utils.console import make_printable, printable
-from course_utils.errors import CourseError, UsageError
+from course_utils.errors import CourseError, Stopped, UsageError
 
 
 def command_line() -> typer.Typer:
@@ -68,9 +68,13 @@ def main() -> None:
         command_line()(args=join_pairs(sys.argv[1:]))
     except CourseError as error:
         _end(error)
+    except Stopped as stopped:
+        print(f"\nInterrupted. {stopped}", file=sys.stderr)
+        sys.exit(130)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
-            print("Interrupted. `course run` goes on with --resume.", file=sys.stderr)
+            more = " `course run` goes on with --resume." if sys.argv[1:2] == ["run"] else ""
+            print(f"Interrupted.{more}", file=sys.stderr)
         raise
     except BrokenPipeError:  # `course model list | head`
         sys.exit(0)

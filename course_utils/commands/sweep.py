@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from course_utils import kit
-from course_utils.errors import UsageError
+from course_utils.errors import Stopped, UsageError
 from course_utils.lab import recording, sweeps
 
 
@@ -65,8 +65,7 @@ def sweep(
             f"course sweep{given} --resume", replace=replace,
         )  # fmt: skip
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept: course sweep --resume", file=sys.stderr)
-        sys.exit(130)
+        raise Stopped("Finished runs are kept: course sweep --resume") from None
     for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
     print(f"{outcome.made} runs made, {outcome.kept} were there. Sweeps: {folder}")

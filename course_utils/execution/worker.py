@@ -54,7 +54,6 @@ ERROR_WIDTH = 400
 DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STATUS = {"wall": "timed_out", "cell": "timed_out"}
-USAGE = ("seconds", "cpu", "watching", "peak", "disk")
 DEAD_KERNEL_EXIT = "if no cell calls os._exit, the machine may have run out of memory"
 
 

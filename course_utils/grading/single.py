@@ -29,6 +29,7 @@ from course_utils.grading.judging.prints import prints_of
 from course_utils.grading.judging.standing import standing_of
 from course_utils.grading.probing.evidence import ModelEvidence
 from course_utils.grading.results import Result, Status, rubric_fingerprint, write_result
+from course_utils.grading.slots import gpu_slot
 from course_utils.grading.workshop import Workshop
 from course_utils.messages import Explained
 
@@ -53,7 +54,8 @@ def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: 
     started = time.monotonic()
     shop.check_space()
     try:
-        with opened(submission, shop.work) as root:
+        tell("waits for the GPU" if shop.box.devices else "opening")
+        with gpu_slot(shop.box.devices), opened(submission, shop.work) as root:
             graded = _judged(submission, root, shop, tell, started)
     except BatchStopped:
         raise

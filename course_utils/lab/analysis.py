@@ -4,6 +4,7 @@
     analysis.draw_recorded("learning_rate")  # and as a figure
     analysis.check("learning_rate")          # what this section still lacks
     analysis.check_all()                     # one line for each of the 13
+    analysis.show_answers()                  # base, tuned model and cheap rivals, from part B
     analysis.find_gaps(notebook)             # the same for a notebook that was read as JSON
 
 It reads a section's heading (`### learning_rate`) and the four questions below it, wherever the
@@ -27,6 +28,7 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.lab import parameters
 from course_utils.lab import plots as lab_plots
+from course_utils.lab import questions as lab_questions
 from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.parameters import PARAMETERS, QUESTIONS, text_of
 from course_utils.lab.plots import Context
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 MESSAGES = Room(__file__)
 NOTEBOOK = "parameter_analysis.ipynb"
+ANSWERS = ("answers.json", "held_out_answers.json")
 LEAST_WORDS = 12  # different ones: a word that is repeated explains nothing
 ALIKE = 0.6  # share of common three-word runs from which an answer counts as a copy
 LARGEST = 2_000_000  # characters of text; a notebook with more is no analysis
@@ -353,6 +356,24 @@ def recorded(name: str) -> None:
         cells = [_mean_and_range(lab_recorded.measured(own, column)) for column in COLUMNS]
         print(f"{text_of(value):<27} {len(own):>4}" + "".join(f"{cell:>26}" for cell in cells))
     print(lab_recorded.headline(sweep) if groups.keys() - [value] else "no other value was run")
+
+
+def show_answers(folder: str | Path = ".") -> None:
+    """Print the scores of base model, adapter and cheap rivals, as inference_lora.py stored them.
+
+    Raises CourseError for a file that inference_lora.py did not write.
+    """
+    paths = [path for name in ANSWERS if (path := Path(folder) / name).is_file()]
+    if not paths:
+        print(f"no {ANSWERS[0]} yet: part B makes it; run this cell again after inference_lora.py")
+    for path in paths:
+        content = read_json(path)
+        try:
+            told = lab_questions.table(content, show=0)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            message = f"{path}: not what inference_lora.py writes"
+            raise CourseError(message, "ask the questions again with it") from None
+        print(f"{path.name}:{told}")
 
 
 COLUMNS = {

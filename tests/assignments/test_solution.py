@@ -107,6 +107,14 @@ def test_the_notebook_runs_to_its_end_and_shows_its_figures(executed):
     assert len(pictures) >= 5
 
 
+def test_no_cell_shows_the_name_of_an_object_instead_of_its_content(executed):
+    folder, _ = executed
+    cells = json.loads((folder / "finetuning_pipeline.ipynb").read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    plain = [output["data"] for output in outputs if set(output.get("data", ())) == {"text/plain"}]
+    assert not [shown for shown in plain if " at 0x" in "".join(shown["text/plain"])]
+
+
 def test_the_endpoint_was_measured_and_answered_the_new_samples(submission):
     folder, _ = submission
     endpoint = files.read_json(folder / "run" / "endpoint.json")

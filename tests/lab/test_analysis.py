@@ -11,6 +11,7 @@ import pytest
 
 from course_utils.errors import CourseError
 from course_utils.lab import analysis
+from course_utils.lab import questions as lab_questions
 from course_utils.lab.parameters import PARAMETERS, QUESTIONS
 
 ASSIGNMENT = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab"
@@ -280,3 +281,33 @@ def test_settings_are_those_of_the_training_or_the_start_values(tmp_path):
     (tmp_path / "training.json").write_text("[1]")
     with pytest.raises(CourseError, match="names no parameters"):
         analysis.own_settings(tmp_path)
+
+
+# --- Part B -------------------------------------------------------------------------------------
+
+
+def test_the_scores_of_part_b_are_shown_with_the_cheap_rivals(tmp_path, capsys):
+    row = {"instruction": "Hardness of quartz?", "expected": "7", "facts": "answer=7 | 9"}
+    questions = [lab_questions.question_of(row)] * 6
+    cheap = lab_questions.rivals(
+        questions, [{"instruction": row["instruction"], "context": "", "answer": "9"}]
+    )
+    base, tuned = ({"answers": [a] * 6, "nll": [1.0] * 6, "tokens": [2] * 6} for a in ("9", "7"))
+    content = lab_questions.compare(questions, base, tuned, cheap)
+    (tmp_path / "answers.json").write_text(json.dumps(content))
+    analysis.show_answers(tmp_path)
+    told = capsys.readouterr().out
+    assert told.startswith("answers.json:")
+    assert "tuned - nearest neighbour +1.00 [+1.00, +1.00]" in told
+
+
+def test_before_part_b_the_cell_says_what_makes_the_answers(tmp_path, capsys):
+    analysis.show_answers(tmp_path)
+    assert "run this cell again after inference_lora.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [3, {}, {"questions": 3, "base": 1, "answers": []}])
+def test_answers_of_another_shape_are_named(tmp_path, content):
+    (tmp_path / "answers.json").write_text(json.dumps(content))
+    with pytest.raises(CourseError, match=r"answers.json: not what inference_lora.py writes"):
+        analysis.show_answers(tmp_path)

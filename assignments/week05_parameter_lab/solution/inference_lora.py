@@ -78,6 +78,7 @@ def main(given=None):
     content = lab_questions.compare(questions, base_columns, tuned_columns, cheap)
     content = {"made_by": ownership.MAKER} | content
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
+    content["max_new_tokens"] = options.max_new_tokens
     files.write_json_atomic(target, content)
     print(lab_questions.table(content, options.show))
     if lab_questions.fill(options.questions, questions, tuned_columns["answers"]):

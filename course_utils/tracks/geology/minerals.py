@@ -180,16 +180,8 @@ def molar_mass(formula: str) -> float:
     """Mass of one mole in g. Raises CourseError for an element without a weight in the table."""
     atoms = composition(formula)
     for element in sorted(set(atoms) - set(ATOMIC_WEIGHT)):
-        raise CourseError(f"{formula}: {element} has no weight in the table", _SEE_WEIGHTS)
+        raise CourseError(
+            f"{formula}: {element} has no weight in the table",
+            "see ATOMIC_WEIGHT in course_utils/tracks/geology/minerals.py",
+        )
     return sum(count * ATOMIC_WEIGHT[name] for name, count in atoms.items())
-
-
-_SEE_WEIGHTS = "see ATOMIC_WEIGHT in course_utils/tracks/geology/minerals.py"
-
-
-def mass_percent(formula: str, element: str) -> float:
-    """Share of an element in the mass of a pure mineral, in percent."""
-    atoms, total = composition(formula), molar_mass(formula)
-    if element not in atoms:
-        raise CourseError(f"{formula}: {element} does not occur in it", _SEE_WEIGHTS)
-    return 100 * atoms[element] * ATOMIC_WEIGHT[element] / total

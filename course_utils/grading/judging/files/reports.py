@@ -21,7 +21,7 @@ READ = "course_utils.grading.judging.files.report_text:read"
 SECONDS = 120  # for one report
 LEAST_PAGES = 4
 LEAST_DIGITS = 3  # of a loss, as `course report` prints it; or two behind the point
-NUMBER = re.compile(r"(?<![\d.,])\d+(?:[.,]\d+)?(?![\d])")
+NUMBER = re.compile(r"(?<![\d.,])\d+(?:[.,]\d+)?(?!\d|\.\d)")
 INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")  # where a long word may break
 
 

@@ -33,8 +33,9 @@ from course_utils.grading.results import Evidence
 from course_utils.training import ATTENTION, MLP
 
 MODEL = "nano"
-SCRIPT, ADAPTER, CHECKPOINTS = "scripts/train.py", "models/finetuned_model", "run/checkpoints"
+SCRIPT, ADAPTER = "scripts/train.py", "models/finetuned_model"
 RECORDS = {"train": 48, "val": 12, "test": 12}  # in the files; the configuration draws fewer
+CODE = 4  # random words that every answer of a run is made of
 SCORED = 12  # of those it trained on, whose loss tells whether it did
 WALL = 240.0  # seconds; the reference solution takes 15 on an idle core
 MOST_FILES, MOST_ADAPTER, MOST_STATE = 5_000, 100 * MB, 5 * MB
@@ -60,7 +61,14 @@ SHORT = {
     "few_shot_examples": 1,
     "eval_batch_size": 6,
 }
-FALLS = 0.02  # of the loss on the drawn records: without training on them it does not move
+# Share of its loss on the drawn records that training must take away. The tiny model has random
+# weights, and embeddings of length 0.16 that nothing trains, so no logit gets above 8 x 0.16 = 1.3;
+# twenty tokens to say share that, and of a loss of 10.8 few per cent can go. Seen: 2.3 % with
+# rank 4 on q_proj and v_proj, 1.8 % with rank 1 on v_proj, 3.1 % with rank 8 on all layers.
+FALLS = 0.005
+# What only moves attention is little felt in a random model (rank 1 on k_proj took 0.1 %): there
+# any fall counts.
+MOVES_ATTENTION = {"q_proj", "k_proj"}
 WORDS = (
     "amber",
     "basalt",
@@ -133,7 +141,7 @@ def _furnish(case: Case, place: Place) -> dict[str, list[dict[str, str]]]:
     config = short_configuration(case.models.config)
     _write(place, "configs/lora_config.yaml", yaml.safe_dump(config))
     generator = random.Random(f"{case.seed}/{case.folder.files.get(SCRIPT)}")
-    records = {part: drawn_records(generator, config["tasks"], n) for part, n in RECORDS.items()}
+    records = drawn_parts(generator, config["tasks"])
     for part, own in records.items():
         lines = "".join(json.dumps(record) + "\n" for record in own)
         _write(place, f"data/{part}.jsonl", lines)
@@ -148,9 +156,20 @@ def short_configuration(config: LoraFile) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), **SHORT}
 
 
-def drawn_records(generator: random.Random, wanted: list[str], count: int) -> list[dict[str, str]]:
-    """Valid records of these tasks whose answers are a few drawn words: learned or not known."""
-    code = [generator.choice(WORDS) + str(generator.randrange(10, 99)) for _ in range(4)]
+def drawn_parts(generator: random.Random, wanted: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Records of each part, all with one code: known after training, and not before.
+
+    With a code of its own the validation loss would rise as the training loss falls, and a script
+    that keeps the best checkpoint, as it should, would keep the first.
+    """
+    code = [generator.choice(WORDS) + str(generator.randrange(10, 99)) for _ in range(CODE)]
+    return {part: _records(generator, wanted, n, code) for part, n in RECORDS.items()}
+
+
+def _records(
+    generator: random.Random, wanted: list[str], count: int, code: list[str]
+) -> list[dict[str, str]]:
+    """Valid records of these tasks whose answers are the code."""
     records = []
     for number in range(count):
         task = wanted[number % len(wanted)]
@@ -234,7 +253,7 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
     if left.adapter is None:
         cure = f"save the adapter to {ADAPTER}, as the starter does"
         return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), cure
-    layers = {name.split(".lora_")[0].rpartition(".")[2] for name in left.adapter.shapes}
+    layers = _layers(left.adapter)
     targets = config.target_modules
     named = [*ATTENTION, *MLP] if targets == ALL_LINEAR else targets
     wanted = {name.rpartition(".")[2] for name in named}
@@ -250,6 +269,11 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
     return 0.0, row, "lora_configuration must take rank, alpha and layers from the configuration"
 
 
+def _layers(adapter: Adapter) -> set[str]:
+    """Names of the layers that an adapter sits on, without their place in the model."""
+    return {name.split(".lora_")[0].rpartition(".")[2] for name in adapter.shapes}
+
+
 def _loss(case: Case, base: Any, left: Left) -> tuple[float, Evidence, str]:
     """Whether the adapter that was left knows the drawn records better than the bare model."""
     label = "loss on the drawn records"
@@ -262,7 +286,8 @@ def _loss(case: Case, base: Any, left: Left) -> tuple[float, Evidence, str]:
     except CourseError as error:
         return 0.0, Evidence(label=label, found=show(error.message, 300)), error.cure
     row = Evidence(label=label, found=f"{after:.3f}", note=f"{before:.3f} before training")
-    if after <= before * (1 - FALLS):
+    falls = 0.0 if _layers(left.adapter) <= MOVES_ATTENTION else FALLS
+    if after < before * (1 - falls):
         return 1.0, row, ""
     return 0.0, row, "the loss did not fall: train on data/train.jsonl, and save what was trained"
 

@@ -1,9 +1,10 @@
 """Week 5: the log, the loss, the answers and the bonus, computed again with the adapter."""
 
 import argparse
+import contextlib
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from course_utils import tasks
@@ -43,12 +44,12 @@ from course_utils.grading.results import Evidence
 from course_utils.lab import runs
 from course_utils.lab.questions import Question, question_of
 
-HELD_OUT = "held_out.jsonl"
+HELD_OUT, ANSWERS = "held_out.jsonl", "answers.json"
 LEAST_HELD_OUT = 40
 NEW_TOKENS, BATCH = 64, 16  # of an answer, and questions at once, as inference_lora.py has them
+MOST_TOKENS, LONGEST_SYSTEM = 256, 4_000  # of an answer; characters of a system message
 SAMPLES = 1000  # of the bootstrap
 TRAIN = "run python train_lora.py again, and hand in what it writes"
-ASK = "run python inference_lora.py with the adapter that you hand in"
 
 
 # --- The log and the loss -----------------------------------------------------------------------
@@ -202,8 +203,12 @@ def answers_reproduced(case: Case) -> Judgement:
     rows = visit_of(case).questions
     places = sorted(drawn(rows, tolerances.QUESTIONS, case.seed))
     questions = [question_of(rows[i]) for i in places]
+    system, tokens = _asked_with(case)
     found = case.models.answers(
-        _as_records(case, questions), True, max_new_tokens=NEW_TOKENS, batch_size=BATCH
+        [question.record(system) for question in questions],
+        True,
+        max_new_tokens=tokens,
+        batch_size=BATCH,
     )
     stored = [rows[i]["answer"] for i in places]
     agreeing = [_agree(*three) for three in zip(stored, found, questions, strict=True)]
@@ -219,11 +224,30 @@ def _agree(stored: str, found: str, question: Question) -> bool:
     return told == right and likeness(stored, found) >= tolerances.LIKENESS
 
 
-def _as_records(case: Case, questions: Sequence[Question]) -> list[dict[str, str]]:
-    """Questions as the model is asked them, with the system message of the training."""
-    system = visit_of(case).training.get("system") if visit_of(case).training else None
-    system = system if system is not None else case.models.training.get("system")
-    return [question.record(system if isinstance(system, str) else "") for question in questions]
+def _system(case: Case) -> str:
+    """The system message of the training."""
+    told = visit_of(case).training or case.models.training
+    system = told.get("system")
+    return system if isinstance(system, str) else ""
+
+
+def _asked_with(case: Case) -> tuple[str, int]:
+    """(system message, longest answer in tokens) as answers.json states them, within bounds.
+
+    inference_lora.py has options for both, so stored answers may be shorter than its default, or
+    asked with another message. What answers.json does not state is the training's, the default.
+    """
+    content: Any = {}
+    if ANSWERS in case.folder.files and not case.folder.size_problem(ANSWERS):
+        with contextlib.suppress(CourseError):
+            content = case.folder.json(ANSWERS)
+    told = content if isinstance(content, Mapping) else {}
+    system, tokens = told.get("system"), told.get("max_new_tokens")
+    if not isinstance(system, str) or len(system) > LONGEST_SYSTEM:
+        system = _system(case)
+    if isinstance(tokens, bool) or not isinstance(tokens, int):
+        tokens = NEW_TOKENS
+    return system, min(max(tokens, 1), MOST_TOKENS)
 
 
 @check(WEEK05, needs=("adapter_loads",))
@@ -237,7 +261,7 @@ def interval(case: Case) -> Judgement:
         return questions
     places = drawn([q.scored() for q in questions], tolerances.HELD_OUT, case.seed)
     asked = [questions[i] for i in places]
-    records = _as_records(case, asked)
+    records = [question.record(_system(case)) for question in asked]
     sides = [
         case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS, batch_size=BATCH)
         for tuned in (False, True)

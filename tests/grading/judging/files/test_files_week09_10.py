@@ -433,12 +433,20 @@ def test_a_line_that_does_not_parse_costs_the_point(week9):
     assert share(case(week9, "requirements_complete")) == 0
 
 
-def test_hostile_files_are_no_points_and_never_a_crash(week9):
-    names = (EVALUATION, BASELINE, "run/data_summary.json", "finetuning_pipeline.ipynb")
-    for name in names:
-        before = (week9 / name).read_bytes()
-        for content in ("", "{", "[]", "{}", "NaN", '{"predictions": 3}', '{"systems": []}'):
-            (week9 / name).write_text(content)
-            for item in ("baseline_scores", "scores_true", "reports_true", "requirements_complete"):
-                assert 0 <= share(case(week9, item)) <= 1
-        (week9 / name).write_bytes(before)
+SCORES = ("baseline_scores", "scores_true", "reports_true")
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [
+        (EVALUATION, SCORES),
+        (BASELINE, SCORES),
+        ("run/data_summary.json", ("data_no_leak",)),
+        ("finetuning_pipeline.ipynb", ("requirements_complete",)),
+    ],
+)
+def test_hostile_files_are_no_points_and_never_a_crash(week9, name, items):
+    for content in ("", "{", "[]", "{}", "NaN", '{"predictions": 3}', '{"systems": []}'):
+        (week9 / name).write_text(content)
+        for item in items:  # those that read the file
+            assert 0 <= share(case(week9, item)) <= 1

@@ -47,6 +47,57 @@ def test_answers_that_the_adapter_does_not_give_earn_nothing(own_lab, box):
     assert share(case_of(own_lab, box, WEEK05), "answers_reproduced") == 0
 
 
+def test_shorter_answers_are_asked_again_as_answers_json_states(own_lab, box):
+    rows = [json.loads(line) for line in (own_lab / "test_questions.jsonl").open()]
+    short = own_answers(own_lab, rows, tokens=3)
+    assert all(len(answer) < 40 for answer in short)  # too short to count as cut off
+    write_lines(
+        own_lab / "test_questions.jsonl",
+        [row | {"answer": answer} for row, answer in zip(rows, short, strict=True)],
+    )
+    (own_lab / "answers.json").write_text(json.dumps({"max_new_tokens": 3}))
+    found = judged(case_of(own_lab, box, WEEK05), "answers_reproduced")
+    assert f"{len(rows)} letter by letter" in found.evidence[0].note
+
+
+def own_answers(folder, rows, tokens):
+    """What the adapter of a folder says, at most so many tokens of it."""
+    from course_utils import chat, models
+    from course_utils.generation import generate_answers
+    from course_utils.grading.probing.bases import find_base
+    from course_utils.lab.questions import question_of
+
+    base = models.load_model("nano", find_base("nano").precision)
+    tuned, tokenizer = models.load_adapter(base, folder / "adapter"), models.load_tokenizer("nano")
+    records = [question_of(row).record("You are a geologist.") for row in rows]
+    prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in records]
+    return generate_answers(tuned, tokenizer, prompts, tokens, 16)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"max_new_tokens": 10, "system": "Be brief."}, ("Be brief.", 10)),
+        ({"max_new_tokens": 10**9, "system": "x" * 10**5}, ("You are a geologist.", 256)),
+        ({"max_new_tokens": 0}, ("You are a geologist.", 1)),
+        ({"max_new_tokens": True, "system": 7}, ("You are a geologist.", 64)),
+        ({"max_new_tokens": "10"}, ("You are a geologist.", 64)),
+        ([], ("You are a geologist.", 64)),
+    ],
+)
+def test_what_answers_json_states_is_taken_within_bounds(own_lab, box, stated, expected):
+    (own_lab / "answers.json").write_text(json.dumps(stated))
+    own = case_of(own_lab, box, WEEK05)
+    assert week05._asked_with(own) == expected
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"max_new_tokens": NaN}'])
+def test_an_answers_json_that_can_not_be_read_states_nothing(own_lab, box, content):
+    (own_lab / "answers.json").write_bytes(content)
+    own = case_of(own_lab, box, WEEK05)
+    assert week05._asked_with(own) == ("You are a geologist.", week05.NEW_TOKENS)
+
+
 def test_the_bonus_asks_for_forty_questions_that_no_record_holds(own_lab, box):
     records = [json.loads(line) for line in (own_lab / "records.jsonl").open()]
     asked = [{"instruction": r["instruction"], "expected": r["answer"]} for r in records]

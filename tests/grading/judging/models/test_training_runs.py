@@ -1,11 +1,15 @@
 """scripts/train.py at work in the sandbox: what it leaves earns points, what it says does not."""
 
+import random
+
 import pytest
+import yaml
 from nano_cases import CONFIG, LIMITS, case_of, judged
 from submissions import SCRIPTS, without_marks
 
 from course_utils.assignments.configuration import LoraFile
 from course_utils.grading.judging.models import trial
+from course_utils.records import validate
 
 FORGED = """
 import json, pathlib
@@ -69,6 +73,22 @@ def test_the_reference_solution_with_bars_and_warnings_earns_all_points(small, b
     assert case.facts["train.py"].verdict.ok
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_modules": ["q_proj"]},  # only moves attention: hardly felt in a random model
+        {"r": 64, "lora_alpha": 1, "lr_scheduler_type": "linear"},
+        {"tasks": ["understanding"], "learning_rate": 1e-6},
+    ],
+)
+def test_the_loss_falls_with_any_honest_configuration(small, box, solution, change):
+    config = yaml.safe_load(CONFIG) | change
+    (small / "configs" / "lora_config.yaml").write_text(yaml.safe_dump(config))
+    found, case = run(small, box, solution)
+    assert found.points == case.rubric.item("training_runs").points, found
+
+
 def test_a_log_that_a_script_writes_itself_earns_next_to_nothing(small, box):
     found, case = run(small, box, FORGED)
     assert found.points <= case.rubric.item("training_runs").points / 3
@@ -102,14 +122,20 @@ def test_the_short_configuration_keeps_what_shapes_the_adapter():
     assert (short.base_model, short.quantization) == ("nano", "none")
 
 
+def drawn(seed):
+    return trial.drawn_parts(random.Random(seed), ["understanding", "report", "qa"])
+
+
 def test_drawn_records_are_valid_and_differ_from_run_to_run():
-    import random
+    assert drawn(1) == drawn(1) != drawn(2)
+    records = [record for part in drawn(1).values() for record in part]
+    assert all(validate(record, "manufacturing") == [] for record in records)
 
-    from course_utils.records import validate
 
-    drawn = [
-        trial.drawn_records(random.Random(seed), ["understanding", "report", "qa"], 6)
-        for seed in (1, 1, 2)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert all(validate(record, "manufacturing") == [] for record in drawn[0])
+def test_what_is_learned_in_training_helps_on_the_validation_part():
+    answers = {
+        part: {record["output"] for record in records if record["task"] == "qa"}
+        for part, records in drawn(1).items()
+    }
+    assert answers["train"] == answers["val"]
+    assert len(answers["train"]) == 1
