@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from course_utils import evaluation, latency, models, ownership, schemas, tasks
+from course_utils.assignments.findings import wrong
+from course_utils.assignments.folder import show
 from course_utils.chat import Messages, record_messages
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
@@ -272,24 +274,23 @@ def _shown(value: Any) -> str:
 def api_example(readme: str) -> str:
     """The first Python block of the README's section on the API.
 
-    Raises CourseError where section or block is missing, or is no Python that asks `tuned`.
+    Raises Explained where section or block is missing, or is no Python that asks `tuned`.
     """
-    cure = f'write a heading "## {HEADING}" with an example in a block that begins with ```python'
     section = re.search(
         rf"^##+[ \t]+{HEADING}[ \t]*\n(.*?)(?=^##?[ \t]|\Z)", readme, re.S | re.M | re.I
     )
     if section is None:
-        raise CourseError(f'there is no section "{HEADING}"', cure)
+        raise wrong("week09_10.readme.api", "section", heading=HEADING, problem="")
     block = re.search(r"^```python[ \t]*\n(.*?)^```", section[1], re.S | re.M)
     if block is None:
-        raise CourseError(f'"{HEADING}" has no example in Python', cure)
+        raise wrong("week09_10.readme.api", "block", heading=HEADING, problem="")
     try:
         tree = ast.parse(block[1])
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CourseError(
-            f"the example is no Python ({error})", "run it before you print it"
+        raise wrong(
+            "week09_10.readme.api", "syntax", heading=HEADING, problem=show(error, 80)
         ) from None
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     if "tuned" not in texts:
-        raise CourseError("the example does not ask the model `tuned`", cure)
+        raise wrong("week09_10.readme.api", "model", heading=HEADING, problem="")
     return block[1]

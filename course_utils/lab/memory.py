@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit
+from course_utils import cpu_speed, kit
 from course_utils.errors import CourseError
 from course_utils.hardware import GIB
 from course_utils.lab import architectures
@@ -90,6 +90,7 @@ class _Batch:
     residual: int  # bytes of a number between the layers
     dropout: bool
     noise: int  # bytes that dropout keeps of an input
+    products: bool  # attention as plain products (cpu_speed), not PyTorch's fused one
 
     @property
     def tokens(self) -> int:
@@ -132,15 +133,30 @@ def kept_by_a_layer(
     own = batch.dropout or batch.compute == 2
     a_token = (
         2 * (4 * hidden + 4)  # two norms, in fp32
-        + 4 * query * batch.compute  # queries, keys and values of all heads, the result
-        + 4 * architecture.num_attention_heads  # softmax's sums
-        + batch.length * batch.compute  # attention's mask
+        + 3 * query * batch.compute  # queries, keys and values of all heads
+        + _kept_by_attention(architecture, batch, own)
         + 3 * inner * batch.compute  # gate, its activation, up
         + (inputs if own else shared) * batch.compute
         + modules * settings["lora_r"] * batch.compute
         + (inputs * batch.noise if batch.dropout else 0)
     )
     return a_token * batch.tokens
+
+
+def _kept_by_attention(architecture: Architecture, batch: _Batch, own: bool) -> float:
+    """Bytes a token of what comes after queries, keys and values.
+
+    `own`: the next module keeps a copy of the result for itself, so it isn't counted here unless
+    the fused attention needs it too.
+    """
+    result = architecture.query_size * batch.compute
+    if not batch.products:
+        sums = 4 * architecture.num_attention_heads  # softmax's
+        return result + sums + batch.length * batch.compute  # the last is the mask
+    weights = batch.compute + (4 if batch.compute == 2 else 0)  # in 16 bit, and softmax's in fp32
+    mask = 1
+    scores = batch.length * (architecture.num_attention_heads * weights + mask)
+    return scores + (0 if own else result)
 
 
 def short_lived(architecture: Architecture, settings: Mapping[str, Any], batch: _Batch) -> float:
@@ -177,13 +193,15 @@ def learned_logits(
 
 def _batch_of(settings: Mapping[str, Any], quantization: str, length: int, device: str) -> _Batch:
     half = quantization in ("none16", "int8") or settings["precision"] != "fp32"
+    length = -(-length // 8) * 8  # padded to a multiple of 8
     return _Batch(
         size=settings["per_device_train_batch_size"],
-        length=-(-length // 8) * 8,  # padded to a multiple of 8
+        length=length,
         compute=2 if half else 4,
         residual=2 if half and quantization != "none32" else 4,
         dropout=settings["lora_dropout"] > 0,
         noise=1 if device == "cuda" else 4,
+        products=device == "cpu" and length <= cpu_speed.LONGEST,
     )
 
 

@@ -38,6 +38,7 @@ numpy==2.1.3 pandas==2.2.3 matplotlib==3.10.0 nbclient==0.10.4 ipywidgets==7.7.1
 scipy==1.16.3 ipykernel==6.17.1 psutil==5.9.5 packaging==26.2 nbformat==5.10.4 tensorboard==2.20.0
 pydantic==2.12.3 typer==0.25.1 rich==13.9.4 jinja2==3.1.6 pyyaml==6.0.3 openai==2.40.0
 fastapi==0.136.3 uvicorn==0.48.0 torchao==0.10.0 scikit-learn==1.6.1
+httpx==0.28.1 jsonschema==4.26.0 prometheus-client==0.26.0
 """
 
 

@@ -1,7 +1,7 @@
 """Facts looked for in texts: units, signs, separators, and numbers that are part of another."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course_utils.errors import CourseError
@@ -11,6 +11,9 @@ from course_utils.scoring import states
 WORDS = st.from_regex(r"[A-Za-z][A-Za-z/()+.*-]{0,8}( [a-z]{1,6})?", fullmatch=True)
 NUMBERS = st.from_regex(r"-?[1-9]\d{0,6}(\.\d{1,3})?", fullmatch=True)
 UNITS = st.sampled_from(["", "AUD", "h", "mm/s", "°C", "%", "N·m", "m³/h", "work orders"])
+
+# Another program on the same core makes drawing and checking slow, which says nothing of facts.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def said(text, value, unit="", name="answer"):
@@ -33,11 +36,13 @@ def test_facts_are_read_back_from_their_line():
     assert [fact.number for fact in facts] == [12, 15430, 86.5, None]
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(WORDS, NUMBERS, UNITS).map(lambda row: Fact(*row)), max_size=4))
 def test_numbers_and_units_survive_the_line(facts):
     assert parse_facts(format_facts(facts)) == facts
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(WORDS, WORDS).map(lambda row: Fact(*row)), max_size=4))
 def test_names_survive_the_line(facts):
     assert parse_facts(format_facts(facts)) == facts
@@ -172,12 +177,14 @@ def test_another_number_or_another_unit_is_not_taken_for_it(text, value, unit):
     assert not said(text, value, unit)
 
 
+@UNHURRIED
 @given(NUMBERS, UNITS.filter(bool))
 def test_every_number_with_its_unit_is_found_where_it_stands(value, unit):
     fact = Fact("figure", value, unit)
     assert states(f"The result is {value} {unit}.", [fact]) == [True]
 
 
+@UNHURRIED
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
 def test_two_whole_numbers_are_the_same_or_not_however_they_are_written(told, asked):
     for text in (f"{told} AUD", f"{told:,} AUD", f"A${told:,}", f"AUD {told}.", f"{told}.00 AUD"):
@@ -272,6 +279,7 @@ def test_part_of_a_word_is_not_the_name(text, name):
     assert not said(text, name)
 
 
+@UNHURRIED
 @given(st.text(max_size=40), WORDS, NUMBERS, UNITS)
 def test_no_text_makes_the_search_fail(text, name, number, unit):
     for fact in (Fact(name, text.strip() or "x"), Fact(name, number, unit)):

@@ -375,7 +375,7 @@ def test_the_planned_steps_are_those_the_trainer_makes(
 def test_the_cpu_preset_is_evaluated_as_often_as_it_says():
     cpu = preset_settings("cpu")
     schedule = training.plan_schedule(cpu, cpu.train_records)
-    assert schedule.total_steps == 700
+    assert schedule.total_steps == 850
     assert schedule.total_steps // schedule.eval_steps == cpu.evaluations
 
 

@@ -17,6 +17,7 @@ HEAVY = [
     *["torch", "transformers", "trl", "peft", "accelerate", "datasets", "evaluate"],
     *["bitsandbytes", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "jinja2"],
     *["papermill", "nbformat", "nbclient", "IPython", "ipykernel", "openai", "fastapi"],
+    *["dask", "distributed", "openpyxl"],
 ]
 ALL = [
     module.name

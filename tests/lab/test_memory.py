@@ -152,7 +152,7 @@ def test_weights_have_the_size_of_a_real_model_in_that_format(quantization, benc
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_parts_add_up_and_grow_with_batch_length_and_rank(device):
     def total(**changes):
-        length = changes.pop("length", 256)
+        length = changes.pop("length", 512)
         return memory.memory_estimate(MISTRAL, "none16", settings_of(**changes), length, device)
 
     base = total()
@@ -160,7 +160,7 @@ def test_parts_add_up_and_grow_with_batch_length_and_rank(device):
     assert total(per_device_train_batch_size=4).total > base.total
     # As many tokens in longer records: attention's mask grows with the square of the length.
     twice = total(per_device_train_batch_size=4)
-    assert total(length=512).activations > twice.activations > base.activations
+    assert total(length=1024).activations > twice.activations > base.activations
     assert total(lora_r=32).optimizer == pytest.approx(2 * base.optimizer)
 
 
