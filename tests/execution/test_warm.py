@@ -62,6 +62,18 @@ PROGRAMS = {
         "    stream.reconfigure(errors='replace')\n"
         "print('said'); print('told', file=sys.stderr)",
     ],
+    "hung up": [  # a server whose client has gone
+        "-c",
+        "import socket\n"
+        "ours, theirs = socket.socketpair(); theirs.close()\n"
+        "try: ours.send(b'late')\n"
+        "except OSError as error: print(type(error).__name__)",
+    ],
+    "signals": [
+        "-c",
+        "import signal\n"
+        "print([signal.getsignal(s) for s in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM)])",
+    ],
     "no python": None,
 }
 

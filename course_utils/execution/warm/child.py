@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import runpy
+import signal
 import sys
 import tempfile
 import threading
@@ -85,6 +86,10 @@ def exit_code(value: Any) -> int:
 
 def begin_anew() -> None:
     """The zygote's traces out of this process."""
+    # As Python starts: who writes to somebody who has hung up, or too long a file, gets an error
+    # and does not die. The keeper has set every signal to its default.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.modules["__main__"] = ModuleType("__main__")  # clearing the old one's dict would kill us
     sys.modules["__main__"].__dict__["__builtins__"] = __builtins__
     tempfile.tempdir = None

@@ -164,7 +164,7 @@ def _wait(server: _Server, place: Place) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if not server.is_alive():
-            return _why_ended(server.outcome)
+            return _why_ended(server.outcome, place)
         with contextlib.suppress(CourseError), socket_of(place, SOCKET) as path:
             if asking.is_ready(path):
                 return ""
@@ -172,10 +172,11 @@ def _wait(server: _Server, place: Place) -> str:
     return f"not ready after {START_SECONDS:.0f} s"
 
 
-def _why_ended(outcome: Outcome | None) -> str:
+def _why_ended(outcome: Outcome | None, place: Place) -> str:
     if outcome is None:
         return "it did not start"
-    said = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()[-2:]
+    text = (outcome.stderr.strip() or outcome.stdout.strip()).replace(f"{place.folder}/", "")
+    said = text.splitlines()[-2:]  # paths of the sandbox mean nothing to the student
     return show(f"it ended ({outcome.verdict.text}): {' '.join(said)}", LONGEST_LINE)
 
 
