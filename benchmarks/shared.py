@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils import training
 from course_utils.console import console
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
+from course_utils.settings import Settings
 
 
 def positive(text: str) -> int:
@@ -49,6 +51,19 @@ def run(options: argparse.Namespace, child: Any, benchmark: Any, table: Any) -> 
     console(width=120).print(table(report))
     print(f"written to {options.out}")
     return 0
+
+
+def lora_configuration(settings: Settings) -> Any:
+    """The adapter of notebook 03."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=training.target_modules(settings.include_mlp),
+        task_type="CAUSAL_LM",
+    )
 
 
 def keep_batches(trainer: Any) -> list[dict[str, Any]]:

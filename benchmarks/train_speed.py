@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
+from shared import check_output, keep_batches, lora_configuration, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, compat, cpu_speed, hardware, models, sources, training  # noqa: E402
 from course_utils.console import console  # noqa: E402
@@ -386,19 +386,11 @@ def kit_trainer(
 ) -> Any:
     """Notebook 03's training step; its checkpoints, evaluations and logs are left out."""
     from datasets import Dataset
-    from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
     batch_size = settings.per_device_train_batch_size
     lengths = token_counts(train, tokenizer, settings)
     order = training.order_by_length(lengths, batch_size, settings.seed)
-    lora_config = LoraConfig(
-        r=settings.lora_r,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules=training.target_modules(settings.include_mlp),
-        task_type="CAUSAL_LM",
-    )
     arguments = SFTConfig(
         output_dir=str(folder / "kit"),
         completion_only_loss=True,
@@ -423,7 +415,7 @@ def kit_trainer(
         args=arguments,
         train_dataset=Dataset.from_list([chat.record_messages(train[i], tokenizer) for i in order]),
         processing_class=tokenizer,
-        peft_config=lora_config,
+        peft_config=lora_configuration(settings),
     )
     compat.cast_adapters_to_fp32(trainer.model)
     cpu_speed.score_completions_only()

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, positive, run  # noqa: E402
+from shared import check_output, lora_configuration, positive, run  # noqa: E402
 
 from course_utils import (  # noqa: E402
     chat,
@@ -189,11 +189,11 @@ def child(folder: Path) -> None:
             record["instruction"] = variant.instruction
     tokenizer = models.load_tokenizer(settings.base_model)
     clock = step_clock()
-    trainer_for(settings, variant, parts["train"], tokenizer, TIMED[1], [clock]).train()
+    trainer_for(settings, variant, parts["train"], tokenizer, TIMED[1], folder, [clock]).train()
     step = statistics.median(clock.seconds[TIMED[0] :])
     steps = max(TIMED[1], int(job["minutes"] * 60 / step))
     clock = step_clock()
-    trainer = trainer_for(settings, variant, parts["train"], tokenizer, steps, [clock])
+    trainer = trainer_for(settings, variant, parts["train"], tokenizer, steps, folder, [clock])
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
@@ -234,11 +234,11 @@ def trainer_for(
     records: Sequence[dict],
     tokenizer: Any,
     steps: int,
+    folder: Path,
     callbacks: list[Any],
 ) -> Any:
     """The trainer of notebook 03 for so many steps, without evaluations and checkpoints."""
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
@@ -248,7 +248,7 @@ def trainer_for(
     trainer = SFTTrainer(
         model=base,
         args=SFTConfig(
-            output_dir=tempfile.mkdtemp(prefix="course-benchmark-trainer-"),
+            output_dir=str(folder / "trainer"),
             completion_only_loss=variant.completion_only,
             max_length=2 * settings.max_length,  # the long instruction is not to be cut
             per_device_train_batch_size=settings.per_device_train_batch_size,
@@ -269,13 +269,7 @@ def trainer_for(
         ),
         train_dataset=Dataset.from_list([chat.record_messages(r, tokenizer) for r in ordered]),
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=settings.lora_r,
-            lora_alpha=settings.lora_alpha,
-            lora_dropout=settings.lora_dropout,
-            target_modules=training.target_modules(settings.include_mlp),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora_configuration(settings),
         callbacks=callbacks,
     )
     compat.cast_adapters_to_fp32(trainer.model)

@@ -18,6 +18,7 @@ from course_utils.files import as_the_umask_says, read_json, write_json_atomic
 MAKER = "Fine-Tuning Course Kit"
 MARK = ".course-kit.json"
 NOTE = "The kit may remove or replace what it made in this folder. Delete this file to forbid it."
+HALF_MARK = f".{MARK}." + "[0-9a-f]" * 8  # as files.atomic_path names what it is writing
 UNFINISHED = ".saving"  # in a marked folder: what is being saved, before it takes its place
 READ = 65_536  # bytes at a file's beginning and end in which its mark is looked for
 
@@ -65,7 +66,8 @@ def check_folder(folder: Path, of: str = "") -> None:
     if not folder.is_dir():
         raise CourseError(f"{folder}: this is a file", "rename it, or choose another folder")
     owner = owner_of(folder)
-    if owner is None and any(folder.iterdir()):
+    # A process that was killed while it marked the folder leaves the mark's unfinished file.
+    if owner is None and any(not path.match(HALF_MARK) for path in folder.iterdir()):
         raise CourseError(
             f"{folder}: it holds files that this kit did not make; nothing was touched",
             "rename or move that folder, or choose another one with --out",
@@ -130,7 +132,7 @@ def clear(folder: Path, names: Sequence[str]) -> None:
 def remove(folder: Path, names: Sequence[str]) -> None:
     """As `clear`; then the folder goes too, unless something else lies in it."""
     folder = Path(folder)
-    clear(folder, names)
+    clear(folder, (*names, HALF_MARK))
     if owner_of(folder) is not None and [path.name for path in folder.iterdir()] == [MARK]:
         (folder / MARK).unlink()
         folder.rmdir()

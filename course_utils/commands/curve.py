@@ -1,14 +1,13 @@
 """`course curve`: make the recorded runs behind the learning curve."""
 
-import signal
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from course_utils import kit, models
-from course_utils.errors import Stopped, UsageError
+from course_utils.commands.sweep import numbers_in, record
 from course_utils.lab import curve as learning
 
 
@@ -39,34 +38,15 @@ def curve(
     base_model: Annotated[str, typer.Option(help="Base model; nano for a try.")] = models.EMBEDDED,
 ) -> None:
     """Score against training records: the tuned model and the cheap rivals, several seeds."""
-    numbers = _numbers(seeds, "--seeds")
+    numbers = numbers_in(seeds, "--seeds")
     wanted = [word.strip() for word in sizes.split(",") if word.strip()]
-    _numbers(",".join(word for word in wanted if word != "all") or "0", "--sizes")
+    numbers_in(",".join(word for word in wanted if word != "all") or "0", "--sizes")
     scale = learning.Scale(test_records=test_records, least_steps=least_steps)
     data = learning.load_data(scale)
     planned = learning.plan(wanted, numbers, data, scale)
     folder = out.expanduser().absolute() if out else learning.FOLDER
     print(f"{len(planned)} runs, {jobs} at a time; results: {folder}")
-    # Both end the runs that are under way; a shell's background job would ignore Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     line = f"course curve --sizes {','.join(wanted)} --seeds {','.join(map(str, numbers))} --resume"
     work = kit.ROOT / "runs" / "curve"
-    try:
-        outcome = learning.run_curve(
-            planned, data, scale, folder, work, base_model, jobs, resume, line
-        )
-    except KeyboardInterrupt:
-        raise Stopped("Finished runs are kept: course curve --resume") from None
-    for failed in outcome.failed:
-        print(f"failed: {failed}", file=sys.stderr)
-    print(f"{outcome.made} runs made, {outcome.kept} were there. Curve: {folder}")
-    if outcome.failed:
-        sys.exit(1)
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    try:
-        return sorted({int(word) for word in text.split(",")})
-    except ValueError:
-        raise UsageError(f"{option} {text}: not numbers", "give for example 1,2,3") from None
+    arguments = (planned, data, scale, folder, work, base_model, jobs, resume, line)
+    record(partial(learning.run_curve, *arguments), "curve", f"Curve: {folder}")

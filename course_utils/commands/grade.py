@@ -61,6 +61,9 @@ GradesArgument = Annotated[Path, typer.Argument(help="The folder of grades.")]
 RubricOption = Annotated[
     Path | None, typer.Option(help="A changed rubric.yaml. Default: the assignment's own.")
 ]
+AnonymousOption = Annotated[
+    bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
+]
 
 
 def mount(app: typer.Typer) -> None:
@@ -118,9 +121,7 @@ def grade_batch(
         typer.Option(help="Several machines: local:2, slurm:8, tls://HOST:PORT; docs/cluster.md."),
     ] = None,
     rubric: RubricOption = None,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
-    ] = False,
+    anonymous: AnonymousOption = False,
 ) -> None:
     """Judge a class in a sandbox: every item that a computer scores, a verdict for each submission.
 
@@ -173,9 +174,7 @@ def _cluster(address: str | None) -> AbstractContextManager[Cluster | None]:
 def grade_totals(
     grades: GradesArgument,
     rubric: RubricOption = None,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Codes for names on the pages about the class.")
-    ] = False,
+    anonymous: AnonymousOption = False,
     marking: Annotated[
         list[str] | None,
         typer.Option(help="Only this item on the marking page; repeatable."),

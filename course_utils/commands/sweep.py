@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,29 +47,41 @@ def sweep(
     ] = "smollm2-135m-instruct",
 ) -> None:
     """One parameter at a time around the centre: train, score and record each value and seed."""
-    try:
-        numbers = sorted({int(word) for word in seeds.split(",")}) if seeds else []
-    except ValueError:
-        raise UsageError(f"--seeds {seeds}: not numbers", "give for example 1,2,3") from None
+    numbers = numbers_in(seeds, "--seeds") if seeds else []
     names = [word.strip() for word in (only or "").split(",") if word.strip()]
     planned = sweeps.plan(numbers, names)
     folder = out.expanduser().absolute() if out else sweeps.FOLDER
     parallel = jobs or recording.choose_parallel()
     print(f"{len(planned)} runs, {parallel} at a time; results: {folder}")
     work = kit.ROOT / "runs" / "sweep"
+    given = f" --seeds {','.join(map(str, numbers))}" if numbers else ""
+    line = f"course sweep{given} --resume"
+    arguments = (planned, folder, work, base_model, parallel, resume, line)
+    record(partial(sweeps.run_sweep, *arguments, replace=replace), "sweep", f"Sweeps: {folder}")
+
+
+def numbers_in(text: str, option: str) -> list[int]:
+    """Numbers with commas between, each once. Raises UsageError that names the option."""
+    try:
+        return sorted({int(word) for word in text.split(",")})
+    except ValueError:
+        raise UsageError(f"{option} {text}: not numbers", "give for example 1,2,3") from None
+
+
+def record(run: Callable[[], recording.Outcome], command: str, where: str) -> None:
+    """Make runs until they are done or interrupted, and tell what came of it; exit 1 if one failed.
+
+    `where` is the last line's end: the name and place of the results.
+    """
     # Both end the runs that are under way; a shell's background job would ignore Ctrl-C.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    given = f" --seeds {','.join(map(str, numbers))}" if numbers else ""
     try:
-        outcome = sweeps.run_sweep(
-            planned, folder, work, base_model, parallel, resume,
-            f"course sweep{given} --resume", replace=replace,
-        )  # fmt: skip
+        outcome = run()
     except KeyboardInterrupt:
-        raise Stopped("Finished runs are kept: course sweep --resume") from None
+        raise Stopped(f"Finished runs are kept: course {command} --resume") from None
     for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
-    print(f"{outcome.made} runs made, {outcome.kept} were there. Sweeps: {folder}")
+    print(f"{outcome.made} runs made, {outcome.kept} were there. {where}")
     if outcome.failed:
         sys.exit(1)

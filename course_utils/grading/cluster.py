@@ -15,6 +15,8 @@ with TLS; any other address is refused.
 
 import contextlib
 import ipaddress
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -214,7 +216,12 @@ def _class(name: str) -> Any:
     from importlib import import_module
 
     module, _, own = name.rpartition(".")
-    return getattr(import_module(f"dask_jobqueue.{module}" if module else "dask_jobqueue"), own)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        return getattr(import_module(f"dask_jobqueue.{module}" if module else "dask_jobqueue"), own)
+    finally:  # dask_jobqueue.runner makes Ctrl-C an exit without a word, as soon as it is imported
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

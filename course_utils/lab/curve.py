@@ -22,7 +22,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -262,15 +262,6 @@ def _scored(
 
 
 # ---------------------------------------------------------------- many runs
-@dataclass
-class Outcome:
-    """What a recording did: how many runs were there already, made now, failed."""
-
-    kept: int = 0
-    made: int = 0
-    failed: list[str] = field(default_factory=list)
-
-
 def run_curve(
     jobs: Sequence[Job],
     data: Data,
@@ -282,15 +273,16 @@ def run_curve(
     resume: bool = False,
     made_by: str = "course curve --resume",
     console: Any = None,
-) -> Outcome:
+) -> recording.Outcome:
     """Make the runs that are missing; each has its file as soon as it is done.
 
     Raises CourseError when `folder` holds runs and `resume` is false, or runs of another kind.
     """
     models.prepare_model(base_model) if base_model in models.MADE_HERE else None
     about = about_of(data, base_model, scale)
-    todo = [job for job in jobs if job.name not in _done(folder, about, resume)]
-    outcome = Outcome(kept=len(jobs) - len(todo))
+    done = _done(folder, about, resume)
+    todo = [job for job in jobs if job.name not in done]
+    outcome = recording.Outcome(kept=len(jobs) - len(todo))
     files, parts = _write_data(todo, data, work / "data")
     body = partial(run_job, files=files, parts=parts, about=about, made_by=made_by)
     clock = recording.Clock([job.estimate(scale) for job in todo], console or make_console())

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ KEPT = (
 )  # fmt: skip
 SCORES = ("field_f1", "exact_match", "rougeL")
 LOGGED = ("step", "loss", "learning_rate", "grad_norm", "eval_loss")
+
+
+@dataclass
+class Outcome:
+    """What a recording did: how many runs were there already, made now, failed."""
+
+    kept: int = 0
+    made: int = 0
+    failed: list[str] = field(default_factory=list)
 
 
 def script_folder() -> Path:

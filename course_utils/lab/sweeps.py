@@ -325,15 +325,6 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
 
 
 # ---------------------------------------------------------------- many runs
-@dataclass
-class Outcome:
-    """What a sweep did: how many runs were there already, made now, failed."""
-
-    kept: int = 0
-    made: int = 0
-    failed: list[str] = field(default_factory=list)
-
-
 def run_sweep(
     jobs: Sequence[Job],
     folder: Path,
@@ -345,7 +336,7 @@ def run_sweep(
     sizes: Mapping[str, int] = SIZES,
     console: Any = None,
     replace: bool = False,
-) -> Outcome:
+) -> recording.Outcome:
     """Make the runs that are missing, `parallel` at a time; each is kept as soon as it is done.
 
     Raises CourseError when `folder` holds runs and `resume` is false, or runs of another kind and
@@ -354,8 +345,9 @@ def run_sweep(
     models.prepare_model(base_model) if base_model in models.MADE_HERE else None
     about = _about(base_model, made_by, sizes)
     store = Store(folder, about, resume, replace)
-    todo = [job for job in jobs if job.key not in store.done()]
-    outcome = Outcome(kept=len(jobs) - len(todo))
+    done = store.done()
+    todo = [job for job in jobs if job.key not in done]
+    outcome = recording.Outcome(kept=len(jobs) - len(todo))
     data = prepare_data(work / "data", sizes)
     # Relative names stand in the recorded commands: they hold on every machine.
     data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}

@@ -56,6 +56,19 @@ def test_a_new_or_empty_folder_is_claimed_and_may_be_claimed_again(tmp_path, the
     assert ownership.owner_of(folder) == "adapter"
 
 
+def test_a_process_killed_while_it_marked_a_folder_leaves_it_claimable(tmp_path):
+    folder = tmp_path / "own"
+    killed = (
+        "import os, pathlib\nfrom course_utils import files, ownership\n"
+        f"with files.atomic_path(pathlib.Path({str(folder)!r}) / ownership.MARK): os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed], cwd=ROOT, check=False).returncode == 9
+    assert len(names(folder)) == 1
+    assert ownership.claim(folder, of="a") == folder
+    ownership.remove(folder, [])
+    assert not folder.exists()
+
+
 def test_a_folder_of_another_training_is_refused(tmp_path):
     ownership.claim(tmp_path / "x", of="adapter")
     with pytest.raises(CourseError, match=r"belongs to another training \(adapter\)"):

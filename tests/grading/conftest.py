@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+import quick_checks
 from grade_class import make_class, write_class
 
-from course_utils.grading import publishing
+from course_utils.grading import publishing, workshop
+from course_utils.grading.judging import registry
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,13 @@ def published(tmp_path_factory):
 def grades(published, tmp_path):
     """A copy that a test may change."""
     return shutil.copytree(published, tmp_path / "grades")
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Quick checks in place of those that need a model, for this test alone."""
+    monkeypatch.setattr(registry, "CHECKS", {})
+    monkeypatch.setattr(registry, "NEEDS", {})
+    monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
+    monkeypatch.chdir(tmp_path)
+    quick_checks.install()

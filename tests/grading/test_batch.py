@@ -26,7 +26,6 @@ from course_utils.grading import publishing, workshop
 from course_utils.grading.batch import grade_class
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.journal import Journal, done_before
-from course_utils.grading.judging import registry
 from course_utils.grading.results import read_result
 from course_utils.grading.workshop import Plan, level_for
 
@@ -44,15 +43,6 @@ class Screen:
 
     def print(self, text, **_):
         self.lines.append(str(text))
-
-
-@pytest.fixture
-def quick(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "CHECKS", {})
-    monkeypatch.setattr(registry, "NEEDS", {})
-    monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
-    monkeypatch.chdir(tmp_path)
-    quick_checks.install()
 
 
 @pytest.fixture

@@ -2,21 +2,21 @@
 
 import json
 import os
+import signal
 import sys
 import time
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
-import quick_checks
 
 from course_utils.errors import CourseError, UsageError
 from course_utils.grading import cluster as cluster_module
-from course_utils.grading import publishing, remote, workshop
+from course_utils.grading import publishing, remote
 from course_utils.grading.batch import grade_class
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.cluster import is_loopback, open_cluster
 from course_utils.grading.inbox import find_submissions
-from course_utils.grading.judging import registry
 from course_utils.grading.single import grade_one
 from course_utils.grading.workshop import Plan, Workshop
 
@@ -31,15 +31,6 @@ def dask(monkeypatch, tmp_path):
     settings = {"temporary-directory": str(tmp_path), "distributed.worker.preload": "quick_worker"}
     with found.config.set(settings):
         yield found
-
-
-@pytest.fixture
-def quick(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "CHECKS", {})
-    monkeypatch.setattr(registry, "NEEDS", {})
-    monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
-    monkeypatch.chdir(tmp_path)
-    quick_checks.install()
 
 
 @pytest.fixture
@@ -125,15 +116,29 @@ def test_a_cluster_without_workers_stops_the_batch_with_its_cure(dask, monkeypat
     assert "--resume" in stopped.value.cure
 
 
+def needs_jobqueue():
+    if not find_spec("dask_jobqueue"):  # not imported here: that changes what Ctrl-C does
+        pytest.skip(f"dask-jobqueue is not installed: {CURE}")
+
+
 def test_jobs_of_a_batch_system_speak_tls(dask, tmp_path):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
-    pytest.importorskip("dask_jobqueue", reason=f"dask-jobqueue is not installed: {CURE}")
+    needs_jobqueue()
     asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo"}
     asked["shared-temp-directory"] = str(tmp_path)
     settings = {f"jobqueue.local.{name}": value for name, value in asked.items()}
     with dask.config.set(settings), open_cluster("jobs:1") as cluster:
         assert cluster.client.scheduler.address.startswith("tls://127.0.0.1")
         assert cluster.submit(len, {"a": 1}).result() == 1
+
+
+def test_ctrl_c_stays_what_it_was_when_batch_systems_are_loaded(dask, monkeypatch):
+    needs_jobqueue()
+    for name in [name for name in sys.modules if name.startswith("dask_jobqueue")]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    cluster_module._class("SLURMCluster")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # --- Addresses ----------------------------------------------------------------------------------

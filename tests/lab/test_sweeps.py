@@ -115,7 +115,14 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_leaves_no_process(tmp_path,
     assert not psutil.wait_procs(below, timeout=30)[1]
 
 
-def test_an_interrupt_waits_until_a_process_is_in_the_list():
+@pytest.fixture
+def ctrl_c_as_python_has_it():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_a_process_is_in_the_list(ctrl_c_as_python_has_it):
     done = []
 
     def start() -> None:

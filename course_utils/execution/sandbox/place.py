@@ -32,6 +32,10 @@ class Place:
         """For a kernel's sockets: a path must stay under 104 bytes."""
         return self.outer / "k"
 
+    def outside(self, text: str) -> str:
+        """The text as somebody outside reads it: the place's own path says nothing there."""
+        return text.replace(f"{self.folder}/", "")
+
 
 def make_place(outer: Path, uid: int | None) -> Place:
     place = Place(outer, uid)

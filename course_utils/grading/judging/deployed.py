@@ -175,8 +175,7 @@ def _wait(server: _Server, place: Place) -> str:
 def _why_ended(outcome: Outcome | None, place: Place) -> str:
     if outcome is None:
         return "it did not start"
-    text = (outcome.stderr.strip() or outcome.stdout.strip()).replace(f"{place.folder}/", "")
-    said = text.splitlines()[-2:]  # paths of the sandbox mean nothing to the student
+    said = place.outside(outcome.stderr.strip() or outcome.stdout.strip()).splitlines()[-2:]
     return show(f"it ended ({outcome.verdict.text}): {' '.join(said)}", LONGEST_LINE)
 
 

@@ -130,11 +130,9 @@ def _run(
 
 def _without_paths(result: NotebookResult, place: Place) -> NotebookResult:
     """The sandbox's own folder says nothing to a student."""
-    inside = f"{place.folder}/"
-    result.error = result.error.replace(inside, "")
+    result.error = place.outside(result.error)
     if result.verdict:
-        text = result.verdict.text.replace(inside, "")
-        result.verdict = replace(result.verdict, text=text)
+        result.verdict = replace(result.verdict, text=place.outside(result.verdict.text))
     return result
 
 

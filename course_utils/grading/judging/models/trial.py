@@ -128,7 +128,7 @@ def run_training(case: Case) -> Left:
         environment = {"OMP_NUM_THREADS": str(case.models.threads)}
         outcome = case.box.run_command(command, place, limits, environment=environment)
         # The folder of the copy is another in every run, and what it printed is shown.
-        outcome = replace(outcome, stderr=outcome.stderr.replace(f"{place.folder}/", ""))
+        outcome = replace(outcome, stderr=place.outside(outcome.stderr))
         case.facts["train.py"] = outcome
         return _read_left(place, outcome, records["train"])
     finally:
