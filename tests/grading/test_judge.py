@@ -11,7 +11,7 @@ from course_utils.grading.judging import registry
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judge import check_rubric, judge
 from course_utils.grading.judging.judgement import earned, failed, not_judged
-from course_utils.grading.probing.evidence import NotGradable
+from course_utils.grading.probing.evidence import NotGradable, NotMeasured
 
 TOY = "toy"
 
@@ -82,6 +82,19 @@ def test_an_error_of_the_submission_is_zero_with_its_cure(toy):
     [found] = toy(records).items
     assert (found.points, found.state) == (0, "failed")
     assert found.feedback == "records.jsonl: line 3 is no JSON. To mend it: write it again"
+
+
+def test_a_measurement_that_did_not_end_is_no_zero_and_tells_its_last_words(toy):
+    @registry.check(TOY)
+    def losses(case):
+        raise NotMeasured("the losses: time limit", "loading ...")
+
+    [found] = toy(losses).items
+    assert (found.points, found.state) == (None, "not judged")
+    assert found.feedback == "not judged: the losses: time limit"
+    assert [(said.label, said.found) for said in found.evidence] == [
+        ("its last words", "loading ...")
+    ]
 
 
 def test_a_fault_of_the_grader_costs_no_point_and_is_logged(toy):

@@ -25,7 +25,7 @@ from course_utils.grading.judging.judgement import Judgement, not_judged
 from course_utils.grading.judging.keeping import kept
 from course_utils.grading.judging.registry import RUNS, checks_of, needs_of
 from course_utils.grading.probing.evidence import NotGradable, NotMeasured
-from course_utils.grading.results import Item
+from course_utils.grading.results import Evidence, Item
 
 OURS = "the grader itself failed here"
 
@@ -105,7 +105,8 @@ class _Bench:
             self.judged.not_gradable = self.judged.not_gradable or problem
             found = _item(item, not_judged(in_words(problem)))
         except NotMeasured as problem:
-            found = _item(item, not_judged(in_words(problem)))
+            said = Evidence(label="its last words", found=problem.cure or "none")
+            found = _item(item, not_judged(f"not judged: {problem.message}", said))
         except CourseError as problem:
             own = in_words(problem).replace(f"{self.case.folder.root}/", "")  # not our paths
             found = _item(item, Judgement(0.0, feedback=own))

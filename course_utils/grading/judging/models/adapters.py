@@ -4,7 +4,6 @@ from course_utils.errors import CourseError
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK05, WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed
-from course_utils.grading.judging.models.common import measured
 from course_utils.grading.judging.registry import check
 from course_utils.grading.probing.bases import NotGradable
 from course_utils.grading.probing.probe import NotMeasured
@@ -12,7 +11,6 @@ from course_utils.grading.results import Evidence
 
 
 @check(WEEK05, WEEK09_10)
-@measured
 def adapter_loads(case: Case) -> Judgement:
     """All points, where every tensor finds its layer in the base model of the configuration."""
     evidence = [Evidence(label="base model", found=case.models.base)]

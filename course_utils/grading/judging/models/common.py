@@ -3,34 +3,18 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_utils import tasks
 from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import note_stated
-from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
-from course_utils.grading.probing.probe import NotMeasured
+from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.results import Evidence
 
 Record = Mapping[str, Any]
 Losses = Sequence[tuple[float, int]]
-
-
-def measured(function: Callable[[Case], Judgement]) -> Callable[[Case], Judgement]:
-    """A check whose measurement did not come to its end is not judged: that is no zero."""
-
-    @wraps(function)
-    def wrapped(case: Case) -> Judgement:
-        try:
-            return function(case)
-        except NotMeasured as problem:
-            said = Evidence(label="its last words", found=problem.cure or "none")
-            return not_judged(f"not judged: {problem.message}", said)
-
-    return wrapped
 
 
 # --- Drawing ------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from course_utils.files import read_json
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK05, WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed
-from course_utils.grading.judging.models.common import measured
 from course_utils.grading.judging.models.trial import SHORT, copy_files
 from course_utils.grading.judging.registry import check
 from course_utils.grading.results import Evidence
@@ -45,7 +44,6 @@ KEPT_VALUES = ("lora_dropout", "early_stopping_patience", "learning_rate", "warm
 
 
 @check(WEEK09_10, runs=True)
-@measured
 def notebook_runs(case: Case) -> Judgement:
     """Points by the share of code cells that ran before one failed, time was up or it died."""
     name = PIPELINE
@@ -62,7 +60,6 @@ def notebook_runs(case: Case) -> Judgement:
 
 
 @check(WEEK05, runs=True)
-@measured
 def analysis_runs(case: Case) -> Judgement:
     """Points by the share of code cells that ran before one failed, time was up or it died."""
     if missing := _missing(case, week05.ANALYSIS):

@@ -25,7 +25,7 @@ from course_utils.files import write_text_atomic
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
-from course_utils.grading.judging.models.common import mean_loss, measured
+from course_utils.grading.judging.models.common import mean_loss
 from course_utils.grading.judging.registry import check
 from course_utils.grading.probing.adapter import CONFIG, WEIGHTS, Adapter, make_adapter
 from course_utils.grading.probing.bases import NotGradable, find_base
@@ -96,7 +96,6 @@ class Left:
 
 
 @check(WEEK09_10, needs=("config_valid",), runs=True)
-@measured
 def training_runs(case: Case) -> Judgement:
     """A third each: evaluated and saved on the way; an adapter of the shape; a loss that fell."""
     if SCRIPT not in case.folder.files:

@@ -35,7 +35,6 @@ from course_utils.grading.judging.models.common import (
     likeness,
     loss_tolerance,
     mean_loss,
-    measured,
     reproduction,
 )
 from course_utils.grading.judging.models.folds import train_fold
@@ -56,7 +55,6 @@ TRAIN = "run python train_lora.py again, and hand in what it writes"
 
 
 @check(WEEK05, needs=("adapter_loads",))
-@measured
 def training_true(case: Case) -> Judgement:
     """All points, where loss and perplexity are those of the adapter on its validation part."""
     if problem := unmet(case, "training", "records"):
@@ -136,7 +134,6 @@ def _size(record: Mapping[str, str]) -> int:
 
 
 @check(WEEK05, needs=("adapter_loads",))
-@measured
 def validation_improves(case: Case) -> Judgement:
     """All points for a loss at least 10 % lower with the adapter, a third for any drop."""
     if problem := unmet(case, "training", "records"):
@@ -195,7 +192,6 @@ def _options(case: Case) -> argparse.Namespace:
 
 
 @check(WEEK05, needs=("adapter_loads", "questions_complete"))
-@measured
 def answers_reproduced(case: Case) -> Judgement:
     """Points by the share of answers that the adapter gives again."""
     if problem := unmet(case, "questions", "questions.answers"):
@@ -251,7 +247,6 @@ def _asked_with(case: Case) -> tuple[str, int]:
 
 
 @check(WEEK05, needs=("adapter_loads",))
-@measured
 def interval(case: Case) -> Judgement:
     """All points for a 95 % interval of the gain above 0, half where only the mean is."""
     import numpy as np

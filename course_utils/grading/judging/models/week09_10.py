@@ -21,7 +21,6 @@ from course_utils.grading.judging.models.common import (
     improvement,
     loss_tolerance,
     mean_loss,
-    measured,
     note_answers,
     reproduction,
     scores_agree,
@@ -41,7 +40,6 @@ STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
 
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
-@measured
 def validation_improves(case: Case) -> Judgement:
     """All points for a loss at least 20 % lower with the adapter, half for any drop."""
     records = validation_records(case)
@@ -54,7 +52,6 @@ def validation_improves(case: Case) -> Judgement:
 
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
-@measured
 def training_log_true(case: Case) -> Judgement:
     """All points, where run/training.json and the log agree with our loss and with each other."""
     if problem := unmet(case, "run.training"):
@@ -145,7 +142,6 @@ def _printed(case: Case) -> float | None:
 
 
 @check(WEEK09_10, needs=("config_valid",))
-@measured
 def baseline_reproduced(case: Case) -> Judgement:
     """Points by the share of the base model's answers that are those in run/baseline.json."""
     rows = _predictions(case)
@@ -163,7 +159,6 @@ def baseline_reproduced(case: Case) -> Judgement:
 
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
-@measured
 def answers_reproduced(case: Case) -> Judgement:
     """Points by the share of the adapter's answers whose score is that of the stored answer."""
     rows = _predictions(case)
@@ -204,7 +199,6 @@ def _as_record(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 @check(WEEK09_10, needs=("adapter_loads", "adapter_trained"))
-@measured
 def unseen_records(case: Case) -> Judgement:
     """Points by the share of the three tasks on which the adapter beats the base model."""
     if case.hidden is None:
