@@ -28,9 +28,10 @@ def exercise_1(run: Run) -> dict:
 def exercise_2(run: Run) -> dict:
     """The gradient norm tells first, then the training loss, and last the evaluation loss.
 
-    Ten times higher: the first steps throw the weights too far, the gradient norm jumps within a
-    few steps, and the loss follows. A tenth: nothing looks wrong, the loss only falls slowly and
-    ends high. Compare whole runs: a short one favours the high rate, which gets far quickly.
+    Ten times higher: the steps throw the weights too far. The gradient norm jumps within a few
+    steps, the training loss follows, and the evaluation, which comes seldom, tells last. A tenth:
+    nothing looks wrong, the losses only fall slowly and end high. Compare whole runs: a short one
+    favours the high rate, which gets far quickly.
     """
     rate = run.settings.learning_rate
     with again(run, "03", learning_rate=10 * rate) as copy:

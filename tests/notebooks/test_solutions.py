@@ -272,3 +272,27 @@ def test_02_3_perplexity_falls_far_and_exact_match_hardly_moves(finished):
     assert found["perplexity"]["few_shot"] < found["perplexity"]["zero_shot"] / 2
     assert found["exact match"]["few_shot"] - found["exact match"]["zero_shot"] < 0.1
     assert found["of a record"] < 0.01 < found["chance of a token"]
+
+
+def recorded(name: str) -> list[dict]:
+    """The recorded runs of one sweep: geology records, the embedded model."""
+    return json.loads((kit.DATA / "sweeps" / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+
+
+def test_03_1_attention_alone_ended_higher_in_the_recorded_runs():
+    both = [run["eval_loss"] for run in recorded("start")]
+    attention = [run["eval_loss"] for run in recorded("include_mlp") if not run["value"]]
+    assert min(attention) > max(both)
+
+
+def test_03_2_a_tenth_of_the_rate_ended_high_in_the_recorded_runs():
+    losses = {(run["value"], run["seed"]): run["eval_loss"] for run in recorded("learning_rate")}
+    for seed in {seed for _, seed in losses}:
+        assert losses[2e-4, seed] > 2 * losses[2e-3, seed]
+
+
+def test_03_4_a_smaller_batch_took_less_memory_in_the_recorded_runs():
+    peaks: dict[int, list[float]] = {}
+    for run in recorded("per_device_train_batch_size"):
+        peaks.setdefault(run["value"], []).append(run["peak_memory_gb"])
+    assert max(peaks[2]) < min(peaks[8])
