@@ -25,6 +25,7 @@ from course_utils import metrics
 from course_utils.messages import Message, Room
 
 MESSAGES = Room(__file__)
+UNANSWERED = "checks.unanswered"  # what each check says before there is an answer
 IGNORED = -100  # the label that the loss skips
 MAX_CUT = 0.05  # share of records that max_length may cut
 MIN_AGREEMENT = 0.9  # merging rounds the weights anew, so a near tie may turn the other way
@@ -105,7 +106,7 @@ class Check:
         return given[self.asks] is None or given[self.asks] is ...
 
     def _your_turn(self) -> str:
-        said = MESSAGES.say("checks.unanswered", name=self.name)
+        said = MESSAGES.say(UNANSWERED, name=self.name)
         return f"Your turn: {said.found} Help: {said.cure}"
 
     def _not_yet(self, problem: NotYet) -> str:
