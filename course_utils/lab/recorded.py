@@ -45,7 +45,7 @@ MEASURES = {
     "perplexity": ("validation perplexity", "", 3),
     "field_f1": ("field F1 (held-out)", "", 2),
     "cpu_seconds": ("processor time (s)", " s", 0),  # the cores were shared: no wall time
-    "peak_memory_gb": ("peak memory (GB)", " GB", 2),
+    "peak_memory_gb": ("peak memory (GiB)", " GiB", 2),
 }
 NAMES = {
     "eval_loss": "validation loss",
