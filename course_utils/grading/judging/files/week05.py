@@ -59,7 +59,8 @@ def analysis_complete(case: Case) -> Judgement:
         return absent
     with reading(case, ANALYSIS):
         content = json_object(case.folder.json(ANALYSIS))
-        gaps = analysis.find_gaps(content, executed=True)
+        # Marks of the solution are no excuse here: who hands it in has written nothing.
+        gaps = analysis.find_gaps(content, executed=True, believe_marks=False)
     first = {gap.parameter: gap for gap in reversed(gaps)}
     whole = [name for name in parameters.PARAMETERS if name not in first]
     evidence = [Evidence(label="complete sections", found=f"{len(whole)}: {', '.join(whole)}")]
