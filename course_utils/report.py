@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing, plots
-from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text
+from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text, short_number
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
@@ -183,7 +183,7 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "lower_is_better": not more_is_better,
-                "values": ["–" if v is None else f"{v:,.{digits}f}" for v in values],
+                "values": ["–" if v is None else short_number(v, digits) for v in values],
                 "difference": interval_text(interval, digits=digits) if interval else "–",
                 "verdict": verdict,
             }
