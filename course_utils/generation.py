@@ -183,6 +183,15 @@ def generate_answers(
     return generate(model, tokenizer, prompts, max_new_tokens, batch_size, text).texts
 
 
+def question_cost(
+    prompts: Sequence[Messages], answers: Sequence[str], tokenizer: "PreTrainedTokenizerBase"
+) -> dict[str, int]:
+    """Mean tokens of a question: of the prompt that is read, and of the answer that is written."""
+    read = sum(len(prompt_ids(prompt, tokenizer)) for prompt in prompts)
+    written = sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in answers)
+    return {"prompt": round(read / len(prompts)), "answer": round(written / len(answers))}
+
+
 def completion_nll(
     model: Any,
     tokenizer: "PreTrainedTokenizerBase",

@@ -122,7 +122,8 @@ def test_every_message_that_is_said_exists_in_the_room_that_says_it():
 
 def test_every_message_is_said_somewhere():
     said_ids = {call.id for call in CALLS} | {f"checks.{name}" for name in CHECKS}
-    assert KNOWN.keys() - said_ids == {"checks.value"}  # what the values of all checks need
+    # What the values of all checks need, and what each says before there is one.
+    assert KNOWN.keys() - said_ids == {"checks.value", "checks.unanswered"}
 
 
 def test_every_case_that_is_said_exists_and_every_one_that_exists_is_said():
@@ -137,7 +138,7 @@ def test_every_value_that_is_given_is_declared_and_every_one_needed_is_given():
         message = KNOWN[call.id]
         extra = {"name"} if call.path.name == "doctor.py" else set()
         assert call.values <= message.values.keys() | extra, call
-        texts = [*(message.cases[case] for case in call.cases), message.cure]
+        texts = [text for c in call.cases for text in (message.cases[c], message.cure_of(c))]
         if call.complete:
             assert set().union(*map(placeholders, texts)) <= call.values, call
 
