@@ -66,7 +66,12 @@ def seen_by(name: str, run: Run) -> dict[str, Any]:
 
 def of_adapter(run: Run) -> dict[str, str]:
     """The print of the weights that were just saved, to be added to those of training.json."""
-    return {"adapter": sha256_of(run.folder / ADAPTER)[:LENGTH]}
+    return {"adapter": of_weights(run.folder / "adapter")}
+
+
+def of_weights(adapter: Path) -> str:
+    """The print of the weights in an adapter's folder."""
+    return sha256_of(Path(adapter) / "adapter_model.safetensors")[:LENGTH]
 
 
 def _text_print(record: Mapping[str, str]) -> str:
@@ -102,7 +107,7 @@ class _Now:
         if not path.is_file():
             return None
         if part == "adapter":
-            return sha256_of(path)[:LENGTH]
+            return of_weights(path.parent)
         try:
             if part == "baseline":
                 return _of_baseline(read_json(path))
