@@ -451,27 +451,49 @@ def _curve(log: Sequence[Mapping]) -> dict[tuple[str, int], float]:
 # --- Notebook 04: evaluation --------------------------------------------------------------------
 
 
-@_register
-def better_than_base(difference: Mapping[str, Mapping[str, float] | None], metric: str) -> str:
-    """The tuned model beats the base model by more than the draw of the test records explains."""
+@_asking("gain")
+def better_than_base(
+    gain: float, difference: Mapping[str, Mapping[str, float] | None], metric: str
+) -> str:
+    """The least that the tuned model gains over the base model, by the interval."""
     _need(metric in metrics.METRICS, "unknown", metrics=", ".join(metrics.METRICS))
     _need(difference.get(metric) is not None, "not_applied", metric=metric)
-    low, high = (_number(difference[metric][end], end) for end in ("low", "high"))
+    mean, low, high = (_number(difference[metric][part], part) for part in ("mean", "low", "high"))
     _need(low <= high, "reversed", low=f"{low:.3g}", high=f"{high:.3g}")
-    interval = f"{metric}: tuned minus base lies in {low:+.3g} ... {high:+.3g}"
-    _need(low > 0 or high < 0, "holds_zero", interval=interval)
     lower_is_better = metric == "perplexity"
-    improved = high < 0 if lower_is_better else low > 0
-    _need(improved, "worse", interval=interval)
-    return f"{interval}{' and lower is better' if lower_is_better else ''}."
+    least, most = (high, low) if lower_is_better else (low, high)
+    gain = _number(gain)
+    right = {"": least, "mean": mean, "most": most}
+    others = {"width": high - low, "sign": -least, "percent": 100 * least}
+    case = _nearest_case(gain, right | others)
+    _need(not case, case, value=f"{gain:g}", metric=metric)
+    verdict = "it holds 0, so the draw of the records alone could explain the difference"
+    if low > 0 or high < 0:
+        improved = (high < 0) == lower_is_better
+        verdict = f"it excludes 0, so the tuned model is {'better' if improved else 'worse'}"
+    note = " (lower is better)" if lower_is_better else ""
+    return f"{metric}{note}, tuned minus base, lies in {low:+.3g} ... {high:+.3g}: {verdict}."
+
+
+def _nearest_case(value: float, known: Mapping[str, float]) -> str:
+    """The case whose number `value` is, as printed with three or more digits; else "other"."""
+    found = [case for case, number in known.items() if _as_printed(value, number)]
+    return min(found, key=lambda case: abs(known[case] - value), default="other")
+
+
+def _as_printed(value: float, right: float) -> bool:
+    """Equal to a thousandth, or `right` with three or four places (two from 0.1 on)."""
+    places = (2, 3, 4) if abs(right) >= 0.1 else (3, 4)
+    rounded = any(math.isclose(value, round(right, n), abs_tol=1e-9) for n in places)
+    return rounded or _agrees(value, right)
 
 
 # --- Notebook 05: inference ---------------------------------------------------------------------
 
 
-@_register
-def merged_agrees(texts_unmerged: Sequence[str], texts_merged: Sequence[str]) -> str:
-    """The merged model answers as the adapter did."""
+@_asking("count")
+def merged_agrees(count: int, texts_unmerged: Sequence[str], texts_merged: Sequence[str]) -> str:
+    """How many answers the merged model gives as the adapter did; nearly all should be the same."""
     pair = (texts_unmerged, texts_merged)
     lists = not any(isinstance(texts, str | Mapping) for texts in pair)
     _need(lists, "no_lists")
@@ -479,7 +501,15 @@ def merged_agrees(texts_unmerged: Sequence[str], texts_merged: Sequence[str]) ->
     _need(all(isinstance(t, str) for t in before + after), "no_texts")
     _need(len(before) == len(after), "lengths", before=len(before), after=len(after))
     _need(any(before), "nothing")
-    agree = sum(a.strip() == b.strip() for a, b in zip(before, after, strict=True))
-    share = agree / len(before)
-    _need(share >= MIN_AGREEMENT, "differ", agree=agree, before=len(before))
-    return f"{agree} of {len(before)} answers agree."
+    pairs = list(zip(before, after, strict=True))
+    agree, exact = sum(a.strip() == b.strip() for a, b in pairs), sum(a == b for a, b in pairs)
+    count, number = _number(count), len(pairs)
+    if count not in (agree, exact):
+        told = {"value": f"{count:g}", "before": number}
+        _need(not math.isclose(count, agree / number, rel_tol=1e-3), "share", **told)
+        _need(not math.isclose(count, 100 * agree / number, rel_tol=1e-3), "percent", **told)
+        _need(count != number - agree, "differing", **told)
+        _need(count != number, "all", **told)
+        raise NotYet("other", **told)
+    _need(agree / number >= MIN_AGREEMENT, "differ", agree=agree, before=number)
+    return f"{agree} of {number} answers agree."

@@ -140,7 +140,7 @@ class Fingerprints(Model):
     stated: list[Stated] = []
     untouched: list[str] = []  # files that are still the starter's
     hollow: list[str] = []  # IDs of `hollow.*` messages that the check gave
-    times: dict[str, str] = {}  # "adapter", "evidence": when last changed, ISO 8601 with zone
+    times: dict[str, str] = {}  # in results of earlier kits; a copy has new times, so none are kept
 
 
 class Entry(Model):

@@ -46,12 +46,14 @@ def test_missing_package_is_a_problem_with_the_pip_command(name):
     ("name", "version", "state"),
     [
         ("trl", "1.15.2", "problem"),  # older minor of a leading library
-        ("transformers", "5.15.0", "problem"),
-        ("peft", "0.20.0", "problem"),
+        ("transformers", "5.14.1", "problem"),  # below its lower end
+        ("transformers", "5.15.0", "ok"),  # Colab's
+        ("transformers", "5.24.0", "warning"),  # above its upper end
         ("trl", "1.16.1", "warning"),  # newer
         ("trl", "1.17.0", "warning"),
-        ("peft", "0.21.0", "warning"),  # older patch only
-        ("datasets", "4.0.0", "warning"),  # pinned, not leading
+        ("gguf", "0.18.0", "warning"),  # pinned, not leading
+        ("datasets", "4.0.0", "ok"),
+        ("datasets", "3.6.0", "problem"),
         ("torch", "2.11.0+cu128", "ok"),  # not the tested one, but above its floor
         ("torch", "2.13.0+cpu", "ok"),
         ("torch", "2.9.1", "problem"),  # below its floor

@@ -74,7 +74,7 @@ SHOTS = [user("order: seat torn"), assistant("{}"), user("order: pump leaking")]
 TEST_INPUTS = ["Pump leaking", "Seat"]
 FIRST = log(1.0, 0.9, 0.8) + log(0.85, start=3, kind="eval_loss")
 DIFFERENCE = {
-    "field_f1": interval(0.1, 0.3),
+    "field_f1": interval(0.1234, 0.24),
     "bleu": interval(-1, 2),
     "rouge1": interval(-0.3, -0.1),
     "perplexity": interval(-5, -2),
@@ -114,10 +114,18 @@ RIGHT = [
     ("curves_join", (FIRST, FIRST + log(0.7, start=4), 1e-4)),
     ("curves_join", (FIRST, log(0.90001, 0.80001, 0.7, start=2), 1e-4)),
     ("curves_join", (tuple(FIRST), FIRST, 0)),
-    ("better_than_base", (DIFFERENCE, "field_f1")),
-    ("better_than_base", (DIFFERENCE, "perplexity")),
-    ("merged_agrees", (["a", "b "], ["a", "b"])),
-    ("merged_agrees", (["a"] * 10, ["a"] * 9 + ["b"])),
+    ("better_than_base", (0.1234, DIFFERENCE, "field_f1")),
+    ("better_than_base", (0.123, DIFFERENCE, "field_f1")),
+    ("better_than_base", ("+0.12", DIFFERENCE, "field_f1")),
+    ("better_than_base", (np.float32(0.1234), DIFFERENCE, "field_f1")),
+    ("better_than_base", (-2, DIFFERENCE, "perplexity")),  # lower is better
+    ("better_than_base", (Decimal("-1.0"), DIFFERENCE, "bleu")),
+    ("better_than_base", (0, {"exact_match": interval(0, 0)}, "exact_match")),
+    ("merged_agrees", (2, ["a", "b "], ["a", "b"])),
+    ("merged_agrees", (1, ["a", "b "], ["a", "b"])),  # counted with == too
+    ("merged_agrees", (9.0, ["a"] * 10, ["a"] * 9 + ["b"])),
+    ("merged_agrees", ("9", tuple("a" * 10), ["a"] * 9 + ["b"])),
+    ("merged_agrees", (np.int64(1), ["a"], ["a"])),
 ]
 
 WRONG = [
@@ -173,15 +181,27 @@ WRONG = [
     ("curves_join", (FIRST, log(1.0, 0.9), 1e-4), "ends at step 2, before the first"),
     ("curves_join", (FIRST, log(1.0, 0.9, 0.7), 1), "lies between 0 and 0.01"),
     ("curves_join", (FIRST, log(math.nan, 0.9, 0.8), 1e-4), "must be a number"),
-    ("better_than_base", (DIFFERENCE, "bleu"), "holds 0"),
-    ("better_than_base", (DIFFERENCE, "rouge1"), "tuned model is worse"),
-    ("better_than_base", ({"perplexity": interval(2, 5)}, "perplexity"), "tuned model is worse"),
-    ("better_than_base", (DIFFERENCE, "rougeL"), "does not apply"),
-    ("better_than_base", (DIFFERENCE, "accuracy"), "the metrics are"),
-    ("merged_agrees", (["a", "b"], ["a", "c"]), "only 1 of 2"),
-    ("merged_agrees", (["a"], ["a", "b"]), "1 answers against 2"),
-    ("merged_agrees", (["", ""], ["", ""]), "no answer"),
-    ("merged_agrees", ("ab", "ab"), "two lists"),
+    ("better_than_base", (0.1817, DIFFERENCE, "field_f1"), "is the mean"),
+    ("better_than_base", (0.24, DIFFERENCE, "field_f1"), "is the most"),
+    ("better_than_base", (0.1166, DIFFERENCE, "field_f1"), "how wide"),
+    ("better_than_base", (-0.1234, DIFFERENCE, "field_f1"), "wrong sign"),
+    ("better_than_base", (12.34, DIFFERENCE, "field_f1"), "a hundred times"),
+    ("better_than_base", (0.1, DIFFERENCE, "field_f1"), "no end of the interval"),
+    ("better_than_base", (-5, DIFFERENCE, "perplexity"), "is the most"),
+    ("better_than_base", (True, DIFFERENCE, "field_f1"), "must be a number"),
+    ("better_than_base", (0.1, DIFFERENCE, "rougeL"), "does not apply"),
+    ("better_than_base", (0.1, DIFFERENCE, "accuracy"), "the metrics are"),
+    ("better_than_base", (0.1, {"bleu": interval(3, 1)}, "bleu"), "runs from 3 to 1"),
+    ("merged_agrees", (0.9, ["a"] * 10, ["a"] * 9 + ["b"]), "is a share"),
+    ("merged_agrees", (90, ["a"] * 10, ["a"] * 9 + ["b"]), "is a percentage"),
+    ("merged_agrees", (1, ["a"] * 10, ["a"] * 9 + ["b"]), "answers that differ"),
+    ("merged_agrees", (10, ["a"] * 10, ["a"] * 9 + ["b"]), "and some differ"),
+    ("merged_agrees", (4, ["a"] * 10, ["a"] * 9 + ["b"]), "not the number of equal"),
+    ("merged_agrees", (True, ["a"], ["a"]), "must be a number"),
+    ("merged_agrees", (1, ["a", "b"], ["a", "c"]), "only 1 of 2"),
+    ("merged_agrees", (1, ["a"], ["a", "b"]), "1 answers against 2"),
+    ("merged_agrees", (2, ["", ""], ["", ""]), "every answer is empty"),
+    ("merged_agrees", (2, "ab", "ab"), "two lists"),
 ]
 
 WRONG_LORA = [
@@ -283,6 +303,10 @@ def test_before_there_is_an_answer_it_is_the_students_turn(name, open_answer, ca
         ("perplexity_from_loss", (13.74, SUMS, COUNTS), "exponential comes last"),
         ("lora_parameters", (576 * 192, 576, 192, 16), "Count only A and B"),
         ("curves_join", (FIRST, FIRST, 1), "any two runs join"),
+        ("better_than_base", (0.1817, DIFFERENCE, "field_f1"), "lower end"),
+        ("better_than_base", (0.1, DIFFERENCE, "rougeL"), "Its row is empty"),
+        ("merged_agrees", (2, ["", ""], ["", ""]), "ends at once"),
+        ("merged_agrees", (1, ["a", "b"], ["a", "c"]), "full-precision weights"),
     ],
 )
 def test_a_hint_is_about_the_problem(name, values, hint, capsys):
@@ -413,5 +437,27 @@ def test_better_than_base_reads_what_the_bootstrap_writes():
     base = {"predictions": [wrong] * 20, "references": [right] * 20}
     tuned = {"predictions": [right] * 18 + [wrong] * 2, "references": [right] * 20}
     difference = metrics.paired_bootstrap(base, tuned, samples=50)
-    assert checks.better_than_base.check(difference, "field_f1")
-    assert not checks.better_than_base.check(difference, "perplexity")
+    assert checks.better_than_base.check(difference["field_f1"]["low"], difference, "field_f1")
+    assert not checks.better_than_base.check(0.1, difference, "perplexity")
+
+
+@pytest.mark.parametrize(
+    ("ends", "metric", "verdict"),
+    [
+        ((0.1, 0.3), "field_f1", "excludes 0, so the tuned model is better"),
+        ((-0.3, -0.1), "field_f1", "excludes 0, so the tuned model is worse"),
+        ((-0.1, 0.3), "field_f1", "holds 0"),
+        ((-5, -2), "perplexity", "excludes 0, so the tuned model is better"),
+        ((2, 5), "perplexity", "excludes 0, so the tuned model is worse"),
+        ((0, 0), "exact_match", "holds 0"),
+    ],
+)
+def test_who_reads_the_interval_rightly_is_told_what_it_says(ends, metric, verdict, capsys):
+    least = ends[1] if metric == "perplexity" else ends[0]
+    assert checks.better_than_base(least, {metric: interval(*ends)}, metric)
+    assert verdict in said(capsys)
+
+
+def test_a_number_that_rounds_to_the_mean_is_not_taken_for_the_lower_end(capsys):
+    assert not checks.better_than_base(0.16, {"bleu": interval(0.156, 0.164)}, "bleu")
+    assert "is the mean" in said(capsys)
