@@ -145,11 +145,12 @@ def done(run):
 # --- 01 -------------------------------------------------------------------------------------------
 
 
-def test_01_1_a_lower_threshold_leaves_fewer_groups_and_one_huge_one(done):
+def test_01_1_a_lower_threshold_leaves_fewer_groups_and_drops_far_more_near_gold(done):
     usual, low = done("01_data_prep", 1).values()
-    assert low["groups"] < usual["groups"]
-    assert low["largest"] > 5 * usual["largest"]
-    assert low["largest"] > 100
+    assert low["groups"] < 0.7 * usual["groups"]
+    assert low["records"] < 0.7 * usual["records"]
+    assert low["largest"] > usual["largest"]
+    assert low["near gold"] > 3 * usual["near gold"]
     assert len(set(low["texts"])) == 5
 
 
