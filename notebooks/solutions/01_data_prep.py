@@ -23,10 +23,9 @@ def exercise_1(run: Run) -> dict:
     """Fewer groups, of texts that nobody would call alike, and a third of the records is gone.
 
     A group is a chain: A is like B and B like C, so all three are one group, however far A is from
-    C. At 0.5 the chains grow together: replacing seals and replacing door handles end in one. The
-    longest of them, teeth and lips of the bucket, holds gold orders, so all of it falls out as near
-    copies of the test part. A threshold is a price, not a truth: too high leaks, too low throws
-    away.
+    C. At 0.5 the chains grow together: replacing seals and replacing door handles end in one. A
+    chain that holds a gold order falls out whole, as near copies of the test part, and that is the
+    line that grew. A threshold is a price, not a truth: too high leaks, too low throws away.
     """
     table = sources.load_work_orders()
     found = {}
