@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import httpx
 import pytest
 from served import Running, running
 
-from course_utils import kit
+from course_utils import kit, serving
 
 QUICK = ("--format", "f16", "--threads", "1", "--slots", "2", "--context", "512")
 KEY = "a-key-of-more-than-16-characters"
@@ -98,6 +99,30 @@ def streamed_after(server, tokens, stop):
         next(lines)
         stop(server.process.send_signal)
         return [line for line in lines if line]
+
+
+def first_answer(url, seconds=60) -> httpx.Response:
+    """What a server that is just being started answers first."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return httpx.get(url, timeout=60)
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_signal_while_the_model_loads_ends_it(server, adapter):
+    """Loading can't be broken off, and llama.cpp must not be stopped in the middle of it."""
+    port = serving.free_port()
+    command = [sys.executable, "-m", "course_utils", "serve", str(adapter), *QUICK]
+    process = subprocess.Popen([*command, "--port", str(port)], cwd=kit.ROOT)
+    try:
+        assert first_answer(f"http://127.0.0.1:{port}/health").json()["status"] == "starting"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
 
 
 def test_a_signal_lets_an_answer_end(server, adapter):
