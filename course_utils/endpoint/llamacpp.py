@@ -117,7 +117,7 @@ class _Server(Remote):
         settings.api_keys = [self.key]
         settings.n_parallel = self.slots
         settings.n_ctx = self.context * self.slots  # shared out among the slots
-        settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GB of them
+        settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GiB of them
         settings.warmup = False  # the self-test does that
         settings.verbosity = 0
         threads = self.threads or conversion.idle_cores()
