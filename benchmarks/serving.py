@@ -221,6 +221,26 @@ def load(run: Path, seconds: float, data: tuple) -> dict:
     }
 
 
+def starts(run: Path, count: int) -> dict:
+    """Start the endpoint so many times after a first one, which may convert: seconds to ready."""
+    import psutil
+
+    with serving.serve(run, "--format", "q8_0") as server:
+        first = server.load_seconds
+    waited, processor = [], []
+    for _ in range(count):
+        with serving.serve(run, "--format", "q8_0") as server:
+            waited.append(server.load_seconds)
+            times = psutil.Process(server.process.pid).cpu_times()
+            processor.append(times.user + times.system)
+    return {
+        "first_s": first,
+        "later_s": sorted(waited),
+        "later_processor_s": sorted(processor),
+        "load_1min": os.getloadavg()[0],
+    }
+
+
 # --- The table ------------------------------------------------------------------------------------
 
 
@@ -320,8 +340,12 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=56, help="of an answer that is scored")
     parser.add_argument("--only", help="a pattern: only variants with such a name")
     parser.add_argument("--load", type=float, help="instead: eight clients for so many seconds")
+    parser.add_argument("--starts", type=int, help="instead: start it so many times")
     parser.add_argument("--out", type=Path, default=Path("serving.json"))
     args = parser.parse_args()
+    if args.starts:
+        print(json.dumps(starts(args.run, args.starts), indent=2))
+        return
     if args.load:
         source = find(args.run)
         tokenizer = models.load_tokenizer(str(source.base))

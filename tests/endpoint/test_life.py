@@ -18,9 +18,9 @@ KEY = "a-key-of-more-than-16-characters"
 ASKED = {"model": "tuned", "messages": [{"role": "user", "content": "PUMP"}], "temperature": 0}
 
 
-def refused(*words, **environment) -> str:
+def refused(*words, before=()) -> str:
     """What `course serve` says when it does not start; its exit code is in front."""
-    command = [sys.executable, "-m", "course_utils", "serve", *map(str, words)]
+    command = [*before, sys.executable, "-m", "course_utils", "serve", *map(str, words)]
     done = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, timeout=120)
     return f"{done.returncode} {done.stderr}"
 
@@ -56,6 +56,17 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(serving, adapter):
         port = other.getsockname()[1]
         found = refused(adapter, *QUICK, "--port", port)
     assert found.startswith(f"1 Error: 127.0.0.1:{port}: this address can't be used")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+def test_too_little_memory_is_said(server, adapter):
+    limited = ("bash", "-c", 'ulimit -v 4000000; exec "$@"', "limited")  # kB
+    room = ("--context", "4000000")  # times two slots and 256 bytes of cache, and more to work in
+    found = refused(adapter, *QUICK[:-2], *room, before=limited)
+    assert found.splitlines()[0].startswith("1 Error: ")
+    assert "llama.cpp could not load it" in found
+    assert "Cure: free some memory" in found
+    assert "Traceback" not in found
 
 
 def test_a_second_start_converts_nothing_and_loads_no_pytorch(server, adapter):
