@@ -325,9 +325,9 @@ def _memory_finding(settings: Settings, context: Context, estimates: Mapping[str
     return f"Batch {batch} × {length} tokens, {context.model}: {', '.join(fits)}"
 
 
-def _smallest_card(gigabytes: float, cards: Mapping[str, float]) -> str:
+def _smallest_card(gibibytes: float, cards: Mapping[str, float]) -> str:
     by_size = sorted(cards.items(), key=lambda card: card[1])
-    name = next((name for name, size in by_size if size >= gigabytes), None)
+    name = next((name for name, size in by_size if size >= gibibytes), None)
     return f"fits {name}" if name else "fits none of them"
 
 

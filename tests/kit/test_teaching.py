@@ -131,8 +131,8 @@ def known_shapes() -> list[models.BaseModel]:
 
 @pytest.mark.parametrize("model", known_shapes(), ids=lambda model: model.name)
 def test_the_nf4_column_counts_what_stays_in_16_bit(model):
-    counted = memory.weights_bytes(architectures.get(model.name), "nf4") / 1e9
-    assert model.memory_gb("nf4") == pytest.approx(counted, rel=0.02, abs=0.0005)
+    counted = memory.weights_bytes(architectures.get(model.name), "nf4") / 2**30
+    assert model.memory_gib("nf4") == pytest.approx(counted, rel=0.02, abs=0.0005)
 
 
 def test_notebook_02_says_how_far_models_shrink_in_nf4():
