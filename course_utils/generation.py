@@ -89,7 +89,7 @@ def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]
     for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
         report_progress(number, len(batches), text)
         yield batch
-        # In a notebook the holes between batches added up to 12 GB over fifteen of them.
+        # In a notebook the holes between batches added up to 12 GiB over fifteen of them.
         trim_heap(collect=False)
 
 

@@ -396,7 +396,7 @@ def _training(training: Mapping[str, Any]) -> dict[str, Any]:
         "time": duration(training.get("seconds")),
         "tokens per second": _number(training.get("tokens_per_second"), 1),
         "stopped early": {True: "yes", False: "no"}.get(training.get("stopped_early"), "–"),
-        "peak memory": _number(training.get("peak_memory_gb"), 2, " GB"),
+        "peak memory": _number(training.get("peak_memory_gb"), 2, " GiB"),
         "trained parameters": _number(training.get("trainable_parameters")),
         "all parameters": _number(training.get("total_parameters")),
         "quantization": str(training.get("quantization") or "–"),

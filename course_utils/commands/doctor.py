@@ -133,7 +133,8 @@ def check_packages(
 def check_package(need, version: str | None, tested: str | None) -> Finding:
     """One requirement (packaging's `Requirement`) against the installed and the tested version.
 
-    A package with a floor may differ from the tested version; one with an exact pin may not.
+    A package may differ from the tested version between its two ends; one with an exact pin may
+    not. Newer than the upper end is a warning, older than the lower one a problem.
     """
     name = canonical(need.name)
     title = f"package {name}"
@@ -142,8 +143,10 @@ def check_package(need, version: str | None, tested: str | None) -> Finding:
         return say("doctor.package_missing", title, "problem", expected, need=need)
     if meets(need, version):
         return Finding(title, "ok", version, expected)
-    pinned = [pin.version for pin in need.specifier if pin.operator == "=="]
-    too_old = not pinned or (name in LEADING and _release(version) < _release(pinned[0]))
+    missed = [end for end in need.specifier if not end.contains(version, prereleases=True)]
+    below = [end for end in missed if end.operator == ">="]
+    pinned = [end for end in missed if end.operator == "==" and name in LEADING]
+    too_old = below or any(_release(version) < _release(pin.version) for pin in pinned)
     state = "problem" if too_old else "warning"
     return say("doctor.package_other", title, state, expected, version=version, need=need)
 

@@ -43,26 +43,32 @@ def functions(tree: ast.Module) -> Iterator[ast.AST]:
 def calls(path: Path) -> Iterator[Call]:
     seen = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    room = room_of(path, tree)
+    rooms = rooms_of(tree)
     for function in reversed(list(functions(tree))):  # the innermost first
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and id(node) not in seen and said(node):
                 seen.add(id(node))
-                yield read(path, room, function, node)
+                yield read(path, rooms.get(sayer(node), path.parent.name), function, node)
 
 
-def room_of(path: Path, tree: ast.Module) -> str:
-    """The room that a module's sayer was imported from; its own where it was not imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and SAYERS & {alias.name for alias in node.names}:
-            return str(node.module).split(".")[-2]
-    return path.parent.name
+def rooms_of(tree: ast.Module) -> dict[str, str]:
+    """Sayer -> the room that a module imported it from; its own where it was not imported."""
+    return {
+        alias.name: str(node.module).split(".")[-2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in SAYERS
+    }
+
+
+def sayer(node: ast.Call) -> str:
+    return getattr(node.func, "id", None) or getattr(node.func, "attr", "")
 
 
 def said(node: ast.Call) -> bool:
-    name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
     first = node.args[0] if node.args else None
-    return name in SAYERS and isinstance(first, ast.Constant) and "." in str(first.value)
+    return sayer(node) in SAYERS and isinstance(first, ast.Constant) and "." in str(first.value)
 
 
 def read(path: Path, room: str, function: ast.AST, node: ast.Call) -> Call:
@@ -110,7 +116,7 @@ CALLS = [call for path in sorted(PACKAGE.rglob("*.py")) for call in calls(path)]
 
 
 def test_there_are_calls_in_every_room():
-    assert {call.room for call in CALLS} == {"lab", "assignments", "commands", "grading"}
+    assert {call.room for call in CALLS} == {"lab", "assignments", "commands", "grading", "judging"}
     assert len(CALLS) > 100
 
 
@@ -191,7 +197,7 @@ def test_ids_are_lower_case_and_begin_with_what_they_are_about():
     begins = {name.split(".")[0] for name in KNOWN}
     shared = {"folder", "file", "notebook", "records", "adapter", "training", "hollow"}
     shared |= {"inbox", "overrides", "marks", "integrity", "export"}  # the grader's
-    shared |= {"leaderboard"}
+    shared |= {"leaderboard", "judged"}
     assert begins == shared | {"checks", "analysis", "doctor", *handout.ASSIGNMENTS}
 
 
