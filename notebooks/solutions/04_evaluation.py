@@ -18,11 +18,12 @@ FEW = 100  # records of the smaller plant
 
 
 def exercise_1(run: Run) -> dict:
-    """Some words of the worst records stand nowhere in the training part, and that is part of it.
+    """Seldom: nearly all words of the worst records stand in the training part.
 
-    A misspelling, an abbreviation or a rare part leaves the model to guess. But most words of the
-    worst records are common ones: the model saw them, with labels that rules had made, and the
-    gold label wants something else. So more text alone would not mend them, better labels might.
+    On the `cpu` run one word of 21 in the worst five did not, and in the best five three of 29:
+    dates, numbers, "twice". Three of the worst are orders to which the gold labels give nothing,
+    since no known value is named; the model took a familiar word ("low", "stop") for a label all
+    the same. It has learned words, and that there is always something to fill in.
     """
     seen = Counter(word for record in _part(run, "train") for word in _words(record["input"]))
     examples = run.read("evaluation.json")["examples"]
@@ -36,11 +37,11 @@ def exercise_1(run: Run) -> dict:
 
 
 def exercise_2(run: Run) -> dict:
-    """The field with the lowest F1 is the one whose value the text names least directly.
+    """On the `cpu` run the part, with F1 0.81; the location is easiest, with 0.97.
 
-    A system or an action is named by a word that hundreds of records share. What is told only
-    between the lines, or carried by few training records, is missed: look at how many values of
-    the field the test part has. With fewer than some twenty, the F1 itself is a coarse number.
+    A location is told by two letters (L/H, R/H), and has 4 values in the test part. The part has
+    36, many of them carried by few training records, and an order may name two. With fewer than
+    some twenty values in the test part the F1 of a field is a coarse number.
     """
     tuned, references = _tuned(run), _references(run)
     return {
@@ -50,17 +51,18 @@ def exercise_2(run: Run) -> dict:
                 [one_field(text, field) for text in references],
             ),
             "values": sum(len(_read(text).get(field, ())) for text in references),
+            "different": len({v for text in references for v in _read(text).get(field, ())}),
         }
         for field in metrics.FIELDS
     }
 
 
 def exercise_3(run: Run) -> dict:
-    """With 100 resamples the ends move by about a hundredth, with 1,000 by less.
+    """On the `cpu` run an end moves by almost a hundredth with 100, by some thousandths with 1,000.
 
-    The seed decides which test sets are drawn; an end is the 3rd smallest of 100 or the 26th of
-    1,000. More resamples make the same interval steadier, never narrower: its width comes from the
-    number of test records.
+    The seed decides which test sets are drawn; of 100 the ends are about the 3rd smallest and the
+    3rd largest, of 1,000 the 26th. More resamples make the same interval steadier, never narrower:
+    its width comes from the number of test records.
     """
     return {
         samples: {seed: _ends(_interval(run, samples, seed)) for seed in (1, 2, 3, 4)}
@@ -72,7 +74,7 @@ def exercise_4(run: Run) -> dict:
     """About 1.4 times as wide: the width goes with one over the root of the number of records.
 
     Half the records give the root of two, about 1.4, not 2. Turned round: an interval half as wide
-    costs four times as many records to read and label. (Which half it is moves the number too.)
+    costs four times as many records to read and label. (Which half it is moves the middle too.)
     """
     found = {}
     number = len(_references(run))
@@ -83,13 +85,13 @@ def exercise_4(run: Run) -> dict:
 
 
 def exercise_5(run: Run) -> dict:
-    """To the small plant the cheap method; to the large one what your interval allows.
+    """The linear model to both, as long as no curve shows where an adapter overtakes it.
 
-    A linear model is fitted in seconds, and with 100 records it scores what an adapter reaches with
-    many more. For the plant with 3,000 the interval of tuned minus rival decides (section 6): if it
-    lies below 0 the cheap method stays right, if it holds 0 the price decides. The number at which
-    you change your mind is known only where a curve was recorded, by the spread over its seeds.
-    That the curve goes on rising beyond your own records is a hope.
+    On the `cpu` run it gets 0.94 with 3,400 records, and the interval of tuned minus rival lies below
+    0: that is a reason. With 100 records it still gets 0.55, in a second. What an adapter gets from
+    100 one run cannot tell; the recorded curve can, by its spread over seeds, and so it alone gives
+    the number at which you change your mind. That the curve goes on rising beyond your own records
+    is a hope. So is the adapter on texts that look otherwise: the next exercise is about that.
     """
     train, test, references = _part(run, "train"), _part(run, "test"), _references(run)
     fitted = {}
