@@ -87,11 +87,11 @@ def exercise_4(run: Run) -> dict:
 def exercise_5(run: Run) -> dict:
     """The linear model to both, as long as no curve shows where an adapter overtakes it.
 
-    On the `cpu` run it gets 0.94 with 3,400 records, and the interval of tuned minus rival lies below
-    0: that is a reason. With 100 records it still gets 0.55, in a second. What an adapter gets from
-    100 one run cannot tell; the recorded curve can, by its spread over seeds, and so it alone gives
-    the number at which you change your mind. That the curve goes on rising beyond your own records
-    is a hope. So is the adapter on texts that look otherwise: the next exercise is about that.
+    On the `cpu` run it gets 0.94 with 3,400 records, and the interval of tuned minus rival lies
+    below 0: that is a reason. With 100 records it still gets 0.55, in a second. What an adapter
+    gets from 100 one run cannot tell; the recorded curve can, by its spread over seeds, and so it
+    alone gives the number at which you change your mind. That the curve goes on rising beyond your
+    own records is a hope. So is the adapter on texts that look otherwise: see the next exercise.
     """
     train, test, references = _part(run, "train"), _part(run, "test"), _references(run)
     fitted = {}

@@ -22,11 +22,11 @@ ASKED = 16  # requests for each number of users, as many as the most users
 
 
 def exercise_1(run: Run) -> dict:
-    """What stands nowhere in the training part is unknown to the adapter, and it answers all the same.
+    """A word that never stood in the training part is unknown, and the adapter answers all the same.
 
-    It never says "I do not know": an order about a drone gets the names of an excavator's parts, in
-    perfect JSON. A part that the training records do not name cannot be told from the text by what
-    they taught, so the nearest known one comes. Look for such words before you trust an answer.
+    It never says "I do not know": an order about a drone gets the names of an excavator's parts. A
+    part that the training records do not name cannot be told from the text by what they taught, so
+    a known one comes. Look for such words before you trust an answer.
     """
     seen = {word for record in _part(run, "train") for word in record["input"].lower().split()}
     model, tokenizer = _with_adapter(run)
