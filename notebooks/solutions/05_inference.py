@@ -22,7 +22,7 @@ ASKED = 16  # requests for each number of users, as many as the most users
 
 
 def exercise_1(run: Run) -> dict:
-    """A word that never stood in the training part is unknown, and the adapter answers all the same.
+    """A word that never stood in the training part is unknown; the adapter answers all the same.
 
     It never says "I do not know": an order about a drone gets the names of an excavator's parts. A
     part that the training records do not name cannot be told from the text by what they taught, so
