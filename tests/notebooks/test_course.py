@@ -83,6 +83,19 @@ def test_every_check_in_the_notebooks_says_correct_or_waits_for_the_student(lora
     assert not wrong
 
 
+def test_every_figure_says_its_finding_to_those_who_do_not_see_it(lora):
+    pictures = [
+        (path.stem, output.metadata.get("image/png", {}).get("alt", ""))
+        for path in (lora[0] / "notebooks").glob("0?_*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    drawing = {"01_data_prep", "03_lora_sft", "04_evaluation", "05_inference"}
+    assert {name for name, _ in pictures} == drawing
+    assert [(name, alt) for name, alt in pictures if len(alt.split()) < 4] == []
+
+
 def test_the_endpoint_answered_and_was_stopped(lora):
     endpoint = read(lora[0], "inference.json")["endpoint"]
     assert endpoint["status"] == "answered and stopped"
