@@ -279,7 +279,7 @@ def test_results_of_another_adapter_are_not_written(tmp_path):
     folder = trained_again(tmp_path)
     with pytest.raises(CourseError, match="evaluation.json is of another adapter") as caught:
         report.write_results(folder)
-    assert caught.value.cure.startswith("run notebook 04 again, then 05: course run --only 04,05 ")
+    assert caught.value.cure.startswith("run notebook 04 again: course run --only 04 ")
     assert not (folder / "results.json").exists()
 
 
@@ -288,7 +288,7 @@ def test_a_report_of_another_adapter_says_so_and_shows_no_large_numbers(tmp_path
     page = Page(html)
     assert report.OUTDATED in page.text
     assert "evaluation.json is of another adapter than the one in adapter/" in page.text
-    assert "Cure: run notebook 04 again, then 05" in page.text
+    assert "Cure: run notebook 04 again: " in page.text
     assert "Fine-tuning raised" not in page.text
     assert 'class="cards"' not in html
 
@@ -452,7 +452,7 @@ def test_a_flood_of_text_is_cut(tmp_path):
     assert "more characters" in page.text
 
 
-@pytest.mark.parametrize("name", sorted(report.WRITTEN_BY))
+@pytest.mark.parametrize("name", sorted(report.PARTS))
 @pytest.mark.parametrize("broken", ['{"half": ', "[]", '{"log": 3, "settings": 4, "raw": "x"}'])
 def test_a_broken_file_is_named_and_the_old_report_stays(tmp_path, name, broken):
     if name == "inference.json" and broken.startswith('{"log'):
