@@ -219,7 +219,7 @@ def _training_adapter(visit: Visit) -> str:
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
-@_check("training.weights", 3, TRAINING, "training", "adapter.weights")
+@_check("training.weights", 3, TRAINING, "training.adapter", "adapter.trained")
 def _training_weights(visit: Visit) -> str:
     """The adapter beside training.json is the very one that it tells of, by its weights."""
     told = _adapter_told(visit.training)
@@ -339,7 +339,7 @@ def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
     return normal(row["instruction"]), normal(row.get("context", ""))
 
 
-@_check("questions.adapter", 4, "answers.json", "questions.answers", "adapter.weights")
+@_check("questions.adapter", 4, "answers.json", "questions.answers", "training.weights")
 def _answers_adapter(visit: Visit) -> str:
     """answers.json is of the adapter that is handed in, by its weights."""
     if "answers.json" not in visit.folder.files:
