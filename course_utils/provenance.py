@@ -23,7 +23,7 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.packages import sha256_of
 from course_utils.records import read_records
-from course_utils.runs import WRITTEN_BY, Run, read_written
+from course_utils.runs import WRITTEN_BY, Run
 from course_utils.splits import normalise, text_of
 
 PRINTS = "prints"  # the field of a result
@@ -39,6 +39,7 @@ SEEN_BY = {
 # Who reads what a notebook writes: they have to run after it.
 READERS = {"02": ("04",), "03": ("04", "05")}
 COMPARED = ("baseline.json", "training.json", "evaluation.json")  # what the table rests on
+ASKED = ("input", "reference", "zero_shot", "few_shot")  # of a prediction in baseline.json
 LENGTH = 16  # hexadecimal digits of a print: no two contents share one by accident
 TEXT_LENGTH = 10  # of a record's text; among 4,000 x 400 pairs one in 700,000 runs has a false one
 
@@ -108,9 +109,9 @@ class _Now:
             return None
         if part == "adapter":
             return of_weights(path.parent)
+        if part == "baseline":
+            return _of_baseline(_object(path))
         try:
-            if part == "baseline":
-                return _of_baseline(read_json(path))
             records = read_records(path)
         except CourseError:
             return None
@@ -118,9 +119,7 @@ class _Now:
 
     @cached_property
     def base_model(self) -> str | None:
-        path = self.folder / "settings.json"
-        saved = read_json(path) if path.is_file() else {}
-        settings = saved.get("settings") if isinstance(saved, dict) else None
+        settings = _object(self.folder / "settings.json").get("settings")
         return settings.get("base_model") if isinstance(settings, dict) else None
 
     def texts(self, part: str) -> list[str]:
@@ -128,15 +127,29 @@ class _Now:
         return [_text_print(record) for record in read_records(self.folder / _file_of(part))]
 
 
-def _of_baseline(content: Any) -> str | None:
-    """A print of what the comparison takes from baseline.json: the times in it do not count."""
-    if not isinstance(content, dict):
+def _object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none: whoever needs it says so."""
+    try:
+        content = read_json(path)
+    except CourseError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _of_baseline(content: Mapping[str, Any]) -> str | None:
+    """A print of what was asked and answered in baseline.json.
+
+    Times and likelihoods do not count: the last digits of both differ from one run to the next.
+    """
+    if not content:
         return None
-    rivals = content.get("rivals")
-    rivals = rivals if isinstance(rivals, dict) else {}
-    answers = {n: one.get("answers") for n, one in rivals.items() if isinstance(one, dict)}
-    told = [content.get(name) for name in ("base_model", "main", "predictions")]
-    return _digest([*told, answers])[:LENGTH]
+    rivals, rows = content.get("rivals"), content.get("predictions")
+    told = [content.get("base_model"), content.get("main")]
+    for one in rivals.values() if isinstance(rivals, dict) else ():
+        told.append(one.get("answers") if isinstance(one, dict) else None)
+    for row in rows if isinstance(rows, list) else ():
+        told.append([row.get(name) for name in ASKED] if isinstance(row, dict) else None)
+    return _digest(told)[:LENGTH]
 
 
 # --- What does not belong together --------------------------------------------------------------
@@ -170,10 +183,7 @@ def stale(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> list[Stale]:
 
 def _prints_in(folder: Path, name: str) -> dict[str, Any] | None:
     """The prints of a result; None where it is not there, or has none."""
-    if not (Path(folder) / name).is_file():
-        return None
-    content = read_written(folder, name)
-    prints = content.get(PRINTS) if isinstance(content, dict) else None
+    prints = _object(Path(folder) / name).get(PRINTS)
     return prints if isinstance(prints, dict) and prints else None
 
 
