@@ -176,8 +176,7 @@ def stale(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> list[Stale]:
         prints = _prints_in(folder, name) or {}
         differ = tuple(part for part in prints if _differs(prints[part], now, part))
         if differ:
-            told = " and ".join(_told(name, part, prints, now) for part in differ)
-            found.append(Stale(name, differ, told))
+            found.append(Stale(name, differ, " and ".join(_told(name, differ, prints, now))))
     return found
 
 
@@ -193,21 +192,24 @@ def _differs(old: Any, now: _Now, part: str) -> bool:
     return new is not None and new != old
 
 
-def _told(name: str, part: str, prints: Mapping[str, Any], now: _Now) -> str:
-    """One difference as a part of a sentence."""
-    if part == "adapter" and name == "training.json":
-        return "training.json tells of another adapter than the one in adapter/"
-    if part == "adapter":
-        return f"{name} is of another adapter than the one in adapter/"
-    if part == "baseline":
-        return f"{name} was compared with another baseline.json"
-    if part == "base_model":
-        return f"{name} is of the base model {prints[part]}, the run has {now.base_model} now"
-    told = f"another {DATA[part]} part than data/{part}.jsonl has now"
-    told += _counts(prints[part], now, part)
-    if (name, part) == ("training.json", "train"):
-        return f"the adapter was trained on {told}{_leaked(prints, now)}"
-    return f"{name} is of {told}"
+def _told(name: str, differ: Sequence[str], prints: Mapping[str, Any], now: _Now) -> Iterator[str]:
+    """The differences of one result, each as a part of a sentence; short: a log cuts long ones."""
+    parts = [part for part in differ if part in DATA]
+    if name == "training.json" and "train" in parts:
+        counts = _counts(prints["train"], now, "train")
+        yield f"the adapter was trained on another training part{counts}{_leaked(prints, now)}"
+    elif parts:
+        told = " and ".join(
+            f"{DATA[part]} part{_counts(prints[part], now, part)}" for part in parts
+        )
+        yield f"{name} is of another {told} than data/ holds"
+    if "base_model" in differ:
+        yield f"{name} is of the base model {prints['base_model']}, the run now of {now.base_model}"
+    if "adapter" in differ:
+        verb = "tells" if name == "training.json" else "is"
+        yield f"{name} {verb} of another adapter than lies in adapter/"
+    if "baseline" in differ:
+        yield f"{name} was compared with another baseline.json"
 
 
 def _counts(old: Any, now: _Now, part: str) -> str:
@@ -276,7 +278,7 @@ def require(folder: Path, *names: str, warns: bool = True) -> None:
     found = stale(folder, names)
     if found:
         told = "; ".join(one.found for one in found)
-        raise CourseError(f"{folder}: {told}", cure(folder, found))
+        raise CourseError(told, cure(folder, found))
     if warns and (told := warning(folder, names)):
         print(f"Warning: {told}.")
 

@@ -109,7 +109,7 @@ def test_another_test_part_leaves_the_adapter_alone(run):
     write_part(run, "test", TEXTS[8:11])
     assert files_of(run) == ["baseline.json", "evaluation.json", "inference.json"]
     provenance.require(run.folder, "training.json")
-    with pytest.raises(CourseError, match=r"another test part than .* \(4 records then, 3"):
+    with pytest.raises(CourseError, match=r"another test part \(4 records then, 3 now\)"):
         provenance.require(run.folder, "baseline.json", "training.json")
     assert "run notebook 02 again, then 04 and 05: course run --only 02,04,05 --out" in cure_of(run)
 
@@ -142,7 +142,7 @@ def test_the_same_baseline_measured_again_is_the_same_and_another_is_not(run):
 def test_another_base_model_is_told_with_both_names(run):
     runs.open_run(run.folder, "nano", base_model="other-model")
     told = [one.found for one in provenance.stale(run.folder, ["training.json"])]
-    assert told == ["training.json is of the base model nano, the run has other-model now"]
+    assert told == ["training.json is of the base model nano, the run now of other-model"]
 
 
 def test_results_of_an_older_kit_are_a_warning_and_no_refusal(run, capsys):

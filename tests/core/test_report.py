@@ -287,7 +287,7 @@ def test_a_report_of_another_adapter_says_so_and_shows_no_large_numbers(tmp_path
     html = report.write_report(trained_again(tmp_path)).read_text(encoding="utf-8")
     page = Page(html)
     assert report.OUTDATED in page.text
-    assert "evaluation.json is of another adapter than the one in adapter/" in page.text
+    assert "evaluation.json is of another adapter than lies in adapter/" in page.text
     assert "Cure: run notebook 04 again: " in page.text
     assert "Fine-tuning raised" not in page.text
     assert 'class="cards"' not in html
