@@ -71,8 +71,20 @@ def of_adapter(run: Run) -> dict[str, str]:
 
 
 def of_weights(adapter: Path) -> str:
-    """The print of the weights in an adapter's folder."""
-    return sha256_of(Path(adapter) / "adapter_model.safetensors")[:LENGTH]
+    """The print of the weights in an adapter's folder; CourseError where there are none."""
+    path = Path(adapter) / "adapter_model.safetensors"
+    if not path.is_file():
+        raise CourseError(f"{path}: there is no such file", "save the adapter there first")
+    return sha256_of(path)[:LENGTH]
+
+
+def of_records(path: Path) -> str:
+    """The print of a file of records: by what is in them, not by line ends or order of fields."""
+    return _of(read_records(path))
+
+
+def _of(records: Sequence[Mapping[str, str]]) -> str:
+    return _digest(list(records))[:LENGTH]
 
 
 def _text_print(record: Mapping[str, str]) -> str:
@@ -115,7 +127,7 @@ class _Now:
             records = read_records(path)
         except CourseError:
             return None
-        return {"records": len(records), "print": _digest(records)[:LENGTH]}
+        return {"records": len(records), "print": _of(records)}
 
     @cached_property
     def base_model(self) -> str | None:

@@ -83,6 +83,16 @@ def test_training_and_answers_name_the_adapter_that_is_handed_in(folder):
     assert f"of the adapter {'0' * 16}, the one in adapter/ is {own}" in found.message
 
 
+def test_training_on_as_many_other_records_is_a_warning(folder):
+    own = provenance.of_records(folder / "records.jsonl")
+    edit_json(folder / "training.json", lambda told: told.update(prints={"records": own}))
+    assert check_submission(folder).counts["warning"] == 0
+    rows = read_lines(folder / "records.jsonl")
+    rows[0]["answer"] = "Quartz: page 99."
+    write_lines(folder / "records.jsonl", rows)
+    assert "other records than records.jsonl holds now" in only(folder, "warning").message
+
+
 def test_training_of_another_run_with_the_same_settings_is_named_once(folder):
     for file in ("training.json", "answers.json"):
         names_weights(folder, file, "0" * 16)
