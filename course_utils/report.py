@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing, plots, provenance
-from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text
+from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text, short_number
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
@@ -180,7 +180,7 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "lower_is_better": not more_is_better,
-                "values": ["–" if v is None else f"{v:,.{digits}f}" for v in values],
+                "values": ["–" if v is None else short_number(v, digits) for v in values],
                 "difference": interval_text(interval, digits=digits) if interval else "–",
                 "verdict": verdict,
             }
@@ -396,7 +396,7 @@ def _training(training: Mapping[str, Any]) -> dict[str, Any]:
         "time": duration(training.get("seconds")),
         "tokens per second": _number(training.get("tokens_per_second"), 1),
         "stopped early": {True: "yes", False: "no"}.get(training.get("stopped_early"), "–"),
-        "peak memory": _number(training.get("peak_memory_gb"), 2, " GB"),
+        "peak memory": _number(training.get("peak_memory_gb"), 2, " GiB"),
         "trained parameters": _number(training.get("trainable_parameters")),
         "all parameters": _number(training.get("total_parameters")),
         "quantization": str(training.get("quantization") or "–"),

@@ -70,6 +70,7 @@ class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
     gaps: dict[str, list[analysis.Gap]] = field(default_factory=dict)
+    code: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)  # cell, its section
     report: CheckReport | None = None  # of records.jsonl, once it was read
     records: list[dict] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
@@ -115,13 +116,15 @@ def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json(ANALYSIS))
     for gap in analysis.find_gaps(content, executed=True):
         visit.gaps.setdefault(gap.parameter, []).append(gap)
-    code = [
-        cell
-        for cell in content["cells"]
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
-    ]
-    checklist.require_run(code)
-    return f"{len(content['cells'])} cells, all code cells were run"
+    visit.code = analysis.sections_of_code(content)
+    return f"{len(content['cells'])} cells"
+
+
+@_check("analysis.run", 1, ANALYSIS, "analysis.notebook")
+def _run(visit: Visit) -> str:
+    """Apart from the sections' own checks: where it stopped, they still say what they lack."""
+    checklist.require_run([cell for cell, _ in visit.code], [name for _, name in visit.code])
+    return "all code cells were run"
 
 
 def _section(name: str) -> Callable[[Visit], str]:
