@@ -13,6 +13,8 @@ import nbformat
 import psutil
 import pytest
 
+from course_utils import provenance
+
 ROOT = Path(__file__).parents[2]
 SCORES = {"perplexity", "bleu", "rouge1", "rouge2", "rougeL", "field_f1", "exact_match"}
 # Three passes instead of one: long enough to be killed in the middle.
@@ -108,6 +110,41 @@ def test_resume_skips_what_finished(lora):
     printed = course("run", "--preset", "nano", "--out", str(folder), "--resume", *EPOCHS).stdout
     assert printed.count("skipped") >= 5
     assert (folder / "training.json").stat().st_mtime_ns == before
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    """As the exercises say: `cp -r`, which gives every file a new time."""
+    subprocess.run(["cp", "-r", str(folder), str(target)], check=True)
+    return target
+
+
+def test_a_copied_run_belongs_together_and_so_does_one_whose_data_come_out_the_same(lora, tmp_path):
+    copy = copy_of(lora[0], tmp_path / "copy")
+    assert list(provenance.lines(copy)) == []
+    printed = course("run", "--only", "01", "--out", str(copy)).stdout
+    assert "before a change" not in printed
+    assert f"Results: {copy / 'results.json'}" in printed
+
+
+def test_a_copied_run_split_again_is_not_evaluated_before_it_is_trained_again(lora, tmp_path):
+    copy = copy_of(lora[0], tmp_path / "copy")
+    split = ["run", "--only", "01", "--out", str(copy), "-p", "near_duplicate_threshold", "0.5"]
+    printed = course(*split).stdout
+    assert "From before a change: the adapter was trained on another training part" in printed
+    assert "No table: results.json is from before this change." in printed
+    assert "Results:" not in printed
+    course("run", "--only", "02", "--out", str(copy))
+    cure = f"run notebook 03 again, then 04 and 05: course run --only 03,04,05 --out {copy}"
+    for notebook in ("04", "05"):
+        refused = course("run", "--only", notebook, "--out", str(copy), check=False)
+        assert refused.returncode == 1
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert "the adapter was trained on another training part" in said
+        assert cure in said
+    assert "04,05" in (copy / "report.html").read_text(encoding="utf-8")
+    again = course("run", "--only", "03,04,05", "--out", str(copy)).stdout  # the cure
+    assert "before a change" not in again
+    assert f"Results: {copy / 'results.json'}" in again
 
 
 def test_qlora_runs_by_one_parameter(tmp_path, nano_model_path):
