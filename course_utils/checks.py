@@ -466,7 +466,13 @@ def better_than_base(
     right = {"": least, "mean": mean, "most": most}
     others = {"width": high - low, "sign": -least, "percent": 100 * least}
     case = _nearest_case(gain, right | others)
-    _need(not case, case, value=f"{gain:g}", metric=metric)
+    told = {"value": f"{gain:g}", "metric": metric}
+    _need(case != "mean", "mean", **told)
+    _need(case != "most", "most", **told)
+    _need(case != "width", "width", **told)
+    _need(case != "sign", "sign", **told)
+    _need(case != "percent", "percent", **told)
+    _need(case != "other", "other", **told)
     verdict = "it holds 0, so the draw of the records alone could explain the difference"
     if low > 0 or high < 0:
         improved = (high < 0) == lower_is_better
