@@ -104,6 +104,7 @@ $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt -c constraints.txt
+	@$(BIN)/course data prepare --benchmarks
 	@touch $@
 
 # The sandbox's filter of system calls.
