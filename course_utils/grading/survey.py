@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils.assignments import week05, week09_10
+from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.findings import SubmissionReport
 from course_utils.assignments.folder import show
 from course_utils.assignments.handout import recognise
@@ -22,7 +22,6 @@ from course_utils.grading.sheets import read_sheet, write_rows
 if TYPE_CHECKING:
     from rich.table import Table
 
-CHECKERS = {"week05": week05.check_submission, "week09_10": week09_10.check_submission}
 COLUMNS = (
     *("submission", "name", "from", "late", "assignment", "complete"),
     *("missing", "wrong", "warning", "ok", "verdict", "first"),
@@ -86,7 +85,7 @@ def _row(submission: Submission, assignment: str | None, work: Path) -> Row:
     try:
         with opened(submission, work) as folder:
             name = assignment or recognise(folder)
-            return Row(submission, name, CHECKERS[name](folder))
+            return Row(submission, name, checker_of(name).check_submission(folder))
     except CourseError as error:
         problem = show(error.message.replace(str(work), "").replace(str(submission.path), ""), 300)
         return Row(submission, assignment or "", None, problem.lstrip("/: "))

@@ -6,13 +6,12 @@ from typing import Any
 from course_utils import splits
 from course_utils.assignments import figures
 from course_utils.assignments.adapter import ATTENTION
+from course_utils.assignments.definition import find
 from course_utils.assignments.findings import wrong
 from course_utils.assignments.folder import json_object, listed
 from course_utils.assignments.week05 import (
     ADAPTER,
     ANALYSIS,
-    LEAST_QUESTIONS,
-    LEAST_RECORDS,
     MOST_QUESTIONS,
     MOST_RECORDS,
     QUESTIONS,
@@ -98,8 +97,9 @@ def records_enough(case: Case) -> Judgement:
         Evidence(label="valid records", found=f"{len(records):,}"),
         Evidence(label="nearly the same as an earlier one", found=f"{len(near):,}"),
     ]
-    if count < LEAST_RECORDS:
-        missing = f"{LEAST_RECORDS - count} more, about other things"
+    least = find(case.assignment).thresholds.records
+    if count < least:
+        missing = f"{least - count} more, about other things"
         return failed(*evidence, feedback=f"{count} records count: write {missing}")
     return earned(case, 1, *evidence)
 
@@ -213,8 +213,9 @@ def questions_complete(case: Case) -> Judgement:
     count = f"{len(complete)} of {len(rows)} lines"
     evidence = Evidence(label="different questions with an answer", found=count)
     advice = "; ".join(problems[:3])
-    if len(complete) < LEAST_QUESTIONS:
-        more = f"at least {LEAST_QUESTIONS} different questions are asked for"
+    least = find(case.assignment).thresholds.questions
+    if len(complete) < least:
+        more = f"at least {least} different questions are asked for"
         return failed(evidence, feedback=f"{more}; {advice}" if advice else more)
     return earned(case, 1, evidence, feedback=advice)
 
