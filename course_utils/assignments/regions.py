@@ -157,10 +157,13 @@ def _read_piece(piece: _Piece, name: str, found: Marked, of: str) -> str:
 
 def looks_like_a_marker(line: str) -> bool:
     """Whether a line seems to be meant as a marker: two words like its own, and hardly any more."""
+    if re.search(r"\b(?:BEGIN|END) SOLUTION\b", line):  # on a line with something else
+        return True
     words = re.findall(r"[a-z]+", line.lower())
     if not 1 <= len(words) <= WORDS:
         return False
-    if any(_alike(word, "beginsolution") or _alike(word, "endsolution") for word in words):
+    joined = [word for word in words if len(word) > len("solution")]
+    if any(_alike(word, own) for word in joined for own in ("beginsolution", "endsolution")):
         return True
     about = any(_alike(word, "solution") for word in words)
     edge = any(_alike(word, own) for word in words for own in ("begin", "end", "start", "stop"))
