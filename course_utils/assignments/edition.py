@@ -26,7 +26,9 @@ from course_utils.handwritten import read_as
 
 LIST = Path(__file__).with_name("edition.yaml")
 OF = "student edition"  # in the folder's mark
-TELLING = 20  # letters and digits from which on a line is looked for in the whole kit
+# Letters and digits from which on a line is looked for in the whole kit: of a region; of a file that
+# is kept back whole, most of which is like any other script.
+TELLING, TELLING_OF_A_FILE = 20, 40
 LINK = re.compile(r"!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 NOTE = """\
 > **Student edition** of the Fine-Tuning Course Kit {version}: everything that your commands need,
@@ -201,15 +203,15 @@ def _without_targets(text: str) -> str:
 def hidden_lines() -> dict[str, str]:
     """Every line that no student gets -> where it stands: regions, and files that are kept back."""
     lines: dict[str, str] = {}
+    whole = _all_lines(sorted((kit.NOTEBOOKS / "solutions").rglob("*")))
     for about in ASSIGNMENTS.values():
         solution = about.path / "solution"
         if solution.is_dir():
             lines |= solution_lines(solution, about.solution)
-            lines |= _all_lines(solution / name for name in about.solution.kept_back)
-    for path in sorted((kit.NOTEBOOKS / "solutions").rglob("*")):
-        own = _all_lines([path])
-        lines |= {line: where for line, where in own.items() if line not in _given_in_notebooks()}
-    return {line: where for line in telling(lines, TELLING) if (where := lines[line])}
+            whole |= _all_lines(solution / name for name in about.solution.kept_back)
+    given = _all_lines(kit.NOTEBOOKS.glob("*.ipynb"))  # solved notebooks repeat what is given
+    found = {line: whole[line] for line in telling(whole, TELLING_OF_A_FILE) if line not in given}
+    return found | {line: lines[line] for line in telling(lines, TELLING)}
 
 
 def _all_lines(paths: Iterable[Path]) -> dict[str, str]:
@@ -220,11 +222,6 @@ def _all_lines(paths: Iterable[Path]) -> dict[str, str]:
         text = path.read_text(encoding="utf-8", errors="replace")
         found |= {line.strip(): f"{path}, {where}" for where, line in source_lines(path.name, text)}
     return found
-
-
-@cache
-def _given_in_notebooks() -> frozenset[str]:
-    return frozenset(_all_lines(kit.NOTEBOOKS.glob("*.ipynb")))
 
 
 def leaks(texts: Mapping[str, str]) -> list[Problem]:
