@@ -9,6 +9,8 @@
 
 PYTHON ?= python3
 PRESET ?= auto
+# Another base model: make course BASE_MODEL=gemma-3-270m (it gets a run folder of its own)
+BASE_MODEL ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -16,7 +18,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: whole course test hostile classroom grade-demo assignment week05 setup doctor clean
 
 course: $(VENV)/.prepared
-	@$(BIN)/course run --preset $(PRESET) --resume
+	@$(BIN)/course run --preset $(PRESET) --resume $(if $(BASE_MODEL),\
+		-p base_model $(BASE_MODEL) --out runs/manufacturing-$(PRESET)-$(notdir $(BASE_MODEL)))
 
 # What needs tests or reference solutions: a student edition has none.
 whole:

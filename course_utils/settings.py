@@ -58,6 +58,7 @@ class Settings(BaseModel):
     test_records: int = Field(ge=2)
     few_shot_examples: int = Field(6, ge=1, le=64)
     eval_batch_size: int = Field(ge=1)
+    asked_records: int = Field(12, ge=1, description="that every way of answering is timed with")
     expected_minutes: dict[str, float] = {}
     measured: str = "not measured"
 
