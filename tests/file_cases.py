@@ -1,7 +1,8 @@
 """A submission as the judge sees it, for tests of single checks."""
 
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.folder import scan
-from course_utils.assignments.handout import ASSIGNMENTS, assignment_folder
+from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.grading.judging.case import Case

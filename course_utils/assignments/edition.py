@@ -26,14 +26,14 @@ from course_utils.handwritten import read_as
 
 LIST = Path(__file__).with_name("edition.yaml")
 OF = "student edition"  # in the folder's mark
-# Letters and digits from which on a line is looked for in the whole kit: of a region; of a file that
-# is kept back whole, most of which is like any other script.
+# Letters and digits from which on a line is looked for in the whole kit: of a region; of a file
+# that is kept back whole, most of which is like any other script.
 TELLING, TELLING_OF_A_FILE = 20, 40
 LINK = re.compile(r"!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 NOTE = """\
-> **Student edition** of the Fine-Tuning Course Kit {version}: everything that your commands need,
-> without reference solutions, tests and history. `make setup` installs it; your hand-outs are in
-> `assignments/`.
+> **Student edition** of the Fine-Tuning Course Kit {version}: everything
+> that your commands need, without reference solutions, tests and history. `make setup` installs it;
+> the hand-outs are in `assignments/`.
 """
 
 

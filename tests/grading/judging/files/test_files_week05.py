@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from file_cases import case_of, judged, share
-from lab_submissions import MINERALS, SOLUTION, ask, read_lines, save_adapter, write_lines
+from lab_submissions import MINERALS, ask, copy_solution, read_lines, save_adapter, write_lines
 from submissions import edit_json
 
 from course_utils.assignments import handout
@@ -280,8 +280,7 @@ def test_links_are_not_followed(lab, tmp_path):
 
 def test_the_reference_solution_before_its_run_earns_its_texts_and_no_figures(tmp_path):
     # Its answers stand, but no output is saved and nothing was trained: nothing is complete yet.
-    folder = tmp_path / "solution"
-    shutil.copytree(SOLUTION, folder)
+    folder = copy_solution(tmp_path / "solution")
     own = case(folder, "analysis_complete")
     assert judged(own).points == 0
     assert own.facts.get("hollow", ["hollow.solution"]) == ["hollow.solution"]
