@@ -1,8 +1,9 @@
 """The packages a notebook needs, put in place without disturbing those already loaded.
 
-A notebook's set-up cell calls `prepare()`. On Colab it must not replace torch, numpy, pandas
-or Pillow: the running kernel has them loaded, and half-replaced packages break it later, in
-cells that have nothing wrong. So whatever is loaded is pinned while pip works.
+A notebook's set-up cell calls `prepare()`. On Colab it must not replace torch, numpy, pandas,
+pyarrow or Pillow: the running kernel has them loaded, and half-replaced packages break it later,
+in cells that have nothing wrong. So whatever is loaded is pinned while pip works, and what Colab
+has is good enough (requirements.txt; `make colab-twin` tries it).
 """
 
 import importlib
@@ -27,6 +28,11 @@ REQUIREMENTS = ROOT / "requirements.txt"
 
 # Never replaced, loaded or not: a GPU machine's torch build and all that is compiled against it.
 CORE = ("torch", "numpy", "pandas", "pillow")
+
+# Installed without what they ask for. trl 1.16 asks for datasets 4.7 and pyarrow 21, which would
+# replace the pyarrow that pandas has loaded; the supervised training of the course works with
+# Colab's 4.0 and 18.1. All that trl needs is asked for by the other lines of requirements.txt.
+ALONE = ("trl",)
 
 # From this version on peft accepts it. An older one makes plain LoRA raise an ImportError in
 # `get_peft_model`, although nothing here uses torchao; Colab comes with 0.10.
@@ -215,10 +221,14 @@ class PipError(Exception):
 
 
 def _pip_install(needs: list[str], constraints: list[str]) -> None:
+    alone = [need for need in needs if canonical(_requirement(need).name) in ALONE]
+    others = [need for need in needs if need not in alone]
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "constraints.txt"
         pins.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
-        _pip("install", "--quiet", "--constraint", str(pins), *needs)
+        for group, options in ((others, []), (alone, ["--no-deps"])):
+            if group:
+                _pip("install", "--quiet", "--constraint", str(pins), *options, *group)
 
 
 def _pip(*arguments: str) -> str:

@@ -15,6 +15,10 @@ class CourseError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\nCure: {self.cure}" if self.cure else self.message
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows below a notebook's cell: the same two lines, no traceback."""
+        return [str(self)]
+
 
 class UsageError(CourseError):
     """Wrong arguments: exit code 2 instead of 1."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from course_utils import provenance, splits, tasks
 from course_utils import records as records_module
-from course_utils import splits, tasks
 from course_utils.assignments import checklist, figures, hollow, leaderboard, packing, submitted
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
@@ -61,6 +61,7 @@ class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
     gaps: dict[str, list[analysis.Gap]] = field(default_factory=dict)
+    code: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)  # cell, its section
     report: CheckReport | None = None  # of records.jsonl, once it was read
     records: list[dict] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
@@ -105,13 +106,15 @@ def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json(ANALYSIS))
     for gap in analysis.find_gaps(content, executed=True):
         visit.gaps.setdefault(gap.parameter, []).append(gap)
-    code = [
-        cell
-        for cell in content["cells"]
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
-    ]
-    checklist.require_run(code)
-    return f"{len(content['cells'])} cells, all code cells were run"
+    visit.code = analysis.sections_of_code(content)
+    return f"{len(content['cells'])} cells"
+
+
+@_check("analysis.run", 1, ANALYSIS, "analysis.notebook")
+def _run(visit: Visit) -> str:
+    """Apart from the sections' own checks: where it stopped, they still say what they lack."""
+    checklist.require_run([cell for cell, _ in visit.code], [name for _, name in visit.code])
+    return "all code cells were run"
 
 
 def _section(name: str) -> Callable[[Visit], str]:
@@ -209,6 +212,29 @@ def _training_adapter(visit: Visit) -> str:
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
+@_check("training.weights", 3, TRAINING, "training.adapter", "adapter.trained")
+def _training_weights(visit: Visit) -> str:
+    """The adapter beside training.json is the very one that it tells of, by its weights."""
+    told = _told(visit.training, "adapter")
+    if not told:
+        return "it does not say of which adapter it is (an older script wrote it)"
+    if told != (found := _weights_of(visit)):
+        values = {"name": "checksum of the weights", "told": told, "found": found}
+        raise wrong("week05.training.other_adapter", **values)
+    return "of the adapter that is handed in"
+
+
+def _told(content: Mapping[str, Any], what: str) -> str:
+    """The print of what a file says it is about; "" where an older script wrote it."""
+    prints = content.get(provenance.PRINTS)
+    told = prints.get(what) if isinstance(prints, dict) else None
+    return show(told, 16) if told else ""
+
+
+def _weights_of(visit: Visit) -> str:
+    return provenance.of_weights(visit.folder.path(ADAPTER))
+
+
 @_check("training.records", 3, TRAINING, "training", "records")
 def _training_records(visit: Visit) -> str:
     data = json_object(visit.training["data"])
@@ -216,7 +242,10 @@ def _training_records(visit: Visit) -> str:
     if not used:
         raise wrong("week05.training.no_records", train=TRAIN)
     if used != have:
-        raise warn("week05.training.other_records", used=used, have=have)
+        raise warn("week05.training.other_records", "count", used=used, have=have)
+    told = _told(visit.training, "records")
+    if told and told != provenance.of_records(visit.folder.path(RECORDS)):
+        raise warn("week05.training.other_records", "content")
     return f"trained on {data['train']}, validated on {data['validation']} records"
 
 
@@ -305,6 +334,19 @@ def questions_in_records(
 def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
     normal = splits.normalise
     return normal(row["instruction"]), normal(row.get("context", ""))
+
+
+@_check("questions.adapter", 4, "answers.json", "questions.answers", "training.weights")
+def _answers_adapter(visit: Visit) -> str:
+    """answers.json is of the adapter that is handed in, by its weights."""
+    if "answers.json" not in visit.folder.files:
+        return "not there: nothing to compare"
+    told = _told(json_object(visit.folder.json("answers.json")), "adapter")
+    if not told:
+        return "it does not say of which adapter it is (an older script wrote it)"
+    if told != (found := _weights_of(visit)):
+        raise wrong("week05.answers.other_adapter", told=told, found=found)
+    return "of the adapter that is handed in"
 
 
 @_check("questions.scores", 4, "answers.json", "questions.answers")

@@ -29,8 +29,8 @@ MESSAGES = Room(__file__)
 REINSTALL = "python -m pip install -r requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHON_FLOOR = (3, 11)
-RAM_FLOOR_GB = 6
-DISK_FLOOR_GB = 5
+RAM_FLOOR_GIB = 6
+DISK_FLOOR_GIB = 5
 
 # Notebook cells call these libraries' newest names: with an older minor release, cells fail.
 LEADING = ("trl", "transformers", "peft")
@@ -133,7 +133,8 @@ def check_packages(
 def check_package(need, version: str | None, tested: str | None) -> Finding:
     """One requirement (packaging's `Requirement`) against the installed and the tested version.
 
-    A package with a floor may differ from the tested version; one with an exact pin may not.
+    A package may differ from the tested version between its two ends; one with an exact pin may
+    not. Newer than the upper end is a warning, older than the lower one a problem.
     """
     name = canonical(need.name)
     title = f"package {name}"
@@ -142,8 +143,10 @@ def check_package(need, version: str | None, tested: str | None) -> Finding:
         return say("doctor.package_missing", title, "problem", expected, need=need)
     if meets(need, version):
         return Finding(title, "ok", version, expected)
-    pinned = [pin.version for pin in need.specifier if pin.operator == "=="]
-    too_old = not pinned or (name in LEADING and _release(version) < _release(pinned[0]))
+    missed = [end for end in need.specifier if not end.contains(version, prereleases=True)]
+    below = [end for end in missed if end.operator == ">="]
+    pinned = [end for end in missed if end.operator == "==" and name in LEADING]
+    too_old = below or any(_release(version) < _release(pin.version) for pin in pinned)
     state = "problem" if too_old else "warning"
     return say("doctor.package_other", title, state, expected, version=version, need=need)
 
@@ -182,19 +185,19 @@ def check_cpu(hardware: machine.Hardware, load: float, environ: Mapping[str, str
 
 def check_memory(hardware: machine.Hardware) -> Finding:
     """Memory for the cpu preset."""
-    found, expected = f"{hardware.ram_gb:.1f} GB", f"at least {RAM_FLOOR_GB} GB"
-    if hardware.ram_gb >= RAM_FLOOR_GB:
+    found, expected = f"{hardware.ram_gb:.1f} GiB", f"at least {RAM_FLOOR_GIB} GiB"
+    if hardware.ram_gb >= RAM_FLOOR_GIB:
         return Finding("memory", "ok", found, expected)
     return say("doctor.memory_little", "memory", "warning", expected, found=found)
 
 
 def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb) -> list[Finding]:
     """Room for models and runs, for each named folder; `free(folder)` gives its free GiB."""
-    findings, expected = [], f"at least {DISK_FLOOR_GB} GB free"
+    findings, expected = [], f"at least {DISK_FLOOR_GIB} GiB free"
     for name, folder in folders.items():
-        gigabytes = free(folder)
-        title, found = f"disk of the {name}", f"{gigabytes:.1f} GB in {folder}"
-        if gigabytes >= DISK_FLOOR_GB:
+        gibibytes = free(folder)
+        title, found = f"disk of the {name}", f"{gibibytes:.1f} GiB in {folder}"
+        if gibibytes >= DISK_FLOOR_GIB:
             findings.append(Finding(title, "ok", found, expected))
         else:
             values = {"found": found, "folder": folder}

@@ -29,6 +29,7 @@ def command_line() -> typer.Typer:
     try:
         # Late, since only the doctor may be imported where the installation is broken.
         from course_utils.commands import (
+            adopt,
             assignment,
             curve,
             data,
@@ -53,7 +54,7 @@ def command_line() -> typer.Typer:
     else:
         groups = (
             *(run, doctor, explain, model, data, assignment),
-            *(lab, report, sweep, curve, grade, serve, export),
+            *(lab, report, sweep, curve, grade, serve, export, adopt),
         )
     for group in groups:
         group.mount(app)

@@ -46,12 +46,14 @@ def test_missing_package_is_a_problem_with_the_pip_command(name):
     ("name", "version", "state"),
     [
         ("trl", "1.15.2", "problem"),  # older minor of a leading library
-        ("transformers", "5.15.0", "problem"),
-        ("peft", "0.20.0", "problem"),
+        ("transformers", "5.14.1", "problem"),  # below its lower end
+        ("transformers", "5.15.0", "ok"),  # Colab's
+        ("transformers", "5.24.0", "warning"),  # above its upper end
         ("trl", "1.16.1", "warning"),  # newer
         ("trl", "1.17.0", "warning"),
-        ("peft", "0.21.0", "warning"),  # older patch only
-        ("datasets", "4.0.0", "warning"),  # pinned, not leading
+        ("gguf", "0.18.0", "warning"),  # pinned, not leading
+        ("datasets", "4.0.0", "ok"),
+        ("datasets", "3.6.0", "problem"),
         ("torch", "2.11.0+cu128", "ok"),  # not the tested one, but above its floor
         ("torch", "2.13.0+cpu", "ok"),
         ("torch", "2.9.1", "problem"),  # below its floor
@@ -245,7 +247,7 @@ def test_rendered_table_has_the_worst_first_and_the_cures_last():
     findings = [
         Finding("package a", "ok", "1", "==1"),
         Finding("package b", "ok", "1", "==1"),
-        Finding("memory", "warning", "3 GB", "6 GB", "buy [more]", "doctor.a"),
+        Finding("memory", "warning", "3 GiB", "6 GiB", "buy [more]", "doctor.a"),
         Finding("torchao", "problem", "0.10", "none", "remove it", "doctor.b"),
     ]
     console = Console(width=100, record=True, file=io.StringIO())

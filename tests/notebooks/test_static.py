@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tokenize
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
@@ -23,14 +22,16 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from course_utils.assignments import setup_cell
 from course_utils.environment import canonical, read_requirements
 
 ROOT = Path(__file__).parents[2]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ASSIGNMENTS = sorted((ROOT / "assignments").glob("**/*.ipynb"))
 NUMBERED = [path for path in COURSE if path.stem[:2].isdigit()]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REPOSITORY = PROJECT["urls"]["Repository"]
+ADDRESS = setup_cell.stated()
+SETUP = ADDRESS.setup_cell()
+HERE = f"{ADDRESS.repository.removeprefix('https://github.com/')}/blob/{ADDRESS.revision}"
 
 MOST_LINES, MOST_MEDIAN = 30, 8  # of a code cell; blank lines do not count for the median
 CODE_CELLS = range(12, 27)
@@ -40,7 +41,7 @@ LOCAL_PATH = re.compile(
     r"|\b[A-Za-z]:\\\w|file://"
 )
 COLAB = "https://colab.research.google.com/github"
-COLAB_LINK = re.compile(rf"{re.escape(COLAB)}/([^/]+/[^/]+)/blob/[^/]+/([^)\s\"]+)")
+COLAB_LINK = re.compile(rf"{re.escape(COLAB)}/([^/]+/[^/]+/blob/[^/]+)/([^)\s\"]+)")
 
 
 # --- Reading ----------------------------------------------------------------------------------
@@ -242,17 +243,11 @@ def classes(notebook: NotebookNode) -> list[str]:
 
 
 def setup_that_does_not_prepare(notebook: NotebookNode) -> list[str]:
-    """The first code cell fetches this repository when needed and installs what is missing."""
-    first = code_cells(notebook)[0].source
-    problems = [] if "environment.prepare()" in first else ["the first code cell is no set-up cell"]
-    named = [
-        node.value.value
-        for _, node in nodes(notebook, ast.Assign)
-        if ast.unparse(node.targets[0]) == "REPOSITORY" and isinstance(node.value, ast.Constant)
-    ]
-    if named != [REPOSITORY]:
-        problems.append(f"REPOSITORY is {named}, but pyproject.toml says {REPOSITORY}")
-    return problems
+    """The first code cell fetches this repository at its tag, and installs what is missing."""
+    if code_cells(notebook)[0].source == SETUP:
+        return []
+    cure = "course adopt --check says what to run"
+    return [f"the first code cell is not the set-up cell of {ADDRESS}; {cure}"]
 
 
 def missing_headings(notebook: NotebookNode) -> list[str]:
@@ -282,6 +277,7 @@ EVERYWHERE: list[Callable[[NotebookNode], list[str]]] = [
     local_paths,
     metadata_left_behind,
     colab_badges_astray,
+    setup_that_does_not_prepare,
 ]
 IN_THE_COURSE = [
     *EVERYWHERE,
@@ -289,7 +285,6 @@ IN_THE_COURSE = [
     parameters_that_are_not_plain,
     cells_of_the_wrong_size,
     classes,
-    setup_that_does_not_prepare,
     missing_headings,
     empty_cells,
 ]
@@ -311,13 +306,6 @@ def test_there_are_notebooks():
 # --- Checks of several files together ---------------------------------------------------------
 
 
-def different_setups(notebooks: dict[str, NotebookNode]) -> list[str]:
-    """A fix of the set-up cell must reach all notebooks."""
-    first, *others = notebooks
-    wanted = code_cells(notebooks[first])[0].source
-    return [name for name in others if code_cells(notebooks[name])[0].source != wanted]
-
-
 def wrong_titles(notebooks: dict[str, NotebookNode]) -> list[str]:
     """`03_lora_sft` is titled `# 03 ...`."""
     return [
@@ -328,12 +316,11 @@ def wrong_titles(notebooks: dict[str, NotebookNode]) -> list[str]:
 
 
 def badge_problems(text: str) -> list[str]:
-    """Links that open a notebook in Colab: of this repository, and of a file that exists."""
-    here = REPOSITORY.removeprefix("https://github.com/")
+    """Links that open a notebook in Colab: of this address and tag, and of a file that exists."""
     problems = []
     for repository, path in COLAB_LINK.findall(text):
-        if repository != here:
-            problems.append(f"a Colab link opens {repository}, not {here}")
+        if repository != HERE:
+            problems.append(f"a Colab link opens {repository}, not {HERE}")
         if not (ROOT / path).is_file():
             problems.append(f"a Colab link opens {path}, which does not exist")
     return problems
@@ -342,10 +329,6 @@ def badge_problems(text: str) -> list[str]:
 def notebooks_without_badge(text: str, names: list[str]) -> list[str]:
     linked = {path.rpartition("/")[2] for _, path in COLAB_LINK.findall(text)}
     return [name for name in names if name not in linked]
-
-
-def test_setup_cells_are_the_same():
-    assert different_setups({path.stem: load(path) for path in COURSE}) == []
 
 
 def test_numbered_notebooks_have_their_number_in_the_title():
@@ -361,7 +344,6 @@ def test_readme_has_a_working_colab_badge_for_each_numbered_notebook():
 
 # --- The checks, checked on planted faults ----------------------------------------------------
 
-SETUP = f'REPOSITORY = "{REPOSITORY}"\nfrom course_utils import environment\nenvironment.prepare()'
 PARAMETERS = (
     "seed = 42  # of all\n# tokens\nlimit = None\nsizes = [\n    1,\n    -2,\n]  # of batches"
 )
@@ -429,11 +411,11 @@ FAULTS = [
     ),
     (cells_of_the_wrong_size, lambda nb: nb.cells.extend(nb.cells * 2), "42 code cells"),
     (classes, with_code("if True:\n    class Net: ..."), "class Net"),
-    (setup_that_does_not_prepare, lambda nb: nb.cells.pop(1), "no set-up cell"),
+    (setup_that_does_not_prepare, lambda nb: nb.cells.pop(1), "not the set-up cell"),
     (
         setup_that_does_not_prepare,
-        lambda nb: nb.cells[1].update(source=SETUP.replace("github", "gitlab")),
-        "gitlab",
+        lambda nb: nb.cells[1].update(source=SETUP.replace(ADDRESS.revision, "main")),
+        ADDRESS.revision,
     ),
     (missing_headings, with_text("## The end"), "'Exercises' is missing"),
     (missing_headings, lambda nb: nb.cells.pop(0), "title"),
@@ -466,20 +448,13 @@ def test_a_name_bound_only_by_a_later_cell_is_named():
     assert lint_findings(notebook) == ["cell 5, line 1: Undefined name `later`"]
 
 
-def test_a_different_setup_cell_is_named():
-    other = good_notebook()
-    other.cells[1].source += "\n"
-    assert different_setups({"01": good_notebook(), "02": good_notebook(), "03": other}) == ["03"]
-
-
 def test_a_wrong_number_in_the_title_is_named():
     assert wrong_titles({"01_a": good_notebook(), "02_b": good_notebook()}) == ["02_b"]
 
 
 def test_badges_that_lead_astray_are_named():
-    here = REPOSITORY.removeprefix("https://github.com/")
-    right = f"[![Open](badge.svg)]({COLAB}/{here}/blob/main/notebooks/01_data_prep.ipynb)"
+    right = f"[![Open](badge.svg)]({COLAB}/{HERE}/notebooks/01_data_prep.ipynb)"
     assert badge_problems(right) == []
     assert notebooks_without_badge(right, ["01_data_prep.ipynb", "02.ipynb"]) == ["02.ipynb"]
-    assert "me/fork" in badge_problems(right.replace(here, "me/fork"))[0]
+    assert "me/fork" in badge_problems(right.replace(HERE, "me/fork/blob/main"))[0]
     assert "99.ipynb" in badge_problems(right.replace("01_data_prep", "99"))[0]
