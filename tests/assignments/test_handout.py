@@ -115,6 +115,11 @@ def test_a_copy_says_which_assignment_kit_and_starter_it_began_with(name, tmp_pa
     assert starter == submitted.fingerprint(ASSIGNMENTS[name].path / "starter")
 
 
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_a_hand_out_points_at_no_solution(name):
+    assert "solution/" not in (ASSIGNMENTS[name].path / "README.md").read_text(encoding="utf-8")
+
+
 def test_another_starter_has_another_fingerprint(tmp_path):
     shutil.copytree(ASSIGNMENTS["manufacturing"].path / "starter", tmp_path / "starter")
     before = submitted.fingerprint(tmp_path / "starter")
