@@ -18,7 +18,7 @@ from course_utils.lab import runs as lab_runs
 from course_utils.records import write_records
 from course_utils.reports.content import run_folder
 
-FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "solution"
+FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "starter"
 SMALL = ["--base_model", "nano", "--max_length", "64", "--lora_r", "4"]
 SMALL += ["--gradient_accumulation_steps", "1"]
 QUICK = ["--num_train_epochs", "0.5"]
