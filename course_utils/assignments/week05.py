@@ -222,10 +222,10 @@ def _training_adapter(visit: Visit) -> str:
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
-@_check("training.weights", 3, TRAINING, "training", "adapter.weights")
+@_check("training.weights", 3, TRAINING, "training.adapter", "adapter.trained")
 def _training_weights(visit: Visit) -> str:
     """The adapter beside training.json is the very one that it tells of, by its weights."""
-    told = _adapter_told(visit.training)
+    told = _told(visit.training, "adapter")
     if not told:
         return "it does not say of which adapter it is (an older script wrote it)"
     if told != (found := _weights_of(visit)):
@@ -234,10 +234,10 @@ def _training_weights(visit: Visit) -> str:
     return "of the adapter that is handed in"
 
 
-def _adapter_told(content: Mapping[str, Any]) -> str:
-    """The adapter that a file says it is about; "" where an older script wrote it."""
+def _told(content: Mapping[str, Any], what: str) -> str:
+    """The print of what a file says it is about; "" where an older script wrote it."""
     prints = content.get(provenance.PRINTS)
-    told = prints.get("adapter") if isinstance(prints, dict) else None
+    told = prints.get(what) if isinstance(prints, dict) else None
     return show(told, 16) if told else ""
 
 
@@ -252,7 +252,10 @@ def _training_records(visit: Visit) -> str:
     if not used:
         raise wrong("week05.training.no_records", train=TRAIN)
     if used != have:
-        raise warn("week05.training.other_records", used=used, have=have)
+        raise warn("week05.training.other_records", "count", used=used, have=have)
+    told = _told(visit.training, "records")
+    if told and told != provenance.of_records(visit.folder.path(RECORDS)):
+        raise warn("week05.training.other_records", "content")
     return f"trained on {data['train']}, validated on {data['validation']} records"
 
 
@@ -342,12 +345,12 @@ def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
     return normal(row["instruction"]), normal(row.get("context", ""))
 
 
-@_check("questions.adapter", 4, "answers.json", "questions.answers", "adapter.weights")
+@_check("questions.adapter", 4, "answers.json", "questions.answers", "training.weights")
 def _answers_adapter(visit: Visit) -> str:
     """answers.json is of the adapter that is handed in, by its weights."""
     if "answers.json" not in visit.folder.files:
         return "not there: nothing to compare"
-    told = _adapter_told(json_object(visit.folder.json("answers.json")))
+    told = _told(json_object(visit.folder.json("answers.json")), "adapter")
     if not told:
         return "it does not say of which adapter it is (an older script wrote it)"
     if told != (found := _weights_of(visit)):

@@ -426,7 +426,10 @@ def _first_that_differs(found: Iterable[figures.Figure]) -> dict[str, str]:
     return {}
 
 
-@_check("evaluation.adapter", 4, "run/evaluation.json", "run.evaluation", "adapter.weights")
+_ADAPTER_RIGHT = ("adapter.trained", "adapter.rank", "adapter.alpha", "adapter.targets")
+
+
+@_check("evaluation.adapter", 4, "run/evaluation.json", "run.evaluation", *_ADAPTER_RIGHT)
 def _evaluation_adapter(visit: Visit) -> str:
     told = visit.evaluation.get("adapter")
     if not told:
