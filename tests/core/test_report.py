@@ -7,6 +7,7 @@ import os
 from html.parser import HTMLParser
 from pathlib import Path
 
+import chromium
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -378,6 +379,22 @@ def test_the_terminal_table_cuts_no_word_at_80_columns(tmp_path, size):
 
 
 # ---------------------------------------------------------------- the page
+
+
+@pytest.mark.skipif(any(mark.args[0] for mark in chromium.NEEDED), reason="no browser")
+def test_no_table_of_the_page_is_cut_at_900_pixels(tmp_path):
+    files = run_files()
+    evaluation = files["evaluation.json"]
+    evaluation["difference"]["perplexity"] = {"mean": -44_356, "low": -45_901, "high": -40_022}
+    page = report.write_report(make_run_folder(tmp_path, evaluation=evaluation))
+    with chromium.fresh_page(900, 900) as browser:
+        browser.goto(page.as_uri())
+        widths = (
+            "[...document.querySelectorAll('.scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+        )
+        tables = browser.evaluate(widths)
+    assert len(tables) > 5
+    assert [pair for pair in tables if pair[0] > pair[1]] == []
 
 
 def test_the_page_asks_nothing_of_the_network(finished):

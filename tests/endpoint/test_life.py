@@ -5,21 +5,22 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import httpx
 import pytest
 from served import Running, running
 
-from course_utils import kit
+from course_utils import kit, serving
 
 QUICK = ("--format", "f16", "--threads", "1", "--slots", "2", "--context", "512")
 KEY = "a-key-of-more-than-16-characters"
 ASKED = {"model": "tuned", "messages": [{"role": "user", "content": "PUMP"}], "temperature": 0}
 
 
-def refused(*words, **environment) -> str:
+def refused(*words, before=()) -> str:
     """What `course serve` says when it does not start; its exit code is in front."""
-    command = [sys.executable, "-m", "course_utils", "serve", *map(str, words)]
+    command = [*before, sys.executable, "-m", "course_utils", "serve", *map(str, words)]
     done = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, timeout=120)
     return f"{done.returncode} {done.stderr}"
 
@@ -55,6 +56,17 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(serving, adapter):
         port = other.getsockname()[1]
         found = refused(adapter, *QUICK, "--port", port)
     assert found.startswith(f"1 Error: 127.0.0.1:{port}: this address can't be used")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+def test_too_little_memory_is_said(server, adapter):
+    limited = ("bash", "-c", 'ulimit -v 4000000; exec "$@"', "limited")  # kB
+    room = ("--context", "4000000")  # times two slots and 256 bytes of cache, and more to work in
+    found = refused(adapter, *QUICK[:-2], *room, before=limited)
+    assert found.splitlines()[0].startswith("1 Error: ")
+    assert "llama.cpp could not load it" in found
+    assert "Cure: free some memory" in found
+    assert "Traceback" not in found
 
 
 def test_a_second_start_converts_nothing_and_loads_no_pytorch(server, adapter):
@@ -98,6 +110,30 @@ def streamed_after(server, tokens, stop):
         next(lines)
         stop(server.process.send_signal)
         return [line for line in lines if line]
+
+
+def first_answer(url, seconds=60) -> httpx.Response:
+    """What a server that is just being started answers first."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return httpx.get(url, timeout=60)
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_signal_while_the_model_loads_ends_it(server, adapter):
+    """Loading can't be broken off, and llama.cpp must not be stopped in the middle of it."""
+    port = serving.free_port()
+    command = [sys.executable, "-m", "course_utils", "serve", str(adapter), *QUICK]
+    process = subprocess.Popen([*command, "--port", str(port)], cwd=kit.ROOT)
+    try:
+        assert first_answer(f"http://127.0.0.1:{port}/health").json()["status"] == "starting"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
 
 
 def test_a_signal_lets_an_answer_end(server, adapter):

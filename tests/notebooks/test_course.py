@@ -80,10 +80,22 @@ def test_every_check_in_the_notebooks_says_correct_or_waits_for_the_student(lora
                     "Your turn: " if re.search(r"^my_\w+ = None", cell.source, re.M) else "Correct"
                 )
                 said.append((path.stem, wanted in text, cell.source))
-    # The random nano model can't answer better than its base, however long it trains.
-    wrong = [name for name, ok, source in said if not ok and "better_than_base" not in source]
+    wrong = [name for name, ok, source in said if not ok]
     assert len(said) >= 14
     assert not wrong
+
+
+def test_every_figure_says_its_finding_to_those_who_do_not_see_it(lora):
+    pictures = [
+        (path.stem, output.metadata.get("image/png", {}).get("alt", ""))
+        for path in (lora[0] / "notebooks").glob("0?_*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    drawing = {"01_data_prep", "03_lora_sft", "04_evaluation", "05_inference"}
+    assert {name for name, _ in pictures} == drawing
+    assert [(name, alt) for name, alt in pictures if len(alt.split()) < 4] == []
 
 
 def test_the_endpoint_answered_and_was_stopped(lora):

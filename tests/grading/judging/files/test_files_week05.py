@@ -67,6 +67,19 @@ def test_each_incomplete_section_costs_its_point(lab):
     assert {row.label for row in found.evidence[1:]} == {"lora_r", "precision"}
 
 
+def test_the_solutions_answers_earn_nothing_even_with_its_marks_left_in(lab):
+    # "In your own words": they are the solution's, word for word.
+    solved = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    theirs = {
+        "".join(c["source"]).partition("\n")[0]: "".join(c["source"]) for c in solved["cells"]
+    }
+    edit_sections(lab, parameters.PARAMETERS, lambda source: theirs[source.partition("\n")[0]])
+    found = judged(case(lab, "analysis_complete"))
+    assert found.points == 0
+    assert "analysis.not_own" in found.feedback
+    assert "the reference solution" in found.evidence[1].found
+
+
 def test_a_section_copied_from_another_is_not_in_its_own_words(lab):
     # "in your own words": the answers of lora_alpha say again what those of lora_r say.
     notebook = json.loads((lab / analysis.NOTEBOOK).read_text())
