@@ -57,6 +57,7 @@ $(TWIN)/.built: $(TWIN_LIST)
 	$(TWIN_PYTHON) -m venv --clear $(TWIN)/base
 	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python --no-deps -r $(TWIN_LIST)
 	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python -c $(TWIN_LIST) torch
+	$(TWIN)/base/bin/python -c "import pandas, matplotlib.pyplot, torch, ipykernel, transformers"
 	@touch $@
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.

@@ -87,7 +87,7 @@ class Twin:
     def _copy_of(self, python: Path) -> Path:
         """The environment of `python` again, as links to its files: pip replaces files whole."""
         home = python.absolute().parents[1]
-        shutil.copytree(home, self.work / "env", symlinks=True, copy_function=os.link)
+        _run("cp", "-al", home, self.work / "env")
         return self.work / "env" / "bin" / "python"
 
     def _repository(self) -> Path:
