@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, keep_batches, positive, run, variants_table  # noqa: E402
+from shared import keep_batches, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, cpu_speed, evaluation, hardware, models, training  # noqa: E402
 from course_utils.assignments.configuration import LoraFile  # noqa: E402
@@ -88,7 +88,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Run the variants one after the other; the content of the JSON file."""
-    check_output(options.out)
     machine = hardware.detect()
     if machine.cores < 2:
         raise CourseError("two processes need two cores; this machine has one", "use another one")
@@ -302,7 +301,7 @@ def add_meter(trainer: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 done, 1 a CourseError (two lines, no traceback), 2 wrong usage."""
-    return run(parse_arguments(arguments), child, benchmark, comparison_table)
+    return run(parse_arguments(arguments), benchmark, comparison_table, child)
 
 
 if __name__ == "__main__":

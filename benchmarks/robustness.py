@@ -40,9 +40,7 @@ from course_utils import (  # noqa: E402
     rivals,
     runs,
 )
-from course_utils.console import console  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
-from course_utils.files import write_json_atomic  # noqa: E402
 from course_utils.generation import generate_answers  # noqa: E402
 from course_utils.handwritten import read_yaml  # noqa: E402
 from course_utils.lab import parameters, recording  # noqa: E402
@@ -407,22 +405,8 @@ def main() -> int:
     parser.add_argument("--records", type=shared.positive, help="only the first test orders")
     parser.add_argument("--seed", type=int, default=1, help="of the changes, draws and training")
     parser.add_argument("--out", type=Path, default=Path("robustness.json"), help="JSON file")
-    options = parser.parse_args()
     compat.quiet_known_noise()
-    try:
-        shared.check_output(options.out)
-        report = measure(options)
-        write_json_atomic(options.out, report)
-        picture = drawing.save_figure(figure(report), options.out.with_suffix(".png"))
-    except CourseError as error:
-        print(f"Error: {error}\nCure: {error.cure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
-    console(width=160).print(table(report))
-    print(f"written to {options.out} and {picture}")
-    return 0
+    return shared.run(parser.parse_args(), measure, table, figure=figure)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils import training
+from course_utils import drawing, training
 from course_utils.console import console
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
@@ -34,22 +34,31 @@ def check_output(out: Path) -> None:
         raise CourseError(f"{out}: is a folder", "name a file with --out, for example speed.json")
 
 
-def run(options: argparse.Namespace, child: Any, benchmark: Any, table: Any) -> int:
-    """A benchmark's work: of one child process, or the whole with its table and its file."""
-    if options.child:
+def run(
+    options: argparse.Namespace,
+    benchmark: Callable[[argparse.Namespace], dict[str, Any]],
+    table: Callable[[dict[str, Any]], Any],
+    child: Callable[[Any], object] | None = None,
+    figure: Callable[[dict[str, Any]], Any] | None = None,
+) -> int:
+    """A benchmark's work: of one child process, or the whole with its table, file and figure."""
+    if child and options.child:
         child(options.child)
         return 0
     try:
+        check_output(options.out)
         report = benchmark(options)
-        write_json_atomic(options.out, report)
+        written = [write_json_atomic(options.out, report)]
+        if figure:
+            written.append(drawing.save_figure(figure(report), options.out.with_suffix(".png")))
     except CourseError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
         return 130
-    console(width=120).print(table(report))
-    print(f"written to {options.out}")
+    console(width=160).print(table(report))
+    print(f"written to {' and '.join(map(str, written))}")
     return 0
 
 

@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, keep_batches, lora_configuration, positive, run, variants_table  # noqa: E402
+from shared import keep_batches, lora_configuration, positive, run, variants_table  # noqa: E402
 
 from course_utils import chat, compat, cpu_speed, hardware, models, sources, training  # noqa: E402
 from course_utils.console import console  # noqa: E402
@@ -98,7 +98,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Run every variant in its own process, one after the other; the content of the JSON file."""
-    check_output(options.out)
     with tempfile.TemporaryDirectory(prefix="course-benchmark-") as name:
         folder = Path(name)
         request = {
@@ -626,7 +625,7 @@ def child(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 done, 1 a CourseError (two lines, no traceback), 2 wrong usage."""
-    return run(parse_arguments(arguments), child, benchmark, comparison_table)
+    return run(parse_arguments(arguments), benchmark, comparison_table, child)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import check_output, lora_configuration, positive, run  # noqa: E402
+from shared import lora_configuration, positive, run  # noqa: E402
 
 from course_utils import (  # noqa: E402
     chat,
@@ -120,7 +120,6 @@ def chosen(options: argparse.Namespace) -> list[Variant]:
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Every variant in a fresh process with one thread; the file is written after each of them."""
-    check_output(options.out)
     report = {
         "command": " ".join(["python", *sys.argv]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -351,4 +350,4 @@ def settings_table(report: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(run(parse_arguments(), child, benchmark, settings_table))
+    sys.exit(run(parse_arguments(), benchmark, settings_table, child))

@@ -7,12 +7,19 @@
 
 A check looks at what the student made: a number, a list, a configuration object. It says what is
 right or what is wrong, and it never raises: whatever it is given, a bad answer is a "Not yet".
+
+Some checks ask for an answer of the student's own. Its cell starts with `my_count = None`, and as
+long as that stands there the check says "Your turn": nothing is wrong, nothing is answered.
 """
 
+import inspect
 import math
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 
 from course_utils import metrics
 from course_utils.messages import Message, Room
@@ -21,6 +28,9 @@ MESSAGES = Room(__file__)
 IGNORED = -100  # the label that the loss skips
 MAX_CUT = 0.05  # share of records that max_length may cut
 MIN_AGREEMENT = 0.9  # merging rounds the weights anew, so a near tie may turn the other way
+MAX_DROPOUT = 0.5
+MAX_SCALE = 16  # alpha 64 on rank 4; what is further from 1 has a zero too many
+MAX_TOLERANCE = 0.01  # of a loss; what differs by more is another run
 PARTS = ("train", "val", "test")
 # Names of the MLP's linear layers; the second set is for models that keep gate and up together.
 MLP_LAYERS = ({"gate_proj", "up_proj", "down_proj"}, {"gate_up_proj", "down_proj"})
@@ -52,6 +62,7 @@ class Check:
 
     name: str
     judge: Callable[..., str] = field(repr=False)  # returns what is right, raises NotYet
+    asks: str = ""  # the judge's parameter that the student answers; None in it: not answered yet
 
     @property
     def description(self) -> str:
@@ -69,22 +80,37 @@ class Check:
         return MESSAGES.known[self.message_id]
 
     def check(self, *values: object, **named: object) -> "Verdict":
-        """Print "Correct: ..." or "Not yet: ... Hint: ..." on one line; True when correct."""
+        """Print "Correct: ...", "Not yet: ... Hint: ..." or "Your turn: ..."; True when correct."""
+        correct = False
         try:
-            verdict, correct = f"Correct: {self.judge(*values, **named)}", True
+            if self._unanswered(values, named):
+                verdict = self._your_turn()
+            else:
+                verdict, correct = f"Correct: {self.judge(*values, **named)}", True
         except NotYet as problem:
-            verdict, correct = self._not_yet(problem), False
+            verdict = self._not_yet(problem)
         except Exception:  # any object may come in, and its own methods may raise anything
-            verdict, correct = self._not_yet(NotYet("expects")), False
+            verdict = self._not_yet(NotYet("expects"))
         line = " ".join(verdict.split())
         print(line.encode("utf-8", "backslashreplace").decode())  # a lone surrogate cannot print
         return Verdict(correct)
 
     __call__ = check
 
+    def _unanswered(self, values: Sequence, named: Mapping) -> bool:
+        """Whether None (or ...) stands where the student's own answer belongs."""
+        if not self.asks:
+            return False
+        given = inspect.signature(self.judge).bind(*values, **named).arguments
+        return given[self.asks] is None or given[self.asks] is ...
+
+    def _your_turn(self) -> str:
+        said = MESSAGES.say("checks.unanswered", name=self.name)
+        return f"Your turn: {said.found} Help: {said.cure}"
+
     def _not_yet(self, problem: NotYet) -> str:
         said = MESSAGES.say(problem.message or self.message_id, problem.case, **problem.values)
-        return f"Not yet: {said.found} Hint: {self.message.cure}"
+        return f"Not yet: {said.found} Hint: {said.cure}"
 
     def hint(self) -> None:
         """Print the hint."""
@@ -103,11 +129,16 @@ class Check:
 CHECKS: dict[str, Check] = {}
 
 
-def _register(judge: Callable[..., str]) -> Check:
+def _register(judge: Callable[..., str], asks: str = "") -> Check:
     """Turn a judge into the Check of the same name and enter it in CHECKS."""
-    check = Check(judge.__name__, judge)
+    check = Check(judge.__name__, judge, asks)
     CHECKS[check.name] = check
     return check
+
+
+def _asking(parameter: str) -> Callable[[Callable[..., str]], Check]:
+    """The same for a check of an answer that the student writes into this parameter."""
+    return lambda judge: _register(judge, parameter)
 
 
 def _need(condition: object, case: str, message: str = "", **values: object) -> None:
@@ -116,12 +147,29 @@ def _need(condition: object, case: str, message: str = "", **values: object) -> 
 
 
 def _number(value: object, name: str = "your value") -> float:
-    """A finite number from Python, numpy or a tensor with one element; a bool is none."""
+    """A finite number from Python, numpy, a tensor with one element or a text; a bool is none."""
     value = value.item() if hasattr(value, "item") else value
+    value = _read(value) if isinstance(value, str) else value
+    value = float(value) if isinstance(value, Decimal | Fraction) else value
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good:
         raise NotYet("no_number", "checks.value", name=name, value=reprlib.repr(value))
     return value
+
+
+def _read(text: str) -> float | str:
+    """The number that a text states, as printed: "33,792" or "15.77"; else the text."""
+    plain = text.strip()
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        plain = plain.replace(",", "")
+    try:
+        return int(plain)
+    except ValueError:
+        pass
+    try:
+        return float(plain)
+    except ValueError:
+        return text
 
 
 def _list(values: object) -> list:
@@ -163,7 +211,7 @@ def _group(record: Mapping[str, str]) -> str:
     return " ".join(" ".join(asked).casefold().split())
 
 
-@_register
+@_asking("labels")
 def completion_mask(
     labels: Sequence[int],
     input_ids: Sequence[int],
@@ -187,7 +235,7 @@ def completion_mask(
     return f"{start} prompt tokens are masked, {length - start} completion tokens are trained."
 
 
-@_register
+@_asking("max_length")
 def max_length_choice(lengths: Sequence[int], max_length: int) -> str:
     """max_length cuts few records and wastes little memory."""
     lengths = sorted(_whole_numbers(lengths, "lengths"))
@@ -203,22 +251,38 @@ def max_length_choice(lengths: Sequence[int], max_length: int) -> str:
 # --- Notebook 02: baseline ----------------------------------------------------------------------
 
 
-@_register
+@_asking("value")
 def perplexity_from_loss(
     value: float, nll_sums: Sequence[float], token_counts: Sequence[int]
 ) -> str:
-    """Perplexity weighs every token the same."""
+    """The perplexity, in which every token weighs the same."""
     value, sums, counts = _number(value), _list(nll_sums), _list(token_counts)
-    right = metrics.perplexity(sums, counts)
-    if math.isclose(value, right, rel_tol=1e-3):
-        return f"{value:.4g} over {sum(counts)} tokens."
+    right, shown = metrics.perplexity(sums, counts), f"{value:.4g}"
+    if _agrees(value, right):
+        return f"{shown} over {sum(counts):,} tokens (exactly {right:.6g})."
+    loss = sum(sums) / sum(counts)
     means = [s / c for s, c in zip(sums, counts, strict=True) if c]
-    of_means = math.exp(sum(means) / len(means))
-    is_loss = math.isclose(value, math.log(right), rel_tol=1e-3)
-    _need(not is_loss, "loss", value=f"{value:.4g}")
-    is_of_means = math.isclose(value, of_means, rel_tol=1e-3)
-    _need(not is_of_means, "of_means", value=f"{value:.4g}")
-    raise NotYet("other", value=f"{value:.4g}")
+    of_records = sum(map(_exp, means)) / len(means)
+    _need(not _agrees(value, loss), "loss", value=shown)
+    _need(not _agrees(value, _exp(sum(means) / len(means))), "of_means", value=shown)
+    _need(not _agrees(value, of_records), "of_records", value=shown)
+    _need(not _agrees(value, 2**loss), "bits", value=shown)
+    _need(not _agrees(value, _exp(sum(sums) / len(sums))), "whole_records", value=shown)
+    _need(not math.isclose(value, float(f"{right:.2g}"), rel_tol=1e-6), "coarse", value=shown)
+    raise NotYet("other", value=shown)
+
+
+def _agrees(value: float, right: float) -> bool:
+    """Equal to a thousandth, or what is right rounded to three digits: 15.8 for 15.77."""
+    rounded = float(f"{right:.3g}")
+    return math.isclose(value, right, rel_tol=1e-3) or math.isclose(value, rounded, rel_tol=1e-6)
+
+
+def _exp(power: float) -> float:
+    try:
+        return math.exp(power)
+    except OverflowError:
+        return math.inf
 
 
 @_register
@@ -256,7 +320,7 @@ def _readings(content: str) -> set[str]:
 # --- Notebook 03: LoRA and training -------------------------------------------------------------
 
 
-@_register
+@_asking("value")
 def lora_parameters(value: int, in_features: int, out_features: int, rank: int) -> str:
     """The number of weights that LoRA adds to one linear layer."""
     value, fan_in, fan_out = _number(value), _number(in_features), _number(out_features)
@@ -264,20 +328,27 @@ def lora_parameters(value: int, in_features: int, out_features: int, rank: int) 
     right, full = rank * (fan_in + fan_out), fan_in * fan_out
     if value == right:
         return f"{right:,} weights, {right / full:.1%} of the layer's {full:,}."
+    shown = f"{value:,}"
     _need(value != full, "full", full=f"{full:,}")
     only_one = value in (rank * fan_in, rank * fan_out)
-    _need(not only_one, "one_matrix", value=f"{value:,}")
-    raise NotYet("other", value=f"{value:,}")
+    _need(not only_one, "one_matrix", value=shown)
+    _need(value != fan_in + fan_out, "no_rank", value=shown)
+    _need(value != rank * full, "product", value=shown)
+    _need(value != full + right, "with_layer", value=shown)
+    raise NotYet("other", value=shown)
 
 
-@_register
+@_asking("value")
 def effective_batch(value: int, batch: int, accumulation: int, devices: int = 1) -> str:
-    """The number of records behind one step of the optimizer."""
+    """The number of records behind one step of the optimiser."""
     value, parts = _number(value), [_number(n) for n in (batch, accumulation, devices)]
     right = math.prod(parts)
     if value == right:
         return f"{right} records a step, with memory for {parts[0]} at a time."
     _need(value != parts[0], "in_memory", value=value)
+    _need(value != parts[1], "only_accumulation", value=value)
+    _need(value != sum(parts[:2]), "added", value=value)
+    _need(value != math.prod(parts[:2]), "one_device", value=value, devices=devices)
     raise NotYet("other", value=value)
 
 
@@ -293,7 +364,15 @@ def lora_config(config: object) -> str:
     _need(task == "CAUSAL_LM", "task", task=getattr(task, "value", task))
     _need(config.target_modules is not None, "no_targets")
     _need(_adapts_mlp(config.target_modules), "no_mlp")
-    return f"rank {rank}, scale alpha/r = {config.lora_alpha / rank:g}, MLP included."
+    dropout, scale = _number(config.lora_dropout, "lora_dropout"), _scale(config)
+    _need(0 <= dropout <= MAX_DROPOUT, "dropout", dropout=dropout, most=MAX_DROPOUT)
+    _need(1 / MAX_SCALE <= scale <= MAX_SCALE, "scale", scale=f"{scale:g}")
+    return f"rank {rank}, scale {scale:g}, MLP included."
+
+
+def _scale(config: object) -> float:
+    """What the adapter's output is multiplied by: alpha / r, in rsLoRA alpha / sqrt(r)."""
+    return config.lora_alpha / (math.sqrt(config.r) if config.use_rslora else config.r)
 
 
 def _adapts_mlp(targets: str | Iterable[str]) -> bool:
@@ -302,8 +381,7 @@ def _adapts_mlp(targets: str | Iterable[str]) -> bool:
         return any(layers <= names for layers in MLP_LAYERS)
     if targets == "all-linear":
         return True
-    import re  # peft matches a plain text as a regular expression against the whole layer name
-
+    # peft matches a plain text as a regular expression against the whole layer name
     examples = [[f"model.layers.0.mlp.{name}" for name in layers] for layers in MLP_LAYERS]
     return any(all(re.fullmatch(targets, name) for name in names) for names in examples)
 
@@ -345,7 +423,7 @@ def curves_join(
 ) -> str:
     """The curve of the resumed run continues the first one."""
     tolerance = _number(tolerance, "tolerance")
-    _need(tolerance >= 0, "tolerance", tolerance=tolerance)
+    _need(0 <= tolerance <= MAX_TOLERANCE, "tolerance", tolerance=tolerance, most=MAX_TOLERANCE)
     first, resumed = _curve(first_log), _curve(resumed_log)
     _need(first, "first_empty")
     _need(resumed, "resumed_empty")
@@ -372,27 +450,49 @@ def _curve(log: Sequence[Mapping]) -> dict[tuple[str, int], float]:
 # --- Notebook 04: evaluation --------------------------------------------------------------------
 
 
-@_register
-def better_than_base(difference: Mapping[str, Mapping[str, float] | None], metric: str) -> str:
-    """The tuned model beats the base model by more than the draw of the test records explains."""
+@_asking("gain")
+def better_than_base(
+    gain: float, difference: Mapping[str, Mapping[str, float] | None], metric: str
+) -> str:
+    """The least that the tuned model gains over the base model, by the interval."""
     _need(metric in metrics.METRICS, "unknown", metrics=", ".join(metrics.METRICS))
     _need(difference.get(metric) is not None, "not_applied", metric=metric)
-    low, high = (_number(difference[metric][end], end) for end in ("low", "high"))
+    mean, low, high = (_number(difference[metric][part], part) for part in ("mean", "low", "high"))
     _need(low <= high, "reversed", low=f"{low:.3g}", high=f"{high:.3g}")
-    interval = f"{metric}: tuned minus base lies in {low:+.3g} ... {high:+.3g}"
-    _need(low > 0 or high < 0, "holds_zero", interval=interval)
     lower_is_better = metric == "perplexity"
-    improved = high < 0 if lower_is_better else low > 0
-    _need(improved, "worse", interval=interval)
-    return f"{interval}{' and lower is better' if lower_is_better else ''}."
+    least, most = (high, low) if lower_is_better else (low, high)
+    gain = _number(gain)
+    right = {"": least, "mean": mean, "most": most}
+    others = {"width": high - low, "sign": -least, "percent": 100 * least}
+    case = _nearest_case(gain, right | others)
+    _need(not case, case, value=f"{gain:g}", metric=metric)
+    verdict = "it holds 0, so the draw of the records alone could explain the difference"
+    if low > 0 or high < 0:
+        improved = (high < 0) == lower_is_better
+        verdict = f"it excludes 0, so the tuned model is {'better' if improved else 'worse'}"
+    note = " (lower is better)" if lower_is_better else ""
+    return f"{metric}{note}, tuned minus base, lies in {low:+.3g} ... {high:+.3g}: {verdict}."
+
+
+def _nearest_case(value: float, known: Mapping[str, float]) -> str:
+    """The case whose number `value` is, as printed with three or more digits; else "other"."""
+    found = [case for case, number in known.items() if _as_printed(value, number)]
+    return min(found, key=lambda case: abs(known[case] - value), default="other")
+
+
+def _as_printed(value: float, right: float) -> bool:
+    """Equal to a thousandth, or `right` with three or four places (two from 0.1 on)."""
+    places = (2, 3, 4) if abs(right) >= 0.1 else (3, 4)
+    rounded = any(math.isclose(value, round(right, n), abs_tol=1e-9) for n in places)
+    return rounded or _agrees(value, right)
 
 
 # --- Notebook 05: inference ---------------------------------------------------------------------
 
 
-@_register
-def merged_agrees(texts_unmerged: Sequence[str], texts_merged: Sequence[str]) -> str:
-    """The merged model answers as the adapter did."""
+@_asking("count")
+def merged_agrees(count: int, texts_unmerged: Sequence[str], texts_merged: Sequence[str]) -> str:
+    """How many answers the merged model gives as the adapter did; nearly all should be the same."""
     pair = (texts_unmerged, texts_merged)
     lists = not any(isinstance(texts, str | Mapping) for texts in pair)
     _need(lists, "no_lists")
@@ -400,7 +500,15 @@ def merged_agrees(texts_unmerged: Sequence[str], texts_merged: Sequence[str]) ->
     _need(all(isinstance(t, str) for t in before + after), "no_texts")
     _need(len(before) == len(after), "lengths", before=len(before), after=len(after))
     _need(any(before), "nothing")
-    agree = sum(a.strip() == b.strip() for a, b in zip(before, after, strict=True))
-    share = agree / len(before)
-    _need(share >= MIN_AGREEMENT, "differ", agree=agree, before=len(before))
-    return f"{agree} of {len(before)} answers agree."
+    pairs = list(zip(before, after, strict=True))
+    agree, exact = sum(a.strip() == b.strip() for a, b in pairs), sum(a == b for a, b in pairs)
+    count, number = _number(count), len(pairs)
+    if count not in (agree, exact):
+        told = {"value": f"{count:g}", "before": number}
+        _need(not math.isclose(count, agree / number, rel_tol=1e-3), "share", **told)
+        _need(not math.isclose(count, 100 * agree / number, rel_tol=1e-3), "percent", **told)
+        _need(count != number - agree, "differing", **told)
+        _need(count != number, "all", **told)
+        raise NotYet("other", **told)
+    _need(agree / number >= MIN_AGREEMENT, "differ", agree=agree, before=number)
+    return f"{agree} of {number} answers agree."

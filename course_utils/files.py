@@ -110,20 +110,21 @@ def _without_nan(content: Any) -> Any:
     return content
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one is a CourseError that names it."""
+def read_json(path: Path, maker: str = "") -> Any:
+    """Read a JSON file; a missing or broken one is a CourseError that names it, and its `maker`.
+
+    `maker`: what writes the file, such as "notebook 02_baseline".
+    """
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CourseError(
-            f"{path}: there is no such file",
-            "run the notebook that writes it first (01 data, 02 baseline, 03 training, "
-            "04 evaluation, 05 inference)",
-        ) from None
+        cure = f"run {maker} first" if maker else "check the path, or run what writes it first"
+        raise CourseError(f"{path}: there is no such file", cure) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CourseError(
-            f"{path}: not readable as JSON ({error})", "delete it and run its notebook again"
+            f"{path}: not readable as JSON ({error})",
+            f"delete it and run {maker or 'what wrote it'} again",
         ) from None
     except OSError as error:
         raise CourseError(f"{path}: {error.strerror or error}", "check the path") from None

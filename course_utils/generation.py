@@ -89,7 +89,7 @@ def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]
     for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
         report_progress(number, len(batches), text)
         yield batch
-        # In a notebook the holes between batches added up to 12 GB over fifteen of them.
+        # In a notebook the holes between batches added up to 12 GiB over fifteen of them.
         trim_heap(collect=False)
 
 
@@ -181,6 +181,15 @@ def generate_answers(
 ) -> list[str]:
     """The texts of `generate`: greedy answers to prompts, in their order."""
     return generate(model, tokenizer, prompts, max_new_tokens, batch_size, text).texts
+
+
+def question_cost(
+    prompts: Sequence[Messages], answers: Sequence[str], tokenizer: "PreTrainedTokenizerBase"
+) -> dict[str, int]:
+    """Mean tokens of a question: of the prompt that is read, and of the answer that is written."""
+    read = sum(len(prompt_ids(prompt, tokenizer)) for prompt in prompts)
+    written = sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in answers)
+    return {"prompt": round(read / len(prompts)), "answer": round(written / len(answers))}
 
 
 def completion_nll(

@@ -141,6 +141,42 @@ def of_batch(
     return [Timed(seconds, seconds, count, text) for count, text in pairs], seconds
 
 
+def rates(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Messages],
+    max_new_tokens: int,
+    passes: int = 5,
+) -> list[float]:
+    """Tokens/s of each of several passes over the same prompts: what they differ by is noise."""
+    found = []
+    for _ in range(passes):
+        timed = [of_generate(model, tokenizer, prompt, max_new_tokens) for prompt in prompts]
+        found.append(figures(timed)["tokens_per_second"])
+    return found
+
+
+def compared(rates: Mapping[str, Sequence[float]]) -> str:
+    """Two names with their `rates` in words: medians, spreads, and whether the passes lie apart.
+
+    Five passes of one all above five of the other: 1 in 252 by luck, if nothing else changed.
+    """
+    (first, before), (second, after) = rates.items()
+    if min(after) > max(before):
+        verdict = f"every pass of {second} was faster than every pass of {first}"
+    elif max(after) < min(before):
+        verdict = f"every pass of {second} was slower than every pass of {first}"
+    else:
+        verdict = "the passes overlap, so no difference is shown"
+    told = [f"{name} {_spread(own)} tokens/s" for name, own in rates.items()]
+    gain = statistics.median(after) / statistics.median(before)
+    return f"{', '.join(told)}: x {gain:.2f}; {verdict}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
 def figures(
     timed: Sequence[Timed | Mapping[str, float]], seconds: float | None = None
 ) -> dict[str, float]:

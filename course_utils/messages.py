@@ -15,7 +15,8 @@ Each room has one messages.yaml. It maps IDs to entries:
 
 `values` declares what stands in braces in `found` and `cure`, each with a value to show where there
 is no real one, as `course explain` does. Where one message is found in several ways, `found` maps
-cases to texts. `items` names the rubric items on which the message bears.
+cases to texts; `cures` may map some of these cases to a cure of their own, where the general one
+would answer another problem. `items` names the rubric items on which the message bears.
 """
 
 import difflib
@@ -51,6 +52,7 @@ class Message:
     cure: str
     example: str
     values: dict[str, str | int | float] = field(default_factory=dict)  # name -> one to show
+    cures: dict[str, str] = field(default_factory=dict)  # case -> the cure that fits it
     items: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,7 +60,10 @@ class Message:
             texts = self.cases.values() if name == "found" else [getattr(self, name)]
             if not texts or not all(text.strip() for text in texts):
                 raise ValueError(f"`{name}` is empty")
-        used = set().union(*map(placeholders, [*self.cases.values(), self.cure]))
+        if stray := sorted(self.cures.keys() - self.cases.keys()):
+            raise ValueError(f"`cures` names cases that `found` has not: {', '.join(stray)}")
+        told = [*self.cases.values(), self.cure, *self.cures.values()]
+        used = set().union(*map(placeholders, told))
         if used != self.values.keys():
             differ = ", ".join(sorted(used ^ self.values.keys()))
             raise ValueError(f"in braces and in `values` stand different names: {differ}")
@@ -68,6 +73,10 @@ class Message:
     def cases(self) -> dict[str, str]:
         """Case -> text of what was found; a message found in one way has the case ""."""
         return self.found if isinstance(self.found, dict) else {"": self.found}
+
+    def cure_of(self, case: str) -> str:
+        """What helps where this was found."""
+        return self.cures.get(case, self.cure)
 
     def parts(self, said: "Said | None" = None) -> dict[str, str]:
         """Heading -> text, with what was `said` or, in general, with the values to show."""
@@ -113,7 +122,8 @@ class Room:
     def say(self, name: str, case: str = "", /, **values: Any) -> Said:
         """The message `name` with these values. KeyError for one that it does not have."""
         message = self.known[name]
-        return Said(name, message.cases[case].format(**values), message.cure.format(**values))
+        cure = message.cure_of(case).format(**values)
+        return Said(name, message.cases[case].format(**values), cure)
 
     @cached_property
     def known(self) -> dict[str, Message]:

@@ -21,7 +21,7 @@ from course_utils.embedded import (
     quiet_transformers,
 )
 from course_utils.errors import CourseError
-from course_utils.hardware import trim_heap
+from course_utils.hardware import GIB, trim_heap
 from course_utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class BaseModel:
     note: str
     embeddings: float = 0.0  # billions in embeddings and output layer; 0: not known
 
-    def memory_gb(self, quantization: str = "none") -> float:
-        """Weights alone, computed: 2 bytes a parameter, NF4_BYTES for linear layers in nf4."""
-        if quantization != "nf4":
-            return 2.0 * self.billions
-        return NF4_BYTES * (self.billions - self.embeddings) + 2.0 * self.embeddings
+    def memory_gib(self, quantization: str = "none") -> float:
+        """GiB of the weights, computed: 2 bytes a parameter, NF4_BYTES for linear layers in nf4."""
+        linear = NF4_BYTES if quantization == "nf4" else 2.0
+        weights = linear * (self.billions - self.embeddings) + 2.0 * self.embeddings
+        return weights * 1e9 / GIB
 
 
 @lru_cache

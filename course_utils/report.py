@@ -19,30 +19,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import drawing, plots
-from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text
+from course_utils import drawing, plots, provenance
+from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text, short_number
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import METRICS, parse_record
 from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
 from course_utils.rival_results import interval_of, rival_rows, rival_sentence, rivals_in_results
-from course_utils.runs import NOT_A_RESULT
+from course_utils.runs import NOT_A_RESULT, WRITTEN_BY, read_written
 from course_utils.settings import preset_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 TEMPLATE = "report.html.jinja"
-# File of the run folder -> the notebook that writes it.
-WRITTEN_BY = {
-    "settings.json": "01_data_prep",
-    "data/summary.json": "01_data_prep",
-    "baseline.json": "02_baseline",
-    "training.json": "03_lora_sft",
-    "evaluation.json": "04_evaluation",
-    "results.json": "04_evaluation",
-    "inference.json": "05_inference",
-}
+PARTS = [name for name in WRITTEN_BY if name.endswith(".json")]  # what the page is made of
 # Metric -> (name, digits shown, whether more is better), in the order of the tables.
 METRIC_ROWS = {
     "field_f1": ("Field F1", 3, True),
@@ -53,6 +44,7 @@ METRIC_ROWS = {
     "bleu": ("BLEU", 1, True),
     "perplexity": ("Perplexity", 2, False),
 }
+OUTDATED = "Not a result: parts of this run are from before a change."
 MAX_EXAMPLES = 5
 MAX_CHARACTERS = 1500
 MAX_WORDS_COMPARED = 400
@@ -74,7 +66,7 @@ def collect_results(run_folder: Path) -> dict[str, Any]:
     """
     run_folder = Path(run_folder)
     names = ("settings.json", "baseline.json", "evaluation.json")
-    saved, baseline, evaluation = (_object(run_folder / name) for name in names)
+    saved, baseline, evaluation = (_object(run_folder, name) for name in names)
     with _shape_of(run_folder / "settings.json"):
         settings = saved["settings"]
         result = {
@@ -99,11 +91,16 @@ def collect_results(run_folder: Path) -> dict[str, Any]:
             "tuned": _scores(evaluation["tuned"]),
             "difference": {metric: interval_of(difference.get(metric)) for metric in METRICS},
             **rivals_in_results(baseline, evaluation),
+            "prints": evaluation.get(provenance.PRINTS) or {},
         }
 
 
 def write_results(run_folder: Path) -> Path:
-    """Write results.json whole or not at all; return its path."""
+    """Write results.json whole or not at all; return its path.
+
+    Raises CourseError where the files do not belong together, and names the notebooks to run.
+    """
+    provenance.require(run_folder, *provenance.COMPARED, warns=False)
     return write_json_atomic(Path(run_folder) / "results.json", collect_results(run_folder))
 
 
@@ -111,10 +108,10 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
     return {metric: finite(scores.get(metric)) for metric in METRICS}
 
 
-def _object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
+def _object(folder: Path, name: str) -> dict[str, Any]:
+    content = read_written(folder, name)
     if not isinstance(content, dict):
-        raise _wrong_shape(path, f"it holds a {type(content).__name__}, not an object")
+        raise _wrong_shape(folder / name, f"it holds a {type(content).__name__}, not an object")
     return content
 
 
@@ -183,7 +180,7 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "lower_is_better": not more_is_better,
-                "values": ["–" if v is None else f"{v:,.{digits}f}" for v in values],
+                "values": ["–" if v is None else short_number(v, digits) for v in values],
                 "difference": interval_text(interval, digits=digits) if interval else "–",
                 "verdict": verdict,
             }
@@ -266,9 +263,8 @@ def write_report(run_folder: Path) -> Path:
 def report_view(run_folder: Path) -> dict[str, Any]:
     """All the template shows, as text and numbers; a section that is None was not run yet."""
     run_folder = Path(run_folder)
-    files = {
-        name: _object(run_folder / name) for name in WRITTEN_BY if (run_folder / name).is_file()
-    }
+    files = {name: _object(run_folder, name) for name in PARTS if (run_folder / name).is_file()}
+    outdated = provenance.stale(run_folder)
     results = _results_of(run_folder, files)
     builders: dict[str, tuple[str, Callable[..., Any]]] = {
         "setup": ("settings.json", _setup),
@@ -288,7 +284,9 @@ def report_view(run_folder: Path) -> dict[str, Any]:
         finished = results and results.get("tuned")
         view["headline"] = headline(results) if finished else _unfinished(files)
         cards = _cards(results or {}, files.get("training.json") or {})
-    missing = {part: {"file": part, "notebook": WRITTEN_BY[part]} for part in WRITTEN_BY}
+    if any(one.file in provenance.COMPARED for one in outdated):  # no sentence, no large numbers
+        view["headline"], cards = OUTDATED, []
+    missing = {part: {"file": part, "notebook": WRITTEN_BY[part]} for part in PARTS}
     return {
         **view,
         "name": run_folder.resolve().name,
@@ -296,6 +294,9 @@ def report_view(run_folder: Path) -> dict[str, Any]:
         "command": reproduce_command(run_folder, files.get("settings.json")),
         "missing": missing,
         "finished": bool(finished),
+        "outdated": [one.found for one in outdated],
+        "cure": provenance.cure(run_folder, outdated) if outdated else "",
+        "unsigned": provenance.warning(run_folder),
     }
 
 
@@ -322,7 +323,7 @@ def _results_of(run_folder: Path, files: Mapping[str, Any]) -> dict[str, Any] | 
 
 
 def _unfinished(files: Mapping[str, Any]) -> str:
-    done = [WRITTEN_BY[name][:2] for name in WRITTEN_BY if name in files]
+    done = [WRITTEN_BY[name][:2] for name in files]
     if not done:
         return "Nothing has run in this folder yet."
     return f"This run is not finished: notebook {max(done)} is the last that left its results."
@@ -395,7 +396,7 @@ def _training(training: Mapping[str, Any]) -> dict[str, Any]:
         "time": duration(training.get("seconds")),
         "tokens per second": _number(training.get("tokens_per_second"), 1),
         "stopped early": {True: "yes", False: "no"}.get(training.get("stopped_early"), "–"),
-        "peak memory": _number(training.get("peak_memory_gb"), 2, " GB"),
+        "peak memory": _number(training.get("peak_memory_gb"), 2, " GiB"),
         "trained parameters": _number(training.get("trainable_parameters")),
         "all parameters": _number(training.get("total_parameters")),
         "quantization": str(training.get("quantization") or "–"),

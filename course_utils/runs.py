@@ -22,12 +22,24 @@ VERSIONED = (
     *("torch", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate"),
     *("evaluate", "papermill", "pandas", "numpy"),
 )
+# File of a run folder -> the notebook that writes it; settings.json is the folder's mark.
+WRITTEN_BY = {
+    "settings.json": "01_data_prep",
+    "data/train.jsonl": "01_data_prep",
+    "data/val.jsonl": "01_data_prep",
+    "data/test.jsonl": "01_data_prep",
+    "data/summary.json": "01_data_prep",
+    "baseline.json": "02_baseline",
+    "adapter/adapter_model.safetensors": "03_lora_sft",
+    "training.json": "03_lora_sft",
+    "evaluation.json": "04_evaluation",
+    "results.json": "04_evaluation",
+    "inference.json": "05_inference",
+    "report.html": "05_inference",
+}
+# What nobody else's folder may hold when a run is made in it; data of one's own may lie there.
+CONTRACT = [name for name in WRITTEN_BY if "/" not in name and name != "settings.json"]
 # These say what a machine is or what a preset was measured at; a changed one changes no result.
-# What the notebooks write into a run folder; settings.json is the folder's mark.
-CONTRACT = (
-    *("baseline.json", "training.json", "evaluation.json", "inference.json", "results.json"),
-    "report.html",
-)
 NOT_A_RESULT = {"purpose", "measured", "expected_minutes"}
 
 
@@ -49,12 +61,18 @@ class Run:
         return write_json_atomic(self.folder / name, content)
 
     def read(self, name: str) -> Any:
-        """Read a JSON file of the contract."""
-        return read_json(self.folder / name)
+        """Read a JSON file of the contract; CourseError names the notebook that writes it."""
+        return read_written(self.folder, name)
 
     def fingerprint(self) -> str:
         """The settings as text: equal for runs whose results must be equal."""
         return settings_fingerprint(self.settings)
+
+
+def read_written(folder: Path, name: str) -> Any:
+    """A JSON file of a run folder; a missing or broken one names the one notebook to run."""
+    notebook = WRITTEN_BY.get(name)
+    return read_json(Path(folder) / name, f"notebook {notebook}" if notebook else "")
 
 
 def settings_fingerprint(settings: Settings) -> str:

@@ -163,9 +163,11 @@ def _earlier_candidates(
 
 
 def check_threshold(threshold: float) -> None:
-    if not 0 < threshold <= 1:
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not 0 < threshold <= 1:
         raise CourseError(
-            f"the near-duplicate threshold is {threshold}", "Give a similarity above 0, up to 1."
+            f"the near-duplicate threshold is {threshold!r}",
+            "Give a number: a similarity above 0, up to 1 (usual: 0.7).",
         )
 
 

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import random
 import shutil
 
+from classroom import study
 from submissions import without_marks
 
 from course_utils import kit
@@ -98,11 +100,13 @@ def ask(folder, instructions, tuned="Cold and light."):
 
 
 def write_notebook(path):
-    """The reference solution with a picture under every code cell, as if it had been run."""
+    """Answers of one's own, with a picture under every code cell, as if it had been run."""
     notebook = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
     picture = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
     for number, cell in enumerate(notebook["cells"]):
-        cell["source"] = without_marks("".join(cell["source"]))
+        source, rng = "".join(cell["source"]), random.Random(number)
+        cell["source"] = without_marks(study.reworded(source, rng))
         if cell["cell_type"] == "code":
+            cell["source"] = without_marks(source)
             cell.update(outputs=[copy.deepcopy(picture)], execution_count=number)
     path.write_text(json.dumps(notebook), encoding="utf-8")

@@ -290,11 +290,16 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
 }
 
 
-def require_run(code: Sequence[Mapping[str, Any]]) -> None:
-    """A notebook's code cells have all run, none to an error; else a finding or a warning."""
+def require_run(code: Sequence[Mapping[str, Any]], sections: Sequence[str] = ()) -> None:
+    """A notebook's code cells have all run, none to an error; else a finding or a warning.
+
+    `sections` names the section of each cell, "" where it stands in none.
+    """
     for number, cell in enumerate(code, start=1):
         if any(output.get("output_type") == "error" for output in cell.get("outputs", ())):
-            raise wrong("notebook.cell_error", number=number)
+            section = sections[number - 1] if sections else ""
+            case = "section" if section else "cell"
+            raise wrong("notebook.cell_error", case, number=number, section=section)
     run = sum(bool(cell.get("outputs") or cell.get("execution_count")) for cell in code)
     if run < len(code):
         raise warn("notebook.not_run", run=run, count=len(code))

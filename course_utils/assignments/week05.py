@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from course_utils import kit, splits, tasks
+from course_utils import kit, provenance, splits, tasks
 from course_utils import records as records_module
 from course_utils.assignments import checklist, figures, hollow, leaderboard, packing
 from course_utils.assignments.adapter import ATTENTION, matrix_of
@@ -70,6 +70,7 @@ class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
     gaps: dict[str, list[analysis.Gap]] = field(default_factory=dict)
+    code: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)  # cell, its section
     report: CheckReport | None = None  # of records.jsonl, once it was read
     records: list[dict] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
@@ -115,13 +116,15 @@ def _notebook(visit: Visit) -> str:
     content = json_object(visit.folder.json(ANALYSIS))
     for gap in analysis.find_gaps(content, executed=True):
         visit.gaps.setdefault(gap.parameter, []).append(gap)
-    code = [
-        cell
-        for cell in content["cells"]
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
-    ]
-    checklist.require_run(code)
-    return f"{len(content['cells'])} cells, all code cells were run"
+    visit.code = analysis.sections_of_code(content)
+    return f"{len(content['cells'])} cells"
+
+
+@_check("analysis.run", 1, ANALYSIS, "analysis.notebook")
+def _run(visit: Visit) -> str:
+    """Apart from the sections' own checks: where it stopped, they still say what they lack."""
+    checklist.require_run([cell for cell, _ in visit.code], [name for _, name in visit.code])
+    return "all code cells were run"
 
 
 def _section(name: str) -> Callable[[Visit], str]:
@@ -219,6 +222,29 @@ def _training_adapter(visit: Visit) -> str:
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
+@_check("training.weights", 3, TRAINING, "training", "adapter.weights")
+def _training_weights(visit: Visit) -> str:
+    """The adapter beside training.json is the very one that it tells of, by its weights."""
+    told = _adapter_told(visit.training)
+    if not told:
+        return "it does not say of which adapter it is (an older script wrote it)"
+    if told != (found := _weights_of(visit)):
+        values = {"name": "checksum of the weights", "told": told, "found": found}
+        raise wrong("week05.training.other_adapter", **values)
+    return "of the adapter that is handed in"
+
+
+def _adapter_told(content: Mapping[str, Any]) -> str:
+    """The adapter that a file says it is about; "" where an older script wrote it."""
+    prints = content.get(provenance.PRINTS)
+    told = prints.get("adapter") if isinstance(prints, dict) else None
+    return show(told, 16) if told else ""
+
+
+def _weights_of(visit: Visit) -> str:
+    return provenance.of_weights(visit.folder.path(ADAPTER))
+
+
 @_check("training.records", 3, TRAINING, "training", "records")
 def _training_records(visit: Visit) -> str:
     data = json_object(visit.training["data"])
@@ -314,6 +340,19 @@ def questions_in_records(
 def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
     normal = splits.normalise
     return normal(row["instruction"]), normal(row.get("context", ""))
+
+
+@_check("questions.adapter", 4, "answers.json", "questions.answers", "adapter.weights")
+def _answers_adapter(visit: Visit) -> str:
+    """answers.json is of the adapter that is handed in, by its weights."""
+    if "answers.json" not in visit.folder.files:
+        return "not there: nothing to compare"
+    told = _adapter_told(json_object(visit.folder.json("answers.json")))
+    if not told:
+        return "it does not say of which adapter it is (an older script wrote it)"
+    if told != (found := _weights_of(visit)):
+        raise wrong("week05.answers.other_adapter", told=told, found=found)
+    return "of the adapter that is handed in"
 
 
 @_check("questions.scores", 4, "answers.json", "questions.answers")

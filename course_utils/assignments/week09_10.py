@@ -42,6 +42,7 @@ from course_utils.assignments.folder import (
     show,
 )
 from course_utils.environment import read_requirements
+from course_utils.packages import sha256_of
 from course_utils.records import CheckReport
 
 MINIMUM = 5000  # records that the assignment asks for
@@ -423,6 +424,18 @@ def _first_that_differs(found: Iterable[figures.Figure]) -> dict[str, str]:
             given, right = figure.texts()
             return {"where": figure.where, "name": figure.name, "given": given, "right": right}
     return {}
+
+
+@_check("evaluation.adapter", 4, "run/evaluation.json", "run.evaluation", "adapter.weights")
+def _evaluation_adapter(visit: Visit) -> str:
+    told = visit.evaluation.get("adapter")
+    if not told:
+        return "it does not say of which adapter it is (an older script wrote it)"
+    found = sha256_of(visit.folder.path(f"{ADAPTER}/adapter_model.safetensors"))
+    if told != found:
+        values = {"told": show(told, 16), "found": show(found, 16)}
+        raise wrong("week09_10.evaluation.other_adapter", **values)
+    return "of the adapter that is handed in"
 
 
 @_check("evaluation.zero", 4, "run/evaluation.json", "evaluation.scores")

@@ -29,8 +29,8 @@ MESSAGES = Room(__file__)
 REINSTALL = "python -m pip install -r requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHON_FLOOR = (3, 11)
-RAM_FLOOR_GB = 6
-DISK_FLOOR_GB = 5
+RAM_FLOOR_GIB = 6
+DISK_FLOOR_GIB = 5
 
 # Notebook cells call these libraries' newest names: with an older minor release, cells fail.
 LEADING = ("trl", "transformers", "peft")
@@ -185,19 +185,19 @@ def check_cpu(hardware: machine.Hardware, load: float, environ: Mapping[str, str
 
 def check_memory(hardware: machine.Hardware) -> Finding:
     """Memory for the cpu preset."""
-    found, expected = f"{hardware.ram_gb:.1f} GB", f"at least {RAM_FLOOR_GB} GB"
-    if hardware.ram_gb >= RAM_FLOOR_GB:
+    found, expected = f"{hardware.ram_gb:.1f} GiB", f"at least {RAM_FLOOR_GIB} GiB"
+    if hardware.ram_gb >= RAM_FLOOR_GIB:
         return Finding("memory", "ok", found, expected)
     return say("doctor.memory_little", "memory", "warning", expected, found=found)
 
 
 def check_disks(folders: dict[str, Path], free: Callable = machine.free_disk_gb) -> list[Finding]:
     """Room for models and runs, for each named folder; `free(folder)` gives its free GiB."""
-    findings, expected = [], f"at least {DISK_FLOOR_GB} GB free"
+    findings, expected = [], f"at least {DISK_FLOOR_GIB} GiB free"
     for name, folder in folders.items():
-        gigabytes = free(folder)
-        title, found = f"disk of the {name}", f"{gigabytes:.1f} GB in {folder}"
-        if gigabytes >= DISK_FLOOR_GB:
+        gibibytes = free(folder)
+        title, found = f"disk of the {name}", f"{gibibytes:.1f} GiB in {folder}"
+        if gibibytes >= DISK_FLOOR_GIB:
             findings.append(Finding(title, "ok", found, expected))
         else:
             values = {"found": found, "folder": folder}

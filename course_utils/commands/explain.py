@@ -30,6 +30,7 @@ ROOMS = {
     "assignments": "course submit check",
     "commands": "course doctor",
     "grading": "The grader: inbox, marks, integrity",
+    "judging": "The grader: what an item's feedback says",
 }
 
 
@@ -132,7 +133,7 @@ def _print_item(assignment: str, item: Item) -> None:
         printer.print(Text(f"\n{heading}", style="bold"))
         printer.print(Text(text))
     if own := bearing_on(item.id, assignment):
-        printer.print(Text("\nWhat course submit check says about it", style="bold"))
+        printer.print(Text("\nWhat the checks say about it", style="bold"))
         for key, message in own.items():
             parts = message.parts()
             found, cure = parts[HEADINGS["found"]].splitlines()[0], parts[HEADINGS["cure"]]

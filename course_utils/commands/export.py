@@ -2,6 +2,7 @@
 
 course export runs/manufacturing-cpu --merged
 course export runs/manufacturing-cpu --gguf q8_0
+course export runs/manufacturing-cpu --onnx
 """
 
 from pathlib import Path
@@ -19,7 +20,8 @@ def mount(app: typer.Typer) -> None:
     app.command(
         "export",
         epilog="Examples:\n\ncourse export runs/manufacturing-cpu --merged\n\n"
-        "course export runs/manufacturing-cpu --gguf q8_0 --out models/orders",
+        "course export runs/manufacturing-cpu --gguf q8_0 --out models/orders\n\n"
+        "course export runs/manufacturing-cpu --onnx",
     )(export)
 
 
@@ -32,6 +34,10 @@ def export(
         str | None,
         typer.Option(metavar="FORMAT", help="One GGUF file for llama.cpp: f16 or q8_0."),
     ] = None,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", help="ONNX in fp32, for ONNX Runtime (requirements-onnx.txt)."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder to write. Default: export/FORMAT in the folder.", metavar="OUT"),
@@ -41,8 +47,10 @@ def export(
     ] = None,
 ) -> None:
     """Write a fine-tuned model in another format; 20 answers are compared with its source's."""
-    if merged == (gguf is not None):
-        raise UsageError("one format is to be named", "give --merged, or --gguf with f16 or q8_0")
+    if merged + onnx + (gguf is not None) != 1:
+        raise UsageError(
+            "one format is to be named", "give --merged, --onnx, or --gguf with f16 or q8_0"
+        )
     if gguf is not None and gguf not in FORMATS:
         raise UsageError(f"--gguf {gguf}: unknown", f"one of: {', '.join(FORMATS)}")
     try:
@@ -53,10 +61,10 @@ def export(
             f"{error.name}: not installed", "pip install -r requirements-serve.txt"
         ) from None
     source = exporting.find(folder, base)
-    place = out or folder / "export" / (gguf or "merged")
-    if merged:
-        made, agreement = exporting.merged(source, place)
+    place = out or folder / "export" / (gguf or ("onnx" if onnx else "merged"))
+    if gguf is not None:
+        made, agreement = exporting.gguf(source, gguf, place)
     else:
-        made, agreement = exporting.gguf(source, str(gguf), place)
+        made, agreement = (exporting.onnx if onnx else exporting.merged)(source, place)
     print(f"agreement: {agreement.told()}")
     print(f"Export: {made}")

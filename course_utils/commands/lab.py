@@ -5,6 +5,7 @@ course lab --static lab.html     # executed, with pictures in place of sliders
 """
 
 import contextlib
+import html
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,13 +27,16 @@ from course_utils.errors import CourseError, UsageError
 from course_utils.execution.display import failure_lines
 from course_utils.execution.kernels import environment_first
 from course_utils.execution.runner import execute_notebooks
-from course_utils.files import atomic_path, write_text_atomic
+from course_utils.files import atomic_path, write_json_atomic, write_text_atomic
 from course_utils.runs import find_root
 
 NOTEBOOK = "parameter_lab.ipynb"
 START_SECONDS = 60  # a server that does not answer until then has a problem
 # Buttons for JupyterLab and Notebook, which in Voila only raise errors.
 NOT_FOR_VOILA = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension")
+NOT_FOR_STUDENTS = "@jupyter/nbgrader"  # its "Create Assignment" and "Validate"
+# Tags of cells that mean nothing where no code is seen, or where nothing can be moved.
+ONLY_WITH_CODE, ONLY_WITH_SLIDERS = "only-with-code", "only-with-sliders"
 INSTALL = "pip install -r requirements-lab.txt (or: pip install voila)"
 
 
@@ -124,6 +128,7 @@ def command_of(program: str, notebook: Path, port: int) -> list[str]:
         words = ["voila", str(notebook), "--no-browser", f"--port={port}"]
         words += ["--Voila.ip=127.0.0.1", "--Voila.auto_token=True"]
         words += [f"--VoilaConfiguration.extension_denylist={list(NOT_FOR_VOILA)}"]
+        words += [f"--TagRemovePreprocessor.remove_cell_tags={{{ONLY_WITH_CODE!r}}}"]
         return [sys.executable, "-m", *words]
     words = ["jupyterlab", str(notebook), "--no-browser", f"--ServerApp.port={port}"]
     words += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"]
@@ -141,11 +146,24 @@ def address_of(program: str, notebook: Path, port: int, token: str) -> str:
     return f"http://127.0.0.1:{port}/{page}?token={token}"
 
 
-def environment_of(token: str) -> dict[str, str]:
-    """The server's variables, and its kernels': they find the kit and their own programs."""
-    paths = [str(kit.ROOT), os.environ.get("PYTHONPATH", "")]
+def environment_of(token: str, settings: Path | None = None) -> dict[str, str]:
+    """The server's variables, and its kernels': they find the kit and their own programs.
+
+    `settings`: a folder of Jupyter's configuration that comes before the user's own.
+    """
     variables = environment_first(sys.executable, os.environ) | {"JUPYTER_TOKEN": token}
-    return variables | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    for name, first in (("PYTHONPATH", kit.ROOT), ("JUPYTER_CONFIG_PATH", settings)):
+        paths = [str(first) if first else "", os.environ.get(name, "")]
+        variables[name] = os.pathsep.join(filter(None, paths))
+    return variables
+
+
+def settings_beside(notebook: Path) -> Path:
+    """A folder with what JupyterLab should leave out, beside the notebook."""
+    folder = notebook.parent / "jupyter"
+    disabled = {"disabledExtensions": {NOT_FOR_STUDENTS: True}}
+    write_json_atomic(folder / "labconfig" / "page_config.json", disabled)
+    return folder
 
 
 @contextlib.contextmanager
@@ -156,7 +174,7 @@ def server(program: str, notebook: Path, port: int) -> Iterator[tuple[str, subpr
     """
     token = secrets.token_urlsafe(18)
     log_path = notebook.parent / f"{program}.log"
-    environment = environment_of(token)
+    environment = environment_of(token, settings_beside(notebook))
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command_of(program, notebook, port),
@@ -243,11 +261,28 @@ def execute(source: Path, folder: Path) -> Path:
 
 def page_of(executed: Path) -> str:
     """An executed notebook as one HTML page without code; it asks no other server for anything."""
+    import nbformat
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
-    exporter = HTMLExporter(exclude_input=True, exclude_input_prompt=True)
+    config = Config()
+    config.TagRemovePreprocessor.remove_cell_tags = {ONLY_WITH_CODE, ONLY_WITH_SLIDERS}
+    exporter = HTMLExporter(config=config, exclude_input=True, exclude_input_prompt=True)
     exporter.exclude_output_prompt = True
     exporter.require_js_url = exporter.mathjax_url = exporter.jquery_url = ""
-    page, _ = exporter.from_filename(str(executed))
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            _put_alt(output)
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
     # A badge lies on another server: its words do as well.
     return re.sub(r'<img[^>]*alt="([^"]*)"[^>]*src="https?:[^>]*>', r"\1", page)
+
+
+def _put_alt(output: Any) -> None:
+    """A picture becomes HTML with its alternative text, which nbconvert's template leaves out."""
+    alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+    png = output.get("data", {}).get("image/png")
+    if alt and png:
+        source = f"data:image/png;base64,{''.join(png.split())}"
+        output.data = {"text/html": f'<img alt="{html.escape(alt)}" src="{source}">'}

@@ -50,13 +50,15 @@ def model_list(
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
     # The note stands below the name, so that 80 columns show the names in full.
     table.add_column("Model", min_width=max(len(model.name) for model in known))
-    for title in ("Billion", "16-bit\nGB", "nf4\nGB"):
+    for title in ("Billion", "16-bit\nGiB", "nf4\nGiB"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("Licence")
     for model in known:
         name = Text.assemble((model.name, "bold"), "\n", (model.note, "dim"))
-        sizes = [f"{model.billions:g}", f"{model.memory_gb():.1f}", f"{model.memory_gb('nf4'):.1f}"]
-        table.add_row(name, *sizes, model.licence + ("\ngated" if model.gated else ""))
+        memory = [f"{model.memory_gib(form):.1f}" for form in ("none", "nf4")]
+        table.add_row(
+            name, f"{model.billions:g}", *memory, model.licence + ("\ngated" if model.gated else "")
+        )
     console().print(table)
     print("Memory: of the weights, computed. Gated: accept the licence on the Hub first.")
     print("Choose one: course run -p base_model NAME")

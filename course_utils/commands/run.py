@@ -14,13 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import hardware, kit, models, report, sources
+from course_utils import hardware, kit, models, provenance, report, sources
 from course_utils.commands.batch import BatchOptions, chosen_by, keep_aside, run_batch
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
 from course_utils.execution.display import failure_lines, summary_table
 from course_utils.execution.notebooks import (
     declared_parameters,
+    declared_values,
     parse_parameter,
 )
 from course_utils.execution.reading import read_notebook
@@ -208,10 +209,10 @@ def _run_course(
     console = make_console()
     settable = set(Settings.model_fields) - set(OWN_OPTION)
     known = {name: value for name, value in values.items() if name in settable}
+    others = {name: value for name, value in values.items() if name not in known}
+    _check_others(notebooks, others)
     with _wrong_usage():
         settings = _begin_with(out, keep, preset, track, seed).with_changes(**known)
-    others = {name: value for name, value in values.items() if name not in known}
-    _check_names(notebooks, others)
     settings, reason = resolve_precision(settings)
     console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
@@ -251,23 +252,55 @@ def _begin_with(
     return preset_settings(preset, track, 42 if seed is None else seed)
 
 
-def _check_names(notebooks: list[Path], values: dict[str, Any]) -> None:
-    """Every -p name is a setting of the course or a parameter that a notebook declares."""
-    declared: set[str] = set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
+def _check_others(notebooks: list[Path], values: dict[str, Any]) -> None:
+    """Every -p that is no setting is a parameter of a notebook, and of its kind."""
+    defaults: dict[str, Any] = {}
+    names: set[str] = set()
     for path in notebooks:
-        declared |= declared_parameters(read_notebook(path)) or set()
-    declared -= set(OWN_OPTION)
+        notebook = read_notebook(path)
+        names |= declared_parameters(notebook) or set()
+        defaults |= declared_values(notebook)
+    _check_names(values, names)
+    for name, value in values.items():
+        if wanted := _other_kind(defaults.get(name), value):
+            raise UsageError(
+                f"-p {name} {value}: {wanted} is needed, {value!r} is none",
+                f"for example -p {name} {defaults[name]}",
+            )
+
+
+def _other_kind(default: Any, value: Any) -> str:
+    """What a parameter with this default takes, where the value is something else; else ""."""
+    kinds = {bool: (bool, "True or False"), int: (int, "a whole number")}
+    kinds |= {float: (int | float, "a number"), list: (list, "a list")}
+    taken, words = kinds.get(type(default), (object, ""))
+    fits = isinstance(value, taken) and not (isinstance(value, bool) and taken is not bool)
+    return "" if fits or not words else words
+
+
+def _check_names(values: dict[str, Any], declared: set[str]) -> None:
+    """UsageError for names that nobody declares: all of them at once, each with its nearest."""
+    known = declared | set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
+    known -= set(OWN_OPTION)
     for name in values:
         if name in OWN_OPTION:
             option = f"{OWN_OPTION[name]} {values[name]}"
             raise UsageError(f"-p {name}: this has an option of its own", f"use {option}")
-        if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(
-                f"-p {name}: there is no such setting",
-                f"{hint}known: {', '.join(sorted(declared))}",
-            )
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        near = {name: difflib.get_close_matches(name, known, n=1) for name in unknown}
+        raise UsageError(
+            f"-p {', '.join(unknown)}: there is no such setting",
+            f"{_meant(near)}known: {', '.join(sorted(known))}",
+        )
+
+
+def _meant(near: dict[str, list[str]]) -> str:
+    """'did you mean lora_r? ', of several 'did you mean lora_r (lorar), size (sise)? '"""
+    words = [
+        found[0] if len(near) == 1 else f"{found[0]} ({n})" for n, found in near.items() if found
+    ]
+    return f"did you mean {', '.join(words)}? " if words else ""
 
 
 def _default_folder(track: str, preset: str) -> Path:
@@ -324,10 +357,9 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
         for line in failure_lines(failed[0]):
             typer.secho(line, fg="red", err=True)
         sys.exit(1)
-    if _evaluation_is_stale(folder):
-        typer.secho("The evaluation is older than the adapter: run 04 and 05 too.", fg="yellow")
     page = report.write_report(folder)
-    if (folder / "evaluation.json").is_file():
+    outdated = _tell_outdated(folder)
+    if (folder / "evaluation.json").is_file() and not outdated:
         written = report.write_results(folder)
         results = json.loads(written.read_text(encoding="utf-8"))
         console.print(report.results_table(results))
@@ -336,9 +368,11 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
     print(f"Report:  {page}")
 
 
-def _evaluation_is_stale(folder: Path) -> bool:
-    """Whether notebook 03 ran again after 04, as with --only 03."""
-    adapter, evaluation = folder / "adapter" / "adapter_config.json", folder / "evaluation.json"
-    if not (adapter.is_file() and evaluation.is_file()):
-        return False
-    return evaluation.stat().st_mtime < adapter.stat().st_mtime
+def _tell_outdated(folder: Path) -> bool:
+    """Say what in the run folder is from before a change; whether the table would be, too."""
+    for line in provenance.lines(folder):
+        typer.secho(line, fg="yellow")
+    outdated = bool(provenance.stale(folder, provenance.COMPARED))
+    if outdated and (folder / "results.json").is_file():
+        typer.secho("No table: results.json is from before this change.", fg="yellow")
+    return outdated

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from course_utils import models
+from course_utils import models, provenance
 from course_utils.endpoint.source import Source
 from course_utils.errors import CourseError
 from course_utils.files import read_json
@@ -61,7 +61,12 @@ def _data(folder: Path) -> dict[str, int]:
 
 
 def _scores(folder: Path) -> list[tuple[str, str, str, str]]:
-    """(score, base, tuned, difference with its interval) of the run's results.json."""
+    """(score, base, tuned, difference with its interval) of the run's results.json.
+
+    None where they are not of what lies in the folder now.
+    """
+    if provenance.stale(folder, provenance.COMPARED):  # scores of another adapter, or other data
+        return []
     results = _object(folder / "results.json")
     rows = []
     for name, title in SCORES.items():

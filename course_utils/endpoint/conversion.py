@@ -31,6 +31,7 @@ CONVERTER = PackagedTool(
 # q8_0: 8 bits a weight, one scale for 32 of them. Smaller formats of llama.cpp need widths that
 # are multiples of 256; the embedded model's is 576, and it forgets what it learned besides.
 FORMATS = ("f16", "q8_0")
+LOOK_SECONDS = 0.3  # at what else the machine does
 
 
 def base_file(source: Source, form: str) -> Path:
@@ -47,7 +48,7 @@ def adapter_file(source: Source, form: str) -> Path:
     base_gguf = base_file(source, form)
     target = pair_folder(source) / "adapter.gguf"
     if not target.is_file():
-        with _told(f"adapter {source.adapter} -> GGUF"):
+        with told(f"adapter {source.adapter} -> GGUF"):
             lora.write_adapter(source.adapter, source.base, base_gguf, target)
     return target
 
@@ -62,14 +63,23 @@ def merged_file(source: Source, form: str) -> Path:
         return _once(target, f"merged model -> GGUF {form}", Path(folder), form)
 
 
+def idle_cores() -> int:
+    """Cores that are idle now, or OMP_NUM_THREADS.
+
+    Threads that wait for a busy core spin and slow all others down.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    cores = hardware.usable_cores()
+    return hardware.choose_threads(cores, hardware.current_load(cores, LOOK_SECONDS))
+
+
 def use_idle_cores() -> None:
-    """PyTorch's threads: those of idle cores; two beside a busy neighbour wait for each other."""
-    if "OMP_NUM_THREADS" in os.environ:
-        return
+    """PyTorch's threads: those of idle cores."""
     import torch
 
-    cores = hardware.usable_cores()
-    torch.set_num_threads(hardware.choose_threads(cores, hardware.current_load(cores)))
+    torch.set_num_threads(idle_cores())
 
 
 def pair_folder(source: Source) -> Path:
@@ -96,12 +106,12 @@ def prepare() -> Path:
 
 def _once(target: Path, title: str, model: Path, form: str) -> Path:
     if not target.is_file():
-        with _told(title), atomic_path(target) as temporary:
+        with told(title), atomic_path(target) as temporary:
             _convert(model, temporary, form)
     return target
 
 
-class _told:
+class told:
     """Say what is being made, and how long it took."""
 
     def __init__(self, title: str) -> None:
@@ -117,25 +127,32 @@ class _told:
 
 
 def _convert(model: Path, target: Path, form: str) -> None:
-    """Run the converter on a folder; CourseError with its last line when it fails."""
+    """Run llama.cpp's converter on a folder."""
     tool = prepare()
     with tempfile.TemporaryDirectory(prefix="course-gguf-") as folder:
-        staged = _with_chat_template(model, Path(folder))
+        staged = with_chat_template(model, Path(folder))
         command = [sys.executable, str(tool / "convert_hf_to_gguf.py"), str(staged)]
         command += ["--outfile", str(target), "--outtype", form, "--model-name", model.name]
-        environment = {**os.environ, "PYTHONPATH": str(tool), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", env=environment
+        run_converter(
+            command,
+            f"{model}: llama.cpp's converter does not take this model",
+            "serve it with --engine transformers, which converts nothing",
+            PYTHONPATH=str(tool),
         )
+
+
+def run_converter(command: list[str], refusal: str, cure: str, **environment: str) -> None:
+    """Run a converter without network; CourseError with its last line when it fails."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **environment}
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env=environment
+    )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise CourseError(
-            f"{model}: llama.cpp's converter does not take this model ({last[:200]})",
-            "serve it with --engine transformers, which converts nothing",
-        )
+        raise CourseError(f"{refusal} ({last[:200]})", cure)
 
 
-def _with_chat_template(model: Path, folder: Path) -> Path:
+def with_chat_template(model: Path, folder: Path) -> Path:
     """A folder that links to the model's weights and holds the tokenizer as the kit uses it.
 
     A base model without chat format gets the kit's plain one, as in training.

@@ -2,11 +2,13 @@
 
 course export runs/manufacturing-cpu --merged
 course export runs/manufacturing-cpu --gguf q8_0
+course export runs/manufacturing-cpu --onnx
 """
 
 import asyncio
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +18,7 @@ from typing import Any
 from course_utils import metrics, models, ownership
 from course_utils.chat import Messages, record_messages
 from course_utils.endpoint import card, conversion
+from course_utils.endpoint import onnx as onnx_model
 from course_utils.endpoint.llamacpp import LlamaCpp, Weights
 from course_utils.endpoint.source import Source, find
 from course_utils.errors import CourseError
@@ -24,9 +27,10 @@ from course_utils.generation import generate_answers
 
 PROMPTS = 20
 TOKENS = 56  # of an answer: a whole record
-# How many of the 20 answers must be the source's, word for word. Merging and a change of engine
-# only round; 8 bits a weight may change words, so there the task's score is what counts.
-LEAST = {"merged": 20, "f16": 18, "q8_0": 0}
+# How many of the 20 answers must be the source's, word for word. Merging and another engine in the
+# same 32 bits only sum in another order; 16 bits a weight round; 8 bits may change words, so there
+# the task's score is what counts.
+LEAST = {"merged": 20, "onnx": 20, "f16": 18, "q8_0": 0}
 QUESTIONS = [
     f"{thing}: {question}"
     for thing in ("A bearing runs hot", "A pump leaks", "A belt slips", "A drill chatters")
@@ -40,7 +44,7 @@ QUESTIONS = [
 ]
 
 
-__all__ = ["find", "gguf", "merged"]
+__all__ = ["find", "gguf", "merged", "onnx"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,24 @@ def gguf(source: Source, form: str, out: Path) -> tuple[Path, Agreement]:
         agreement = _compared(form, expected, answers, truths, folder)
         shutil.copyfile(file, folder / f"model-{form}.gguf")
     _write_facts(source, out, form, agreement)
+    return out, agreement
+
+
+def onnx(source: Source, out: Path) -> tuple[Path, Agreement]:
+    """Save the (merged) model as ONNX for ONNX Runtime; all of its answers must be the source's.
+
+    Raises CourseError when requirements-onnx.txt is not installed.
+    """
+    onnx_model.check_installed()
+    prompts, truths = _prompts(source)
+    expected = _answers_of_source(source, prompts)
+    ownership.claim(out, of=f"export {source.folder.name}")
+    with ownership.saving(out) as folder, tempfile.TemporaryDirectory(prefix="course-") as work:
+        whole = conversion.merge(source, Path(work)) if source.adapter else source.folder
+        onnx_model.build(whole, folder)
+        answers = onnx_model.answers(folder, prompts, TOKENS)
+        agreement = _compared("onnx", expected, answers, truths, folder)
+    _write_facts(source, out, "onnx", agreement)
     return out, agreement
 
 

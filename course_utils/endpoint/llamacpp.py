@@ -5,7 +5,6 @@ Base and tuned are one model: the adapter's scale is set for each request.
 """
 
 import asyncio
-import os
 import secrets
 import shutil
 import tempfile
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import hardware
+from course_utils.endpoint import conversion
 from course_utils.endpoint.engines import Kind
 from course_utils.endpoint.upstream import Remote, limits
 from course_utils.errors import CourseError
@@ -21,7 +20,6 @@ from course_utils.errors import CourseError
 if TYPE_CHECKING:
     import httpx
 
-LOOK_SECONDS = 0.3  # at what else the machine does
 CONTEXT = 2048  # tokens of prompt and answer together, for each request
 
 
@@ -117,10 +115,10 @@ class _Server(Remote):
         settings.api_keys = [self.key]
         settings.n_parallel = self.slots
         settings.n_ctx = self.context * self.slots  # shared out among the slots
-        settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GB of them
+        settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GiB of them
         settings.warmup = False  # the self-test does that
         settings.verbosity = 0
-        threads = self.threads or _threads()
+        threads = self.threads or conversion.idle_cores()
         settings.cpuparams.n_threads = threads
         settings.cpuparams_batch.n_threads = threads
         settings.n_threads_http = self.slots + 4
@@ -141,12 +139,3 @@ class _Server(Remote):
         engine, self._engine = self._engine, None
         await asyncio.to_thread(lambda held: held.clear(), [engine])
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _threads() -> int:
-    """Cores that are idle now: OpenMP threads that wait for a busy core spin and slow all down."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    cores = hardware.usable_cores()
-    return hardware.choose_threads(cores, hardware.current_load(cores, LOOK_SECONDS))

@@ -5,9 +5,8 @@ which stands in its message (`course explain integrity.adapter_same`): a person 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import combinations
 
 from course_utils.grading.finding import MESSAGES, say
@@ -30,7 +29,6 @@ TITLES = {  # kind -> the heading it stands under
     "integrity.stated": "Figures that do not come out again",
     "integrity.untouched": "Still the starter",
     "integrity.hollow": "Complete in form only",
-    "integrity.older": "Evidence older than its adapter",
 }
 HOLLOW = {  # a warning of the quick check -> what it found
     "hollow.nano": "an adapter of nano, the model for trying out",
@@ -44,7 +42,6 @@ COMMON_SHARE, COMMON_LEAST = 0.25, 5  # marks of so many submissions are everybo
 # some dozen records a side, so by many standard errors too.
 LOSS_SHARE, LOSS_STEP, LOSS_ERRORS = 0.6, 0.1, 4.0  # of a loss, nats a token, standard errors
 LOSS_ERROR = 0.075  # nats a token, where none was measured
-OLDER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -154,9 +151,6 @@ def _alone(result: Result) -> Iterator[Suspicion]:
         named = ", ".join(HOLLOW.get(name, name) for name in own.hollow)
         said = say("integrity.hollow", names=named)
         yield Suspicion("integrity.hollow", who, said, len(own.hollow))
-    if _older(own.times):
-        said = say("integrity.older", evidence=own.times["evidence"], adapter=own.times["adapter"])
-        yield Suspicion("integrity.older", who, said)
 
 
 def _known(own) -> bool:
@@ -164,12 +158,3 @@ def _known(own) -> bool:
     error = LOSS_ERROR if own.loss_error is None else own.loss_error
     least = max(LOSS_STEP, LOSS_ERRORS * error)
     return own.test_loss < LOSS_SHARE * own.new_loss and gap > least
-
-
-def _older(times: Mapping[str, str]) -> bool:
-    """Whether the evidence was written before the adapter it is about."""
-    try:
-        evidence, adapter = map(datetime.fromisoformat, (times["evidence"], times["adapter"]))
-        return adapter - evidence > OLDER
-    except (KeyError, ValueError, TypeError):  # not told, or not comparable
-        return False

@@ -140,7 +140,7 @@ class Fingerprints(Model):
     stated: list[Stated] = []
     untouched: list[str] = []  # files that are still the starter's
     hollow: list[str] = []  # IDs of `hollow.*` messages that the check gave
-    times: dict[str, str] = {}  # "adapter", "evidence": when last changed, ISO 8601 with zone
+    times: dict[str, str] = {}  # in results of earlier kits; a copy has new times, so none are kept
 
 
 class Entry(Model):
@@ -169,7 +169,7 @@ class Result(Model):
     items: list[Item]
     warnings: list[str] = []
     seconds: float = Field(0.0, ge=0)
-    memory_gb: float | None = None  # highest of the submission's processes
+    memory_gb: float | None = None  # GiB, the highest of the submission's processes
     failed_cell: int | None = None  # of the notebook, from 1; None: it ran, or was not run
     cells: int | None = None  # code cells of the notebook
     figures: Figures = Figures()

@@ -31,6 +31,7 @@ from course_utils.grading.probing.evidence import ModelEvidence
 from course_utils.grading.results import Result, Status, rubric_fingerprint, write_result
 from course_utils.grading.slots import gpu_slot
 from course_utils.grading.workshop import Workshop
+from course_utils.hardware import GIB
 from course_utils.messages import Explained
 
 REQUIRED = {"week05": week05.REQUIRED, "week09_10": week09_10.REQUIRED}
@@ -133,7 +134,7 @@ def _judged(
             "items": judged.items,
             "warnings": [*submission.notes, *case.facts.get("warnings", ()), *_broken(judged)],
             "seconds": round(time.monotonic() - started, 1),
-            "memory_gb": round(max(peaks) / 1e9, 2) if peaks else None,
+            "memory_gb": round(max(peaks) / GIB, 2) if peaks else None,
             "failed_cell": notebook.cell if notebook and not notebook.ok else None,
             "cells": notebook.cells if notebook else None,
             "figures": figures_of(case, judged.items),

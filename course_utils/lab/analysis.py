@@ -26,7 +26,7 @@ from course_utils import chat, models, records
 from course_utils.checks import Verdict
 from course_utils.errors import CourseError
 from course_utils.files import read_json
-from course_utils.lab import parameters
+from course_utils.lab import own_words, parameters
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import questions as lab_questions
 from course_utils.lab import recorded as lab_recorded
@@ -181,18 +181,34 @@ def _question(line: str) -> tuple[str, str]:
 # --- What is missing ----------------------------------------------------------------------------
 
 
-def find_gaps(notebook: Mapping[str, Any], executed: bool = False) -> list[Gap]:
+def find_gaps(
+    notebook: Mapping[str, Any], executed: bool = False, believe_marks: bool = True
+) -> list[Gap]:
     """What the 13 sections lack, in their order; empty when all is there.
 
-    With `executed`, a section also needs the figure itself among its outputs, and no error.
+    With `executed`, a section also needs the figure itself among its outputs, and no error. A
+    notebook with the marks of the reference solution is not compared with it, unless
+    `believe_marks` is False.
     """
     sections = read_sections(notebook)
     copies = _copies(sections)
+    solution = not (believe_marks and own_words.is_reference(notebook))
+    for name, section in sections.items():
+        for key, answer in section.answers.items():
+            if key not in copies[name] and (place := own_words.source_of(answer, solution)):
+                copies[name][key] = place
     return [
         gap
         for name in PARAMETERS
-        for gap in _gaps_of(name, sections.get(name), copies.get(name, {}), executed)
+        for gap in _gaps_of(name, sections.get(name), copies[name], executed)
     ]
+
+
+def sections_of_code(notebook: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """The code cells that are not empty, each with the section it stands in ("" for none)."""
+    names = {id(c): name for name, own in read_sections(notebook).items() for c in own.code}
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [(cell, names.get(id(cell), "")) for cell in cells if "".join(cell["source"]).strip()]
 
 
 def _gaps_of(
@@ -205,8 +221,9 @@ def _gaps_of(
         if problem := _answer_problem(question, section.answers.get(key)):
             yield Gap(name, key, problem)
         elif key in copies:
-            said = MESSAGES.say("analysis.copied", question=question, place=copies[key])
-            yield Gap(name, key, said)
+            own = copies[key].endswith("?”")  # a question of this notebook
+            message = "analysis.copied" if own else "analysis.not_own"
+            yield Gap(name, key, MESSAGES.say(message, question=question, place=copies[key]))
     yield from _without_evidence(name, section.answers)
     if problem := _figure_problem(section.code, executed):
         yield Gap(name, "figure", problem)
@@ -317,6 +334,18 @@ def own_context(folder: str | Path = ".") -> "Context":
     if training.is_file():
         found["log"] = read_json(training)["log"]
     return Context(**found)
+
+
+def about_own(folder: str | Path = ".") -> str:
+    """What there is of your own work, and what the figures take where there is nothing yet."""
+    data, training = Path(folder) / "records.jsonl", Path(folder) / "training.json"
+    placeholder = f"{Context().records:,} records, a placeholder"
+    told = f"no records.jsonl yet: the figures count with {placeholder}"
+    if data.is_file():
+        told = f"records.jsonl: {len(records.read_records(data, 'geology')):,} records"
+    values = ", ".join(f"{name} {text_of(value)}" for name, value in own_settings(folder).items())
+    where = "training.json" if training.is_file() else "the lab's start values, no training yet"
+    return f"{told}\n{where}: {values}"
 
 
 def draw(name: str, settings: Mapping[str, Any], context: "Context | None" = None) -> "Figure":

@@ -92,7 +92,10 @@ def stop_bars(
     bars = ax.bar(range(len(stops)), values, color=PALE, width=0.72)
     if chosen in stops:
         bars[list(stops).index(chosen)].set(facecolor=BLUE, hatch="///", edgecolor="white")
-    ax.bar_label(bars, [number.format(value) for value in values], size=9.5, padding=2)
+    # White behind the numbers: a level drawn across them must not strike them out.
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    texts = [number.format(value) for value in values]
+    ax.bar_label(bars, texts, size=9.5, padding=2, bbox=box, zorder=3)
     ax.set_xticks(range(len(stops)), [text_of(stop) for stop in stops])
     ax.set_ylim(0, max(values, default=1) * 1.2 or 1)
     ax.set_yticks([])  # the bars carry their numbers
@@ -101,8 +104,10 @@ def stop_bars(
 
 def line_at(ax: "Axes", value: float, text: str, loc: str = "upper left") -> None:
     """A level to compare with, named in the legend; outside the axis it would only squeeze."""
-    if value < ax.get_ylim()[1]:
-        ax.axhline(value, color=RED, ls="--", lw=1.6, label=text)
+    top = ax.get_ylim()[1]
+    if value < top:
+        ax.axhline(value, color=RED, ls="--", lw=1.6, label=text, zorder=1.5)
+        ax.set_ylim(0, max(top, 1.3 * value))  # the legend stands above the line
         add_legend(ax, loc=loc, fontsize=9.5)
 
 

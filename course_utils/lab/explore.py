@@ -13,38 +13,31 @@ no placeholder and no half-saved widget state is left behind. Works with ipywidg
 import asyncio
 import base64
 import html
-import math
 import os
 import re
 import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, models, records, sources
 from course_utils.errors import CourseError
-from course_utils.lab import architectures, cautions, parameters, sweeps
+from course_utils.lab import architectures, cautions, controls, parameters, sweeps
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.canvas import DPI, WIDTH, packed
+from course_utils.lab.controls import EXTRAS, label_of
 from course_utils.lab.findings import finding
-from course_utils.lab.parameters import PARAMETERS, SETTABLE, Value, text_of
+from course_utils.lab.parameters import PARAMETERS, SETTABLE, Value
 
 if TYPE_CHECKING:
     import pandas
 
     from course_utils.lab.sweeps import Sweep
 
-# Sliders that are no parameter of the training: they say what it is about.
-EXTRAS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "model": ("model", lab_plots.MODELS),
-    "records": ("training records", (20, 50, 100, 200, 400, 800, 1600, 3200, 12000)),
-    "device": ("device", ("cpu", "T4", "L4", "A100 40", "A100 80")),
-    "number": ("number to store", lab_plots.EXAMPLE_NUMBERS),
-}
 _PLAN = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps")
 _PLAN += ("records",)
 # Section -> its sliders, the section's own first.
@@ -74,18 +67,10 @@ ALSO_USES = {
     "lr_scheduler_type": _PLAN,
     "per_device_train_batch_size": ("lora_r", "include_mlp", "precision"),
 }
-# Short enough for a label in front of a slider.
-UNITS = {
-    "num_train_epochs": "passes",
-    "per_device_train_batch_size": "records",
-    "gradient_accumulation_steps": "batches",
-    "max_length": "tokens",
-    "max_new_tokens": "tokens",
-    "warmup_ratio": "share of steps",
-    "logging_steps": "steps",
-}
 QUIET_SECONDS = 0.3  # other sections redraw when the slider has rested this long
 WIDGET = "application/vnd.jupyter.widget-view+json"
+WORDS = "max-width:860px;line-height:1.4"
+BREAKS = "overflow-wrap:anywhere;white-space:pre-wrap"
 
 
 # ---------------------------------------------------------------- who is looking
@@ -109,14 +94,41 @@ def is_static() -> bool:
     return bool(re.fullmatch(r".+_\d+_\d+", str(header.get("msg_id", ""))))
 
 
-def _display(bundle: Mapping[str, Any]) -> None:
+def _display(bundle: Mapping[str, Any], alt: str = "") -> None:
+    """Show a bundle; `alt` is what its picture says to those who do not see it."""
     from IPython.display import display
 
-    display(dict(bundle), raw=True)
+    display(dict(bundle), raw=True, metadata={"image/png": {"alt": alt}} if alt else {})
 
 
 def _png_bundle(png: bytes, words: str) -> dict[str, str]:
     return {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": words}
+
+
+@cache
+def _script() -> dict[str, str]:
+    """What names sliders and pictures to a screen reader, as an output of a cell."""
+    text = Path(__file__).with_name("sliders.js").read_text(encoding="utf-8")
+    return {"text/html": f"<script>{text}</script>", "text/plain": ""}
+
+
+def told_of(command: parameters.Command, before: Mapping[str, Value]) -> str:
+    """What loading a line did: set, set back to a start value, left aside."""
+
+    def listed(names: Sequence[str], note: Callable[[str], str] = lambda name: "") -> str:
+        return ", ".join(f"{n} {label_of(command.settings[n])}{note(n)}" for n in names)
+
+    unnamed = [name for name in command.settings if name not in command.named]
+    back = [name for name in unnamed if command.settings[name] != before[name]]
+    told = [f"Set from the line: {listed(command.named) or 'nothing'}."]
+    if back:
+        was = listed(back, lambda name: f" (was {label_of(before[name])})")
+        told.append(f"Not named in it, so back at the start value: {was}.")
+    elif unnamed:
+        told.append("What it does not name was at its start value already.")
+    if command.ignored:
+        told.append(f"Left aside, since it is no slider here: {shlex.join(command.ignored)}.")
+    return " ".join(told)
 
 
 def stacked(*pictures: bytes) -> bytes:
@@ -176,7 +188,7 @@ class Lab:
         Raises CourseError for an unknown name or a value out of range.
         """
         checked = {
-            name: value if name in EXTRAS else parameters.check_value(name, value)
+            name: (controls.check_extra if name in EXTRAS else parameters.check_value)(name, value)
             for name, value in values.items()
         }
         changed = {name for name, value in checked.items() if self.state[name] != value}
@@ -227,9 +239,14 @@ class Lab:
         ]
         return shlex.join([*fixed, *kept])
 
-    def load(self, text: str) -> None:
-        """Set all sliders to what a `train_lora.py` line says; CourseError when it is none."""
-        self.set(**parameters.from_command(text))
+    def load(self, text: str) -> str:
+        """Set all sliders to what a `train_lora.py` line says; returns what that changed.
+
+        Raises CourseError when it is no such line.
+        """
+        command, before = parameters.read_command(text), self.settings
+        self.set(**command.settings)
+        return told_of(command, before)
 
     # ------------------------------------------------------------ data behind the figures
 
@@ -319,19 +336,20 @@ class Lab:
     def _show_command_widgets(self) -> None:
         import ipywidgets as widgets
 
-        wide = widgets.Layout(width="860px", height="110px")
+        wide = widgets.Layout(width="100%", max_width="860px", height="110px")
         copy = widgets.Textarea(value=self.command(), description="copy:", layout=wide)
         paste = widgets.Textarea(description="paste:", layout=wide, placeholder="python train_…")
         button = widgets.Button(description="Load from command")
         told = widgets.HTML()
+        told.add_class("course-told")
 
         def refresh() -> None:
             copy.value = self.command()
 
         def load(_: Any) -> None:
             try:
-                self.load(paste.value)
-                told.value = "The sliders of all sections are set."
+                said = self.load(paste.value)
+                told.value = f"<div style='{WORDS}'>{html.escape(said)}</div>"
             except CourseError as error:
                 told.value = f"{html.escape(error.message)}<br>{html.escape(error.cure)}"
 
@@ -339,13 +357,14 @@ class Lab:
         self._listeners.append(refresh)
         box = widgets.VBox([copy, paste, button, told])
         _display({WIDGET: _view(box), "text/plain": folded(self.command())})
+        _display(_script())
 
     def gallery(self) -> None:
         """Show the failures one by one: symptom, cause, cure, and the recorded curves."""
-        from IPython.display import Markdown, display
+        from IPython.display import HTML, display
 
         for failure in lab_recorded.failures():
-            display(Markdown(gallery_text(failure)))
+            display(HTML(gallery_html(failure)))
             if failure.runs:
                 display(lab_recorded.plot_failure(failure))
 
@@ -396,20 +415,20 @@ def sweep_of(name: str) -> "Sweep":
         return sweeps.Sweep(name, {}, [])
 
 
-def gallery_text(failure: lab_recorded.Failure) -> str:
-    """One entry of the gallery as Markdown."""
-    lines = [
-        f"**{failure.title}**",
-        f"- *Symptom*: {failure.symptom}.",
-        f"- *Cause*: {failure.cause}.",
-        f"- *Cure*: {failure.cure}.",
-        f"- *Recorded*, {failure.recorded()}.",
-    ]
-    answer = failure.answer()
-    if answer:
-        said = lab_recorded.label_text(answer["answer"], 160).replace("`", "'")
-        lines.append(f"- *An answer of such a model*: `{said}`")
-    return "\n".join(lines)
+def gallery_html(failure: lab_recorded.Failure) -> str:
+    """One entry of the gallery; its words break anywhere, as an answer may be one long word."""
+    rows = {
+        "Symptom": failure.symptom,
+        "Cause": failure.cause,
+        "Cure": failure.cure,
+        "Recorded": failure.recorded(),
+    }
+    items = [f"<li><i>{name}</i>: {html.escape(text)}.</li>" for name, text in rows.items()]
+    if answer := failure.answer():
+        said = html.escape(lab_recorded.label_text(answer["answer"], 160))
+        items.append(f"<li><i>An answer of such a model</i>: <code style='{BREAKS}'>{said}</code>")
+    title = f"<p><b>{html.escape(failure.title)}</b></p>"
+    return f"<div style='{WORDS};{BREAKS}'>{title}<ul>{''.join(items)}</ul></div>"
 
 
 # ---------------------------------------------------------------- one section
@@ -447,23 +466,29 @@ class Panel:
             return lab_recorded.one_value(self.sweep)
         return lab_recorded.sentence(self.sweep, self.lab.state[self.name])
 
+    def titles(self) -> list[str]:
+        """What each picture states: its alternative text."""
+        return [self.drawing.title, *([self.marked.title] if self.marked else [])]
+
     def show(self) -> None:
         """The widget with its picture in one output, or the picture and the words."""
         box = None if self.lab.static else self.box()
         if box is None:
             self.redraw()
-        twin = _png_bundle(stacked(*self.pictures), f"section {self.name}")
+        alt = ". ".join(self.titles())
+        twin = _png_bundle(stacked(*self.pictures), alt)
         if box is None:
-            _display(twin)
+            _display(twin, alt)
             print("\n".join(self.words()))
         else:
-            _display({WIDGET: _view(box), **twin})
+            _display({WIDGET: _view(box), **twin}, alt)
+            _display(_script())
 
     def words(self) -> list[str]:
         """What a panel says beside its figures, as plain lines."""
-        at = ", ".join(f"{name} {_label(self.lab.state[name])}" for name in CONTROLS[self.name])
+        at = ", ".join(f"{name} {label_of(self.lab.state[name])}" for name in CONTROLS[self.name])
         warnings = [f"Careful: {text}" for text in self.lab.warnings(self.name)]
-        return [f"Sliders: {at}", *warnings, self.told(), folded(self.lab.command(self.name))]
+        return [f"Shown for: {at}", *warnings, self.told(), folded(self.lab.command(self.name))]
 
     # ------------------------------------------------------------ widgets
 
@@ -472,8 +497,9 @@ class Panel:
         import ipywidgets as widgets
 
         names = CONTROLS[self.name]
-        label = 16 + max(len(description(name)) for name in names) * 7  # pixels
-        self.controls = {name: control(name, self.lab.state[name], label) for name in names}
+        label = 16 + max(len(controls.description(name)) for name in names) * 7  # pixels
+        state = self.lab.state
+        self.controls = {name: controls.control(name, state[name], label) for name in names}
         for name, widget in self.controls.items():
             widget.observe(self._moved(name), names="value")
         picture = widgets.Layout(max_width="100%", width=f"{WIDTH * DPI:.0f}px")
@@ -484,8 +510,10 @@ class Panel:
         self.parts["told"] = widgets.HTML()
         self.redraw()
         rows = widgets.Layout(flex_flow="row wrap")
-        return widgets.VBox([widgets.HBox(list(self.controls.values()), layout=rows),
-                             *self.parts.values()])  # fmt: skip
+        moved = widgets.HBox(list(self.controls.values()), layout=rows)
+        box = widgets.VBox([moved, *self.parts.values()])
+        box.add_class("course-panel")
+        return box
 
     def _moved(self, name: str) -> Callable[[Mapping[str, Any]], None]:
         def moved(change: Mapping[str, Any]) -> None:
@@ -499,7 +527,7 @@ class Panel:
         self._following = True
         try:
             for name, widget in self.controls.items():
-                put(widget, name, self.lab.state[name])
+                controls.put(widget, name, self.lab.state[name])
         finally:
             self._following = False
 
@@ -514,9 +542,10 @@ class Panel:
             self.parts[part].value = png
         self.parts["careful"].value = warning_html(self.lab.warnings(self.name))
         line = html.escape(self.lab.command(self.name))
+        hidden = [f"<span class='course-alt' hidden>{html.escape(t)}</span>" for t in self.titles()]
         self.parts["told"].value = (
-            f"<div style='max-width:860px;line-height:1.4'>{html.escape(self.told())}<br>"
-            f"<code style='white-space:pre-wrap'>{line}</code></div>"
+            f"<div style='{WORDS}'>{html.escape(self.told())}<br>"
+            f"<code style='white-space:pre-wrap'>{line}</code>{''.join(hidden)}</div>"
         )
 
 
@@ -531,49 +560,3 @@ def warning_html(texts: Sequence[str]) -> str:
     return (
         f"<div style='{style}'><b>Careful</b><ul style='margin:0'>{rows}</ul></div>" if rows else ""
     )
-
-
-# ---------------------------------------------------------------- one slider
-
-
-def control(name: str, value: Any, label_width: int = 240) -> Any:
-    """The widget of a parameter or an extra: slider over stops, list, or tick box."""
-    import ipywidgets as widgets
-
-    style, layout = {"description_width": f"{label_width}px"}, widgets.Layout(width="425px")
-    common = {"description": description(name), "style": style, "layout": layout, "value": value}
-    if name in PARAMETERS and PARAMETERS[name].kind == "bool":
-        return widgets.Checkbox(**common, indent=False)
-    options = options_of(name, value)
-    if name in ("model", "device") or (name in SETTABLE and SETTABLE[name].kind == "choice"):
-        return widgets.Dropdown(**common, options=options)
-    return widgets.SelectionSlider(**common, options=options, continuous_update=True)
-
-
-def description(name: str) -> str:
-    """A slider's label, with its unit in brackets."""
-    label = EXTRAS[name][0] if name in EXTRAS else name
-    return f"{label} ({UNITS[name]})" if name in UNITS else label
-
-
-def options_of(name: str, value: Any) -> list[tuple[str, Any]]:
-    """(label, value) for each stop; a value between the stops gets one of its own."""
-    stops = EXTRAS[name][1] if name in EXTRAS else SETTABLE[name].values
-    if value not in stops:
-        stops = (*stops, value)
-        stops = stops if isinstance(value, str) else tuple(sorted(stops))
-    return [(_label(stop), stop) for stop in stops]
-
-
-def _label(value: Any) -> str:
-    if isinstance(value, float) and value and not math.isinf(value):
-        return f"{value:.6g}"
-    return text_of(value)
-
-
-def put(widget: Any, name: str, value: Any) -> None:
-    """Set a slider, with a new stop where the value lies between the old ones."""
-    if hasattr(widget, "options") and value not in [stop for _, stop in widget.options]:
-        widget.options = options_of(name, value)
-    if widget.value != value:
-        widget.value = value

@@ -259,7 +259,7 @@ def _precision(sweep: sweeps.Sweep) -> list[str]:
     if not {"fp32", "bf16"} <= seconds.keys():
         return []
     return [
-        f"On this processor, which multiplies bf16 itself, fp32 takes "
+        f"On the processor of these runs fp32 takes "
         f"{seconds['fp32'] / seconds['bf16']:.1f} times the processor time of bf16 and "
         f"{memory['fp32'] / memory['bf16']:.1f} times the memory. fp16 needs a GPU and was not "
         "run; the failure gallery has a stand-in."

@@ -363,11 +363,25 @@ def to_command(
     return shlex.join(words)
 
 
+@dataclass(frozen=True)
+class Command:
+    """What a `train_lora.py` line says: all settings, those it names, and its other words."""
+
+    settings: dict[str, Value]
+    named: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
 def from_command(text: str) -> dict[str, Value]:
     """The settings of a `train_lora.py` line, start values where it names none.
 
     Raises CourseError for text that is no such line, or for a value out of range.
     """
+    return read_command(text).settings
+
+
+def read_command(text: str) -> Command:
+    """A `train_lora.py` line, read; CourseError as from_command."""
     try:
         words = shlex.split(text.replace("\\\n", " "))
     except ValueError as error:
@@ -377,9 +391,10 @@ def from_command(text: str) -> dict[str, Value]:
         raise CourseError(f"there is no {SCRIPT} in {text.strip()[:60]!r}", _EXAMPLE)
     parser = _QuietParser(add_help=False, allow_abbrev=False)
     add_arguments(parser)
-    options, _ = parser.parse_known_args(words[place + 1 :])
+    options, others = parser.parse_known_args(words[place + 1 :])
     _refuse_unknown(words[place + 1 :])
-    return checked(given(options))
+    named = given(options)
+    return Command(checked(named), tuple(named), tuple(others))
 
 
 _EXAMPLE = f"for example: python {SCRIPT} --data records.jsonl --out adapter/ --learning_rate 5e-4"

@@ -85,6 +85,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self.figure = new_figure()
+        self.title = ""  # what it states, once it was drawn
 
     def draw(self, name: str, settings: Settings, context: Context) -> "Figure":
         """The figure of section `name`, over what was drawn before."""
@@ -92,7 +93,8 @@ class Drawing:
 
         with matplotlib.rc_context(STYLE):
             self.figure.clear()
-            state_finding(self.figure, DRAW[name](self.figure, settings, context))
+            self.title = DRAW[name](self.figure, settings, context)
+            state_finding(self.figure, self.title)
         return self.figure
 
     def png(self, name: str, settings: Settings, context: Context) -> bytes:
@@ -195,18 +197,19 @@ def draw_warmup(figure: "Figure", settings: Settings, context: Context) -> str:
     count = arithmetic.warmup_steps(total, ratio)
     _rate_axis(ax, max(rates), total)
     if count:
-        ax.axvspan(0, count, color=ORANGE, alpha=0.18, lw=0)
-        ax.axvline(count, color=INK, ls=":", lw=1.6, label=f"warm-up ends: step {count}")
+        full = min(count + 1, total)  # the first step takes a rate of 0
+        ax.axvspan(1, full, color=ORANGE, alpha=0.18, lw=0)
+        ax.axvline(full, color=INK, ls=":", lw=1.6, label=f"full rate: step {full}")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    full = f"of {total} optimiser steps"
+    of_all = f"of {total} optimiser steps"
     if not count:
-        return f"No warm-up: the first {full} already takes the full learning rate"
+        return f"No warm-up: the first {of_all} already takes the full learning rate"
     if settings["lr_scheduler_type"] == "constant":
         return (
             f"The schedule `constant` knows no warm-up: warmup_ratio {text_of(ratio)} does nothing"
         )
     return (
-        f"The learning rate climbs for {_plural(count, 'step')} {full} "
+        f"The learning rate climbs for {_plural(count, 'step')} {of_all} "
         f"({percent_text(count / total)} of the run)"
     )
 
@@ -322,9 +325,9 @@ def _memory_finding(settings: Settings, context: Context, estimates: Mapping[str
     return f"Batch {batch} × {length} tokens, {context.model}: {', '.join(fits)}"
 
 
-def _smallest_card(gigabytes: float, cards: Mapping[str, float]) -> str:
+def _smallest_card(gibibytes: float, cards: Mapping[str, float]) -> str:
     by_size = sorted(cards.items(), key=lambda card: card[1])
-    name = next((name for name, size in by_size if size >= gigabytes), None)
+    name = next((name for name, size in by_size if size >= gibibytes), None)
     return f"fits {name}" if name else "fits none of them"
 
 
@@ -441,7 +444,8 @@ def draw_scale(figure: "Figure", settings: Settings, context: Context) -> str:
     ax.plot(stops, square, color=ORANGE, ls="--", marker="s", lw=1.8, label="alpha / √r (rsLoRA)")
     now = arithmetic.scale(alpha, r)
     ax.plot([alpha], [now], "o", ms=15, mfc="none", mec=RED, mew=2.6)
-    ax.annotate(f"scale {now:g}", (alpha, now), xytext=(10, -16), textcoords="offset points",
+    place = (10, 10) if now < 2 * min(plain) else (10, -16)  # not on the axis
+    ax.annotate(f"scale {now:g}", (alpha, now), xytext=place, textcoords="offset points",
                 size=11, weight="bold")  # fmt: skip
     ax.axhline(2, color=SOFT, ls=":", lw=1.6, label="alpha = 2 r")
     ax.set_xscale("log", base=2)

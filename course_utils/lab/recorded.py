@@ -12,6 +12,7 @@ to the highest. Three seeds show a spread, not an interval.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from course_utils.drawing import (
@@ -45,7 +46,7 @@ MEASURES = {
     "perplexity": ("validation perplexity", "", 3),
     "field_f1": ("field F1 (held-out)", "", 2),
     "cpu_seconds": ("processor time (s)", " s", 0),  # the cores were shared: no wall time
-    "peak_memory_gb": ("peak memory (GB)", " GB", 2),
+    "peak_memory_gb": ("peak memory (GiB)", " GiB", 2),
 }
 NAMES = {
     "eval_loss": "validation loss",
@@ -230,7 +231,7 @@ def plot_recorded(sweep: "Sweep") -> "Figure":
         _value_axis(ax, sweep.parameter, places)
         ax.set_title(label, loc="left", size=10.5)
         if measure == "eval_loss":
-            ax.legend(fontsize=9, loc="best")
+            _legend_above(ax)
         if measure in ("cpu_seconds", "peak_memory_gb", "field_f1"):
             ax.set_ylim(0, (ax.get_ylim()[1] or 1) * 1.05)
     _draw_last(figure.axes[5], sweep, groups)
@@ -320,7 +321,15 @@ def _draw_last(ax: "Axes", sweep: "Sweep", groups: Mapping[Value, Runs]) -> None
         )
     ax.set_title("training loss by step, one seed", loc="left", size=10.5)
     if shown:
-        ax.legend(fontsize=9)
+        _legend_above(ax)
+
+
+def _legend_above(ax: "Axes") -> None:
+    """A legend in one row with room made for it, so that it lies on no line."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.24 * (high - low))
+    ax.legend(fontsize=8.5, loc="upper center", ncols=3, columnspacing=1.0, handlelength=1.8,
+              borderaxespad=0.15)  # fmt: skip
 
 
 def _curve(run: Mapping[str, Any], key: str) -> tuple[list[int], list[float]]:
@@ -340,9 +349,10 @@ class Marked:
         import matplotlib
         import numpy as np
 
-        figure = plot_recorded(sweep)
+        figure = self._figure = plot_recorded(sweep)
         with matplotlib.rc_context(STYLE):
             figure.canvas.draw()
+        self.title = headline(sweep)
         self.pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3].copy()
         self.parameter, self.values = sweep.parameter, list(by_value(sweep))
         height = self.pixels.shape[0]
@@ -353,14 +363,28 @@ class Marked:
         ]
 
     def png(self, value: Value) -> bytes:
-        """The figure with `value` marked; without a mark when it lies outside the axis."""
+        """The figure with `value` marked, or a note where it lies outside the axis."""
         pixels = self.pixels.copy()
         place = self._place(value)
+        marked = False
         for transform, top, bottom, left, right in self.boxes if place is not None else ():
             x = transform.transform((place, 0))[0]
             if left <= x <= right:
                 pixels[int(top) : int(bottom) : 2, int(x) - 1 : int(x) + 1] = (213, 94, 0)
-        return packed(pixels)
+                marked = True
+        return packed(pixels if marked else self._with_note)
+
+    @cached_property
+    def _with_note(self) -> Any:
+        """The pixels with a sentence in place of the line; drawn when first needed."""
+        import matplotlib
+        import numpy as np
+
+        note = "no line: the value lies outside the recorded ones"
+        with matplotlib.rc_context(STYLE):
+            self._figure.text(0.985, 0.004, note, ha="right", va="bottom", size=9.5, color=RED)
+            self._figure.canvas.draw()
+        return np.asarray(self._figure.canvas.buffer_rgba())[:, :, :3].copy()
 
     def _place(self, value: Value) -> float | None:
         if PARAMETERS[self.parameter].kind in ("bool", "choice"):
@@ -395,8 +419,10 @@ class Failure:
             for name in ("final_train_loss", "eval_loss", "field_f1")
             if measured(self.runs, name)
         ]
+        if jump := _jump(self.runs[0]):
+            parts.insert(0, jump)
         if lost:
-            parts.insert(0, f"{len(lost)} of {len(self.runs)} runs ended without a usable loss")
+            parts.insert(0, f"{len(lost)} of {len(self.runs)} {_end(lost)}")
         errors = {run.get("error") for run in lost if run.get("error")}
         parts += [f"message: {label_text(error, 160)}" for error in sorted(errors)]
         return f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}: {'; '.join(parts)}"
@@ -404,6 +430,23 @@ class Failure:
     def answer(self) -> Mapping[str, str] | None:
         """One answer of such a model, with its input and reference."""
         return next((run["answers"][0] for run in self.runs if run.get("answers")), None)
+
+
+def _end(lost: Runs) -> str:
+    """How runs that diverged ended: with a loss far too high, or with none."""
+    if len(measured(lost, "eval_loss")) == len(lost):
+        return "ended far above where it began"
+    return "ended without a usable loss"
+
+
+def _jump(run: Mapping[str, Any]) -> str:
+    """Where the training loss was higher than at the first step, if it was by a twentieth."""
+    steps, losses = _curve(run, "loss")
+    if not losses or max(losses) <= 1.05 * losses[0]:
+        return ""
+    highest = max(losses)
+    step = steps[losses.index(highest)]
+    return f"training loss up to {highest:.2f} in step {step}, from {losses[0]:.2f} in the first"
 
 
 def _one(runs: Runs, measure: str) -> str:
@@ -415,19 +458,19 @@ def _one(runs: Runs, measure: str) -> str:
 TEXTS = {
     "learning_rate_times_10": (
         "Learning rate ten times too high",
-        "the loss climbs far above where it began; the answers are one sign over and over",
-        "5e-2 is ten times the highest rate of the sweep that still learned: every step overshoots",
+        "the loss climbs where it should fall; the answers are noise, often one sign over and over",
+        "ten times the highest rate of the sweep: every step overshoots",
         "divide the learning rate by 3 or by 10 first, before you touch anything else",
     ),
     "padding_learned": (
         "Padding is trained (pad = EOS, unmasked)",
-        "a training loss that looks wonderful, and answers that are worse",
+        "a training loss that looks wonderful, and answers that are no better for it",
         "every record is filled up with end tokens, and predicting those is most of the loss",
         "mask by length, never by the pad token; look at the labels of one batch before training",
     ),
     "eos_not_learned": (
         "The end of the answer is masked (pad = EOS)",
-        "a base model does not stop; this instruct model hides it, since it knew its end before",
+        "answers that do not stop; an instruct model may hide it, since it knew its end before",
         "the padding token is the end token, so hiding the padding hides the end as well",
         "mask by length, never by the pad token; count the end tokens that are trained",
     ),
@@ -445,28 +488,28 @@ TEXTS = {
     ),
     "fp16_adapter": (
         "Trainable weights in fp16 (on a CPU: a stand-in for fp16 on a T4)",
-        "the loss explodes, then reads 0; gradient norms are no numbers; answers are empty",
+        "the loss explodes or reads 0; gradient norms are no numbers; answers are empty",
         "fp16 ends at 65,504, and Adam's smallest constant, 1e-8, is 0 in it: it divides by zero",
         "keep the adapter in fp32 and let bf16 or fp16 do the products only",
     ),
     "attention_only": (
         "Adapters on attention only",
-        "training looks normal; the loss ends higher",
+        "training looks normal; what it costs shows in the losses at the end, if at all",
         "the MLP layers, more than half of the model, cannot adapt",
         "include_mlp true; if memory is short, lower r instead",
     ),
     "no_warmup": (
         "No warm-up at a high learning rate (1e-2)",
-        "the loss jumps above where it began, and then this run heals: its validation loss ends "
-        "below the healthy runs' (which have a tenth of the rate), with a lower field F1",
+        "the loss jumps in the first steps; then a run heals or does not",
         "Adam's averages are empty at the start, and the first steps are full ones",
-        "a jump alone is no failure: judge the end. If it stays high, warm up or lower the rate",
+        "a jump alone is no failure: compare the end with the healthy runs, which have a tenth of "
+        "the rate, in loss and in score. If it stays high, warm up or lower the rate",
     ),
     "long_warmup": (
         "The same learning rate with a long warm-up (40 %)",
-        "for comparison with the picture above: no jump",
+        "for comparison with the picture above: look for the jump, and at both ends",
         "the steps are small while Adam's averages fill",
-        "here both end alike; in a longer run an early jump can cost the run",
+        "where both end alike the jump cost nothing; in a longer run it can cost the run",
     ),
 }
 

@@ -273,7 +273,7 @@ def _overview(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 run["name"] + (" (diverged)" if diverged(run["training"]) else ""),
                 *("–" if value is None else sensible(value) for value in values),
                 duration(number_of(run["training"].get("seconds"))),
-                "–" if memory is None else f"{sensible(memory)} GB",
+                "–" if memory is None else f"{sensible(memory)} GiB",
             ]
         )
     header = [
@@ -350,7 +350,7 @@ def _result(run: Mapping[str, Any]) -> list[list[str]]:
     rows += [[NAMES[metric], sensible(value)] for metric, value in run["scores"].items()][:5]
     seconds, memory = (number_of(training.get(key)) for key in ("seconds", "peak_memory_gb"))
     rows.append(["Time", duration(seconds)])
-    rows.append(["Peak memory", "–" if memory is None else f"{sensible(memory)} GB"])
+    rows.append(["Peak memory", "–" if memory is None else f"{sensible(memory)} GiB"])
     return rows
 
 

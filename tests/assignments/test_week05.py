@@ -1,6 +1,7 @@
 """The check of a week-5 folder: a complete one, one fault at a time, and which assignment it is."""
 
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -23,7 +24,7 @@ from course_utils.assignments import week05 as lab_submission
 from course_utils.assignments.week05 import check_submission, pack_submission
 from course_utils.commands import main as cli
 from course_utils.errors import CourseError
-from course_utils.lab import analysis, parameters
+from course_utils.lab import analysis, own_words, parameters
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,67 @@ def test_a_notebook_that_was_not_run_lacks_its_figures(folder):
     report = check_submission(folder)
     assert len(report.of_state("wrong")) == 13
     assert "0 of" in report.of_state("warning")[0].message
+
+
+def stop_at(name):
+    """An edit: the section's figure stopped with an error, and nothing below it was run."""
+
+    def edit(notebook):
+        stopped = False
+        for cell in notebook["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and stopped:
+                cell.update(outputs=[], execution_count=None)
+            elif f'analysis.recorded("{name}")' in source:
+                stopped = True
+                cell["outputs"] = [{"output_type": "error", "ename": "NameError"}]
+
+    return edit
+
+
+def test_a_cell_that_stopped_is_named_with_its_section_beside_all_that_is_missing(folder):
+    edit_json(folder / analysis.NOTEBOOK, stop_at("num_train_epochs"))
+    report = check_submission(folder)
+    (stopped,) = [finding for finding in report.findings if finding.id == "analysis.run"]
+    assert "in the section num_train_epochs, stopped with an error" in stopped.message
+    assert stopped.message.startswith("code cell ")
+    wrong = {finding.subject for finding in report.of_state("wrong")}
+    assert wrong == {"", *parameters.PARAMETERS} - {"learning_rate"}
+
+
+def test_a_cell_that_stopped_hides_no_nonsense_above_it_and_no_empty_section_below(folder):
+    def edit(notebook):
+        stop_at("lora_r")(notebook)
+        for cell in notebook["cells"]:
+            source = "".join(cell["source"])
+            if source.startswith("### learning_rate\n"):
+                cell["source"] = source[: source.index("**What happens if we increase")]
+
+    edit_json(folder / analysis.NOTEBOOK, edit)
+    report = check_submission(folder)
+    found = {finding.subject: finding.message for finding in report.of_state("wrong")}
+    assert found["learning_rate"].startswith("“What happens if we increase it?”")
+    assert "not in the saved notebook" in found["logging_steps"]
+
+
+def test_answers_of_the_lab_are_named_section_by_section(folder):
+    """What was verbatim the lab's own text used to be complete."""
+    lab = json.loads(own_words.LAB.read_text(encoding="utf-8"))
+    given = ["".join(cell["source"]) for cell in lab["cells"] if cell["cell_type"] == "markdown"]
+    given = [text for text in given if re.match(r"## \d+\. ", text)]
+
+    def copy(notebook):
+        for cell in notebook["cells"]:
+            name = "".join(cell["source"]).partition("\n")[0].removeprefix("### ")
+            if name in parameters.PARAMETERS:
+                text = given[list(parameters.PARAMETERS).index(name)]
+                cell["source"] = f"### {name}\n" + text.partition("\n")[2].replace("- **", "\n**")
+
+    edit_json(folder / analysis.NOTEBOOK, copy)
+    report = check_submission(folder)
+    wrong = report.of_state("wrong")
+    assert {finding.subject for finding in wrong} == set(parameters.PARAMETERS)
+    assert {finding.message_id for finding in wrong} == {"analysis.not_own"}
 
 
 def test_a_broken_notebook_is_one_finding(folder):

@@ -9,6 +9,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import lab_words
 import nbformat
 import pytest
 from chromium import NEEDED, fresh_page
@@ -112,3 +113,144 @@ def test_three_sliders_moved_by_keyboard_change_figure_and_command(opened, progr
         box = opened.locator(".widget-vbox").first.bounding_box()
         opened.screenshot(path=f"{keep}/{name}", clip=box | {"width": min(box["width"], 880)})
     assert opened.problems == []
+
+
+# --- Without code, by ear, by keyboard, on a narrow screen ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> Path:
+    """All texts of the lab with its checks, three sections and the command box."""
+    whole = nbformat.read(ROOT / "notebooks" / lab_cli.NOTEBOOK, as_version=4)
+    wanted = [f'lab.panel("{name}")' for name in SECTIONS]
+    wanted += ["environment.prepare()", "explore.Lab(data", "static = None", "lab.command_box()"]
+    wanted += ["checks.", "explore.Lab(static=True)", "lab.gallery()"]
+    whole.cells = [
+        cell
+        for cell in whole.cells
+        if cell.cell_type == "markdown" or any(text in cell.source for text in wanted)
+    ]
+    path = tmp_path_factory.mktemp("texts") / lab_cli.NOTEBOOK
+    nbformat.write(whole, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def narrow(texts):
+    """The texts in Voila, in a window of 900 pixels."""
+    if not find_spec("voila"):
+        pytest.skip("no voila: pip install -r requirements-lab.txt")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        fresh_page(900, 1400, counts=lambda message: "net::ERR_" not in message.text) as page,
+    ):
+        for name in ("CONFIG", "DATA", "RUNTIME"):
+            patch.setenv(f"JUPYTER_{name}_DIR", str(texts.parent / name))
+        with lab_cli.server("voila", texts, lab_cli.free_port()) as (address, _):
+            page.goto(address)
+            page.get_by_role("slider", name="warmup_ratio").nth(1).wait_for()
+            page.get_by_text("Load from command").wait_for()
+            page.wait_for_function(
+                "() => [...document.querySelectorAll('.course-panel img')].every(i => i.alt)"
+            )
+            yield page
+
+
+def shoot(page, name: str) -> None:
+    """A picture for whoever looks at it: COURSE_LAB_SHOTS=folder."""
+    if keep := os.environ.get("COURSE_LAB_SHOTS"):
+        page.screenshot(path=f"{keep}/{name}.png", full_page=True)
+
+
+def test_voila_shows_no_sentence_about_code(narrow):
+    shoot(narrow, "voila")
+    words = " ".join(narrow.locator("body").inner_text().split())
+    assert "Which value would you choose here, and why?" in words
+    assert "Failure gallery" in words
+    assert lab_words.about_code(words) == []
+    assert "Your turn" not in words
+
+
+def test_a_screen_reader_hears_name_and_value_of_a_slider(narrow):
+    rate = narrow.get_by_role("slider", name="learning_rate").first
+    assert rate.get_attribute("aria-valuetext") == "0.0002"
+    rate.focus()
+    narrow.keyboard.press("ArrowRight")
+    narrow.wait_for_function(
+        "handle => handle.getAttribute('aria-valuetext') == '0.0005'", arg=rate.element_handle()
+    )
+    assert rate.get_attribute("aria-label") == "learning_rate"
+    narrow.keyboard.press("ArrowLeft")
+
+
+def test_every_control_has_a_name(narrow):
+    names = narrow.evaluate(
+        """() => [...document.querySelectorAll('[role=slider], select, textarea, button, input')]
+        .filter(e => e.offsetParent)
+        .map(e => e.getAttribute('aria-label') || (e.labels && e.labels[0]?.innerText)
+                  || e.innerText || e.title)"""
+    )
+    assert len(names) >= 9
+    assert all(name and name.strip() for name in names), names
+
+
+def test_every_picture_says_its_finding(narrow):
+    alts = narrow.evaluate(
+        "() => [...document.querySelectorAll('.course-panel img')].map(i => i.alt)"
+    )
+    assert len(alts) == 2 * len(SECTIONS)
+    assert any("The learning rate peaks at" in alt for alt in alts)
+    assert all(len(alt.split()) > 4 for alt in alts)
+
+
+def test_the_tabulator_reaches_every_control_of_a_section_and_the_command(narrow):
+    narrow.get_by_role("slider", name="learning_rate").first.focus()
+    seen = []
+    for _ in range(20):
+        focused = narrow.evaluate(
+            """() => {const e = document.activeElement;
+            return e.getAttribute('aria-label') || (e.labels && e.labels[0]?.innerText)
+                   || e.innerText || e.tagName}"""
+        )
+        seen.append(" ".join(focused.split()))
+        if seen[-1] == "Load from command":
+            break
+        narrow.keyboard.press("Tab")
+    assert seen[:3] == ["learning_rate", "warmup_ratio (share of steps)", "lr_scheduler_type"]
+    assert seen[-3:] == ["copy:", "paste:", "Load from command"]
+
+
+def test_a_line_is_loaded_by_keyboard_and_told(narrow):
+    narrow.get_by_label("paste:").focus()
+    narrow.keyboard.type("python train_lora.py --data x.jsonl --lora_alpha 64")
+    narrow.keyboard.press("Tab")
+    narrow.keyboard.press("Enter")
+    narrow.get_by_text("Set from the line: lora_alpha 64.").wait_for()
+    told = narrow.locator(".course-told")
+    assert told.get_attribute("aria-live") == "polite"
+    assert "Left aside, since it is no slider here: --data x.jsonl." in told.inner_text()
+
+
+WIDER = """() => [...document.querySelectorAll(
+        'img, pre, code, table, textarea, .widget-hbox, p, li')]
+    .filter(e => e.offsetParent && e.getBoundingClientRect().right > 900.5)
+    .map(e => e.outerHTML.slice(0, 120))"""
+
+
+def test_at_900_pixels_nothing_runs_over_the_edge_in_voila(narrow):
+    assert narrow.evaluate(WIDER) == []
+    assert narrow.problems == []
+
+
+def test_at_900_pixels_nothing_runs_over_the_edge_of_the_page(texts, tmp_path):
+    page_path = tmp_path / "lab.html"
+    page_path.write_text(lab_cli.page_of(lab_cli.execute(texts, tmp_path / "run")), "utf-8")
+    with fresh_page(900, 1400) as page:
+        page.goto(page_path.as_uri())
+        shoot(page, "static")
+        assert page.evaluate(WIDER) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 900
+        assert page.asked == [page_path.as_uri()] or not [
+            asked for asked in page.asked if asked.startswith("http")
+        ]
+        assert page.problems == []

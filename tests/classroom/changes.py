@@ -5,7 +5,6 @@ the assignment's own table.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,20 +28,14 @@ def change(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def apply(folder: Path, changes: list[str | dict[str, Any]], own: str = "") -> None:
-    """Do to a submission what a row of the class says; no file looks younger for it.
+    """Do to a submission what a row of the class says.
 
     `own`: the module with the assignment's own changes.
-
-    Else every forged adapter would be known by its date alone, which is a finding of its own.
     """
     for entry in changes:
         (name, argument), *_ = entry.items() if isinstance(entry, dict) else [(entry, None)]
-        times = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
         function = CHANGES.get((own, name)) or CHANGES[__name__, name]
         function(folder) if argument is None else function(folder, argument)
-        for path, stat in times.items():
-            if path.is_file() and name != "newer_adapter":
-                os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def only(folder: Path, names: tuple[str, ...]) -> Path:
@@ -144,14 +137,6 @@ def lying_header(folder: Path) -> None:
     path = only(folder, ADAPTERS) / "adapter_model.safetensors"
     content = path.read_bytes()
     path.write_bytes((2**40).to_bytes(8, "little") + content[8:])
-
-
-@change
-def newer_adapter(folder: Path) -> None:
-    """The adapter was written an hour after the evidence about it."""
-    for path in only(folder, ADAPTERS).iterdir():
-        stat = path.stat()
-        os.utime(path, (stat.st_atime + 3600, stat.st_mtime + 3600))
 
 
 # --- Notebooks ----------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def test_rendered_table_has_the_worst_first_and_the_cures_last():
     findings = [
         Finding("package a", "ok", "1", "==1"),
         Finding("package b", "ok", "1", "==1"),
-        Finding("memory", "warning", "3 GB", "6 GB", "buy [more]", "doctor.a"),
+        Finding("memory", "warning", "3 GiB", "6 GiB", "buy [more]", "doctor.a"),
         Finding("torchao", "problem", "0.10", "none", "remove it", "doctor.b"),
     ]
     console = Console(width=100, record=True, file=io.StringIO())

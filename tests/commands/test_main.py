@@ -137,6 +137,15 @@ def test_without_a_command_the_help_is_shown(course, arguments):
         ("run --preset nano -p lorar 8", 2, "no such setting Cure: did you mean lora_r?"),
         ("run --preset nano -p sise=8", 2, "no such setting Cure: did you mean size?"),
         ("run --preset nano -p qqqqqqqqqq 8", 2, "no such setting Cure: known: base_model"),
+        ("run --preset nano -p lorar 8 -p sise 9", 2, "-p lorar, sise: there is no such setting"),
+        ("run --preset nano -p lorar 8 -p sise 9", 2, "lora_r (lorar), size (sise)? known:"),
+        (
+            "run --preset nano -p size abc",
+            2,
+            "-p size abc: a whole number is needed, 'abc' is none",
+        ),
+        ("run --preset nano -p size 1.5", 2, "a whole number is needed, 1.5 is none Cure: for ex"),
+        ("run --preset nano -p size true", 2, "a whole number is needed, True is none"),
         ("run --preset nano -p 1x 8", 2, "-p 1x=8: a name and a value"),
         ("run --preset nano -p preset cpu", 2, "use --preset cpu"),
         ("run --preset nano -p run_dir x", 2, "use --out x"),
@@ -466,15 +475,3 @@ def test_a_new_run_without_seed_uses_42(tmp_path):
         tmp_path, keep=True, preset="nano", track="manufacturing", seed=None
     )
     assert begun.seed == 42
-
-
-def test_an_evaluation_older_than_its_adapter_is_noticed(tmp_path):
-    (tmp_path / "adapter").mkdir()
-    (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
-    adapter = tmp_path / "adapter" / "adapter_config.json"
-    assert not run_command._evaluation_is_stale(tmp_path)
-    adapter.write_text("{}", encoding="utf-8")
-    os.utime(adapter, (2e9, 2e9))
-    assert run_command._evaluation_is_stale(tmp_path)
-    os.utime(adapter, (1e9, 1e9))
-    assert not run_command._evaluation_is_stale(tmp_path)

@@ -145,10 +145,16 @@ def test_a_replaced_file_keeps_its_mode(mask, tmp_path, mode):
 # --- reading ---
 
 
-def test_a_missing_file_names_itself_and_the_notebook_to_run(tmp_path):
+def test_a_missing_file_names_itself_and_what_writes_it(tmp_path):
     with pytest.raises(CourseError, match="baseline.json: there is no such file") as caught:
-        files.read_json(tmp_path / "baseline.json")
-    assert "02 baseline" in caught.value.cure
+        files.read_json(tmp_path / "baseline.json", "notebook 02_baseline")
+    assert caught.value.cure == "run notebook 02_baseline first"
+
+
+def test_a_missing_file_of_no_notebook_speaks_of_none(tmp_path):
+    with pytest.raises(CourseError) as caught:
+        files.read_json(tmp_path / "other.json")
+    assert "notebook" not in caught.value.cure
 
 
 @pytest.mark.parametrize("content", [b'{"a": ', b"", b"\xff\xfe", b"{'a': 1}"])

@@ -80,3 +80,24 @@ def test_bars_hold_one_user_and_eight():
         ("endpoint", 8),
     ]
     assert found[2]["seconds"] == pytest.approx(latency.BAR_TOKENS / 20)
+
+
+# --- Two ways of answering, timed several times ---------------------------------------------------
+
+
+def test_each_pass_has_a_rate_of_its_own(nano):
+    rates = latency.rates(*nano, [PROMPT], 4, passes=3)
+    assert len(rates) == 3
+    assert min(rates) > 0
+
+
+def test_passes_that_overlap_show_no_difference():
+    told = latency.compared({"adapter": [10, 11, 14], "merged": [12, 13, 15]})
+    assert told.startswith("adapter 11.0 (10.0 to 14.0) tokens/s, merged 13.0 (12.0 to 15.0)")
+    assert "x 1.18; the passes overlap, so no difference is shown" in told
+
+
+@pytest.mark.parametrize(("after", "word"), [([12, 13], "faster"), ([8, 9], "slower")])
+def test_passes_that_lie_apart_show_which_is_faster(after, word):
+    told = latency.compared({"adapter": [10, 11], "merged": after})
+    assert f"every pass of merged was {word} than every pass of adapter" in told

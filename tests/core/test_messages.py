@@ -57,6 +57,18 @@ def test_a_message_found_in_several_ways_is_said_by_its_case(room):
     assert general == "19 of 20\nno records"
 
 
+def test_a_case_may_have_a_cure_of_its_own(room):
+    text = GOOD.replace(
+        '"{count} records, at least {least} are asked for"',
+        '{few: "{count} of {least}", none: no records}\n  cures: {none: "write the first"}',
+    )
+    made = room(text)
+    assert made.say("week05.records.too_few", "none", count=0, least=20).cure == "write the first"
+    assert made.say("week05.records.too_few", "few", count=4, least=20).cure == "write 20 or more"
+    with pytest.raises(CourseError, match="cases that `found` has not: one"):
+        room(text.replace('{none: "write', '{one: "write')).known  # noqa: B018
+
+
 def test_braces_in_a_value_stay_what_they_are(room):
     said = room(GOOD).say("week05.records.too_few", count="{least}", least="{0}")
     assert said.found == "{least} records, at least {0} are asked for"

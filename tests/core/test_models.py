@@ -307,14 +307,16 @@ def test_gated_models_and_base_models_are_marked():
 
 
 def test_some_instruct_model_besides_the_embedded_one_fits_a_t4_without_a_licence_to_accept():
-    fitting = [m for m in models.registry().values() if m.hub and m.memory_gb() < 5 and not m.gated]
+    fitting = [
+        m for m in models.registry().values() if m.hub and m.memory_gib() < 5 and not m.gated
+    ]
     assert len([m for m in fitting if m.chat_template]) >= 2
 
 
 def test_four_bit_weights_need_about_a_quarter_of_the_memory():
     model = models.registry()["mistralai/Mistral-7B-v0.1"]
-    assert model.memory_gb() == pytest.approx(14.48)
-    assert 0.2 < model.memory_gb("nf4") / model.memory_gb() < 0.35
+    assert model.memory_gib() == pytest.approx(14.48e9 / 2**30)
+    assert 0.2 < model.memory_gib("nf4") / model.memory_gib() < 0.35
 
 
 # --- tokenizers and models ---

@@ -162,6 +162,50 @@ def test_a_notebook_shows_the_figure_without_pyplot():
     assert drawn("scale")._repr_png_().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_a_notebook_shows_says_the_finding_to_those_who_do_not_see_it(name):
+    data, metadata = drawn(name)._repr_mimebundle_()
+    title = drawing.figure_title(drawn(name))
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata == {"image/png": {"alt": title}}
+    assert data["text/plain"] == title != ""
+
+
+def test_the_alternative_text_stays_where_pyplot_shows_figures_in_its_own_way():
+    from IPython.core.formatters import DisplayFormatter
+    from matplotlib.figure import Figure
+
+    formatter = DisplayFormatter()
+    formatter.formatters["image/png"].for_type(Figure, lambda figure: b"pyplot's own picture")
+    data, metadata = formatter.format(drawn("scale"))
+    assert data["image/png"] == b"pyplot's own picture"
+    assert metadata["image/png"]["alt"] == drawing.figure_title(drawn("scale"))
+
+
+def test_a_figure_without_a_title_has_no_alternative_text():
+    data, metadata = drawing.new_figure(3, 2)[0]._repr_mimebundle_()
+    assert data["text/plain"].startswith("<CourseFigure")
+    assert metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        *[(0.6714, 3, "0.671"), (0, 2, "0.00"), (999.99, 1, "1,000.0"), (1000, 2, "1,000")],
+        *[(9999.4, 2, "9,999"), (10_000, 2, "10k"), (44_356.2, 2, "44.4k"), (-44_356, 2, "-44.4k")],
+        *[(999_499, 2, "999k"), (999_999, 2, "1M"), (1.234e6, 0, "1.23M"), (2e9, 2, "2B")],
+        *[(1.234e15, 2, "1.23e+15")],
+    ],
+)
+def test_a_large_number_is_shortened(value, digits, text):
+    assert drawing.short_number(value, digits) == text
+
+
+def test_a_signed_number_keeps_its_sign_when_it_is_shortened():
+    told = [drawing.signed(value) for value in (0.525, -0.525, -0.001, -44_356, 44_356)]
+    assert told == ["+0.53", "−0.53", "+0.00", "−44.4k", "+44.4k"]
+
+
 def test_importing_plots_loads_no_heavy_library():
     code = "import sys, course_utils.plots; print([m for m in sys.modules if m in "
     code += "('matplotlib', 'numpy', 'pandas', 'torch')])"

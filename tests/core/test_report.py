@@ -323,6 +323,23 @@ def test_the_terminal_table_shows_base_against_tuned(tmp_path):
     assert "-4.56 [-5.07, -4.05]" in text
 
 
+@pytest.mark.parametrize("size", [1.0, 100.0, 9_999.4, 44_356.7, 3.2e6, 1.1e9, 4e14])
+def test_the_terminal_table_cuts_no_word_at_80_columns(tmp_path, size):
+    from rich.console import Console
+
+    results = report.collect_results(make_run_folder(tmp_path))
+    for scores in (*results["baselines"].values(), results["base"], results["tuned"]):
+        scores["perplexity"] = size
+    interval = {"mean": -size, "low": -1.05 * size, "high": 0.95 * size}
+    results["difference"]["perplexity"] = interval
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(report.results_table(results))
+    text = console.export_text()
+    assert "…" not in text
+    (perplexity,) = [line for line in text.splitlines() if "Perplexity" in line]
+    assert perplexity.rstrip().endswith("unclear")
+
+
 # ---------------------------------------------------------------- the page
 
 

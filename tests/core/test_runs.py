@@ -153,6 +153,20 @@ def test_the_fingerprint_changes_with_what_shapes_a_result_and_with_nothing_else
     assert runs.settings_fingerprint(other) != runs.settings_fingerprint(settings)
 
 
+@pytest.mark.parametrize(("name", "notebook"), runs.WRITTEN_BY.items())
+def test_what_is_missing_or_broken_names_the_one_notebook_that_writes_it(tmp_path, name, notebook):
+    run = open_nano(tmp_path)
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(CourseError) as caught:
+        run.read(name)
+    assert caught.value.cure == f"run notebook {notebook} first"
+    assert list((ROOT / "notebooks").glob(f"{notebook}.ipynb"))
+    run.path(name).write_text("{", encoding="utf-8")
+    with pytest.raises(CourseError) as caught:
+        run.read(name)
+    assert caught.value.cure == f"delete it and run notebook {notebook} again"
+
+
 def test_versions_are_those_of_the_installed_packages():
     assert runs.versions()["numpy"] == numpy.__version__
 

@@ -1,14 +1,17 @@
 """Exports: each agrees with its source, or nothing is written; a card says what it is."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from course_utils import models
 from course_utils.commands.main import command_line
-from course_utils.endpoint import conversion, export, lora
+from course_utils.endpoint import conversion, export, lora, onnx
 from course_utils.endpoint.source import find
 from course_utils.errors import CourseError, UsageError
 
@@ -35,7 +38,7 @@ def run(adapter, tmp_path):
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch):
     """A random model is slow to be certain: three answers of six tokens must do."""
-    monkeypatch.setattr(export, "LEAST", {"merged": 3, "f16": 2, "q8_0": 0})
+    monkeypatch.setattr(export, "LEAST", {"merged": 3, "onnx": 3, "f16": 2, "q8_0": 0})
     monkeypatch.setattr(export, "TOKENS", 6)
 
 
@@ -52,6 +55,41 @@ def test_a_gguf_file_is_compared_too(serving, run, tmp_path):
     assert agreement.of == 3
     facts = json.loads((out / "agreement.json").read_text(encoding="utf-8"))
     assert (facts["format"], facts["same"], facts["score"]) == ("q8_0", agreement.same, "field F1")
+
+
+@pytest.fixture
+def onnx_packages():
+    """Only `course export --onnx` needs them."""
+    for name in onnx.NEEDED:
+        pytest.importorskip(name, reason="pip install -r requirements-onnx.txt")
+
+
+def test_an_onnx_folder_answers_as_its_source_and_as_its_card_says(onnx_packages, run, tmp_path):
+    out, agreement = export.onnx(find(run), tmp_path / "out")
+    assert (agreement.same, agreement.of) == (3, 3)
+    [code] = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text("utf-8"), re.S)
+    assert "FOLDER" in code
+    code = code.replace("FOLDER", str(out)).replace("+ 56", "+ 6")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    question = [{"role": "user", "content": "L/H TRACK MOTOR LEAKING OIL"}]
+    assert done.stdout.strip() == export._answers_of_source(find(run), [question])[0]
+
+
+def test_what_the_builder_does_not_take_is_no_export(onnx_packages, tmp_path, nano_model_path):
+    shutil.copytree(nano_model_path, tmp_path / "odd")
+    config = json.loads((tmp_path / "odd" / "config.json").read_text(encoding="utf-8"))
+    config["architectures"] = ["OddForCausalLM"]
+    (tmp_path / "odd" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(CourseError, match="builder does not take this model .*not.*supported"):
+        onnx.build(tmp_path / "odd", tmp_path / "out")
+
+
+def test_without_its_packages_onnx_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx, "NEEDED", ("onnx_of_nobody", "json"))
+    with pytest.raises(CourseError, match="onnx_of_nobody not installed") as caught:
+        export.onnx(find(run), tmp_path / "out")
+    assert "requirements-onnx.txt" in caught.value.cure
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_card_states_base_model_licence_scores_and_the_check(run, tmp_path):
@@ -88,7 +126,9 @@ def test_a_model_without_adapter_is_merged_already(nano_model_path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--merged", "--gguf", "f16"], ["--gguf", "q4_0"]], ids=" ".join
+    "words",
+    [[], ["--merged", "--gguf", "f16"], ["--merged", "--onnx"], ["--gguf", "q4_0"]],
+    ids=" ".join,
 )
 def test_one_known_format_is_asked_for(run, words):
     done = CliRunner().invoke(command_line(), ["export", str(run), *words])

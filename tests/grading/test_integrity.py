@@ -227,21 +227,6 @@ def test_every_kind_has_a_heading_and_what_is_hollow_is_said_in_words():
     )
 
 
-@pytest.mark.parametrize(
-    ("evidence", "kinds"),
-    [
-        ("2026-11-01T10:00:00+00:00", {"older"}),
-        ("2026-11-02T08:59:30+00:00", set()),  # written together
-        ("2026-11-03T10:00:00+00:00", set()),
-        ("2026-11-01T10:00:00", set()),  # no zone: not comparable
-        ("yesterday", set()),
-    ],
-)
-def test_evidence_older_than_its_adapter_is_found(evidence, kinds):
-    times = {"adapter": "2026-11-02T09:00:00+00:00", "evidence": evidence}
-    assert {kind for kind, _ in found(student(0, times=times))} == kinds
-
-
 def test_no_finding_costs_a_point():
     from grade_class import rubric
 

@@ -172,7 +172,7 @@ def test_not_gradable_is_said_to_be_no_zero(published):
 def test_the_overview_tells_verdicts_cells_and_what_waits(published):
     text = read(published / "overview.html").plain
     for said in ("time limit in cell 7", "kernel died in cell 4", "code cell 7", "data_decisions",
-                 "nearest neighbour", "Waiting for a person", "1.5 GB"):  # fmt: skip
+                 "nearest neighbour", "Waiting for a person", "1.5 GiB"):  # fmt: skip
         assert said in text, said
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from course_utils import kit
 from course_utils.assignments.folder import scan
 from course_utils.assignments.hollow import untouched
+from course_utils.grading.cache import digest_of_file
 from course_utils.grading.hidden import HiddenRecords, mark_of
 from course_utils.grading.integrity import suspicions
 from course_utils.grading.judging.case import Case
@@ -195,15 +196,32 @@ def test_an_untouched_starter_is_found_file_by_file(tmp_path):
     assert found(tmp_path) == {("untouched", "", "ada")}
 
 
-def test_evidence_older_than_the_adapter_is_found_unless_it_names_the_adapter(tmp_path):
+def test_evidence_is_old_by_the_adapter_that_it_names_and_never_by_its_time(tmp_path):
     root = submission(tmp_path / "ada", 1)
     evidence = root / "run/evaluation.json"
     os.utime(evidence, (1_700_000_000, 1_700_000_000))
-    assert found(tmp_path) == {("older", "", "ada")}
-    digest = prints_of(case_of(root)).adapter
-    evidence.write_text(json.dumps({"adapter": digest}))
-    os.utime(evidence, (1_700_000_000, 1_700_000_000))
     assert found(tmp_path) == set()
+    evidence.write_text(json.dumps({"adapter": prints_of(case_of(root)).adapter}))
+    assert found(tmp_path) == set()
+    evidence.write_text(json.dumps({"adapter": "0" * 64}))
+    assert found(tmp_path) == {("stated", "run/evaluation.json: checksum of the adapter", "ada")}
+
+
+@pytest.mark.parametrize("file", ["answers.json", "training.json"])
+def test_week_5_names_the_adapter_that_its_evidence_is_of(tmp_path, file):
+    save(tmp_path / "adapter", matrices(1))
+    digest = digest_of_file(tmp_path / "adapter/adapter_model.safetensors")
+
+    def stated(told):
+        (tmp_path / file).write_text(json.dumps(told))
+        return [(s.name, s.agrees) for s in prints_of(case_of(tmp_path, WEEK05)).stated]
+
+    name = f"{file}: checksum of the adapter"
+    assert stated({"prints": {"adapter": digest[:16]}}) == [(name, True)]
+    assert stated({"prints": {"adapter": "1" * 16}}) == [(name, False)]
+    assert stated({"prints": {"adapter": digest[:2]}}) == [(name, False)]
+    for unsaid in ({}, {"prints": {}}, {"prints": 7}, {"prints": {"adapter": 7}}, [1]):
+        assert stated(unsaid) == []
 
 
 def test_warnings_of_the_quick_check_come_along(tmp_path):

@@ -43,26 +43,32 @@ def functions(tree: ast.Module) -> Iterator[ast.AST]:
 def calls(path: Path) -> Iterator[Call]:
     seen = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    room = room_of(path, tree)
+    rooms = rooms_of(tree)
     for function in reversed(list(functions(tree))):  # the innermost first
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and id(node) not in seen and said(node):
                 seen.add(id(node))
-                yield read(path, room, function, node)
+                yield read(path, rooms.get(sayer(node), path.parent.name), function, node)
 
 
-def room_of(path: Path, tree: ast.Module) -> str:
-    """The room that a module's sayer was imported from; its own where it was not imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and SAYERS & {alias.name for alias in node.names}:
-            return str(node.module).split(".")[-2]
-    return path.parent.name
+def rooms_of(tree: ast.Module) -> dict[str, str]:
+    """Sayer -> the room that a module imported it from; its own where it was not imported."""
+    return {
+        alias.name: str(node.module).split(".")[-2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in SAYERS
+    }
+
+
+def sayer(node: ast.Call) -> str:
+    return getattr(node.func, "id", None) or getattr(node.func, "attr", "")
 
 
 def said(node: ast.Call) -> bool:
-    name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
     first = node.args[0] if node.args else None
-    return name in SAYERS and isinstance(first, ast.Constant) and "." in str(first.value)
+    return sayer(node) in SAYERS and isinstance(first, ast.Constant) and "." in str(first.value)
 
 
 def read(path: Path, room: str, function: ast.AST, node: ast.Call) -> Call:
@@ -110,7 +116,7 @@ CALLS = [call for path in sorted(PACKAGE.rglob("*.py")) for call in calls(path)]
 
 
 def test_there_are_calls_in_every_room():
-    assert {call.room for call in CALLS} == {"lab", "assignments", "commands", "grading"}
+    assert {call.room for call in CALLS} == {"lab", "assignments", "commands", "grading", "judging"}
     assert len(CALLS) > 100
 
 
@@ -122,7 +128,8 @@ def test_every_message_that_is_said_exists_in_the_room_that_says_it():
 
 def test_every_message_is_said_somewhere():
     said_ids = {call.id for call in CALLS} | {f"checks.{name}" for name in CHECKS}
-    assert KNOWN.keys() - said_ids == {"checks.value"}  # what the values of all checks need
+    # What the values of all checks need, and what each says before there is one.
+    assert KNOWN.keys() - said_ids == {"checks.value", "checks.unanswered"}
 
 
 def test_every_case_that_is_said_exists_and_every_one_that_exists_is_said():
@@ -137,7 +144,7 @@ def test_every_value_that_is_given_is_declared_and_every_one_needed_is_given():
         message = KNOWN[call.id]
         extra = {"name"} if call.path.name == "doctor.py" else set()
         assert call.values <= message.values.keys() | extra, call
-        texts = [*(message.cases[case] for case in call.cases), message.cure]
+        texts = [text for c in call.cases for text in (message.cases[c], message.cure_of(c))]
         if call.complete:
             assert set().union(*map(placeholders, texts)) <= call.values, call
 
@@ -190,7 +197,7 @@ def test_ids_are_lower_case_and_begin_with_what_they_are_about():
     begins = {name.split(".")[0] for name in KNOWN}
     shared = {"folder", "file", "notebook", "records", "adapter", "training", "hollow"}
     shared |= {"inbox", "overrides", "marks", "integrity", "export"}  # the grader's
-    shared |= {"leaderboard"}
+    shared |= {"leaderboard", "judged"}
     assert begins == shared | {"checks", "analysis", "doctor", *handout.ASSIGNMENTS}
 
 

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.lab import explore, parameters
+from course_utils.lab import controls, explore, parameters, sweeps
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.sweeps import Sweep
@@ -24,7 +24,13 @@ CONTEXT = lab_plots.Context(
 def shown(monkeypatch):
     """What the lab displays, bundle by bundle."""
     bundles = []
-    monkeypatch.setattr(explore, "_display", bundles.append)
+
+    def show(bundle, alt=""):
+        if "image/png" in bundle:
+            assert alt
+        bundles.append(bundle)
+
+    monkeypatch.setattr(explore, "_display", show)
     return bundles
 
 
@@ -50,7 +56,7 @@ def figure_of(lab, section):
 @pytest.mark.parametrize("section", SECTIONS)
 def test_each_section_offers_the_stops_of_its_parameter(section):
     parameter = parameters.PARAMETERS[section]
-    widget = explore.control(section, parameter.start)
+    widget = controls.control(section, parameter.start)
     if parameter.kind == "bool":
         assert widget.value is parameter.start
         return
@@ -135,6 +141,58 @@ def test_a_wrong_command_is_a_sentence_beside_the_button(lab):
     button.click()
     assert lab.settings["lora_r"] == 8
     assert "--lora_r 8" in copy.value
+    assert "Set from the line: lora_r 8." in told.value
+
+
+def test_a_loaded_command_tells_what_it_set_what_it_set_back_and_what_it_left_aside(lab):
+    lab.set(num_train_epochs=5, per_device_train_batch_size=16)
+    line = "python train_lora.py --data my.jsonl --out x/ --lora_r 8 --bf16 false --seed 3 --resume"
+    told = lab.load(line)
+    assert "Set from the line: lora_r 8, precision fp32." in told
+    back = "num_train_epochs 2 (was 5), per_device_train_batch_size 2 (was 16)"
+    assert f"back at the start value: {back}." in told
+    assert "Left aside, since it is no slider here: --data my.jsonl --out x/ --seed 3" in told
+    assert lab.settings["num_train_epochs"] == 2
+
+
+def test_a_command_that_changes_nothing_else_says_so(lab):
+    told = lab.load("python train_lora.py --lora_alpha 64")
+    assert told == (
+        "Set from the line: lora_alpha 64. What it does not name was at its start value already."
+    )
+
+
+def test_the_records_are_a_number_that_is_typed_and_every_section_follows(lab):
+    lab.panel("num_train_epochs")
+    lab.panel("gradient_accumulation_steps")
+    field = slider(lab, "num_train_epochs", "records")
+    assert not hasattr(field, "options")
+    before = figure_of(lab, "gradient_accumulation_steps")
+    field.value = 120
+    assert slider(lab, "gradient_accumulation_steps", "records").value == 120
+    assert figure_of(lab, "gradient_accumulation_steps") != before
+    assert "of 120 records" in lab.panels["num_train_epochs"].titles()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("records", 0), ("records", 1.5), ("records", "120"), ("records", True), ("device", "T5"),
+     ("model", "gpt-9")],
+)  # fmt: skip
+def test_an_extra_that_does_not_fit_is_refused_with_what_fits(lab, name, value):
+    with pytest.raises(CourseError, match="does not fit|is not there") as refused:
+        lab.set(**{name: value})
+    assert refused.value.cure
+
+
+def test_a_panel_says_what_its_pictures_show_to_those_who_do_not_see_them(lab):
+    lab.panel("learning_rate")
+    told = lab.panels["learning_rate"].parts["told"].value
+    titles = lab.panels["learning_rate"].titles()
+    assert len(titles) == 2
+    assert all(f"<span class='course-alt' hidden>{title}</span>" in told for title in titles)
+    slider(lab, "learning_rate", "learning_rate").value = 1e-3
+    assert "5 times the start value" in lab.panels["learning_rate"].parts["told"].value
 
 
 def test_an_unknown_section_or_model_names_those_that_are_there(lab):
@@ -183,8 +241,9 @@ def test_without_anybody_to_move_a_slider_a_panel_is_a_picture_with_words(shown,
 
 def test_with_sliders_the_same_output_holds_the_picture(lab, shown):
     lab.panel("lora_alpha")
-    (bundle,) = shown
+    bundle, script = shown
     assert set(bundle) == {explore.WIDGET, "image/png", "text/plain"}
+    assert "aria-valuetext" in script["text/html"]
 
 
 def test_outside_a_kernel_nobody_moves_a_slider():
@@ -317,8 +376,9 @@ def test_the_sliders_value_is_marked_where_it_lies_in_the_figure():
     from PIL import Image
 
     marked = lab_recorded.Marked(APART)
-    plain, on_it, beyond = (marked.png(value) for value in (1024, 16, 4096))
-    assert plain == beyond  # outside the axis: no mark
+    on_it, one, beyond = (marked.png(value) for value in (16, 1024, 4096))
+    assert one == beyond != on_it  # outside the axis: no line, and a note that says so
+    assert [text.get_text() for text in marked._figure.texts][-1].startswith("no line: ")
     red = [
         count for count, color in Image.open(io.BytesIO(on_it)).getcolors(1 << 24)
         if color == (213, 94, 0)
@@ -339,16 +399,42 @@ def test_each_failure_has_symptom_cause_and_cure():
     gallery = lab_recorded.failures()
     assert len(gallery) >= 7
     for failure in gallery:
-        text = explore.gallery_text(failure)
-        assert all(word in text for word in ("*Symptom*", "*Cause*", "*Cure*", "*Recorded*"))
+        text = explore.gallery_html(failure)
+        assert all(f"<i>{w}</i>" in text for w in ("Symptom", "Cause", "Cure", "Recorded"))
 
 
 def test_a_failure_is_told_beside_the_healthy_runs():
     wrong = [run(None, 1, None, status="diverged", error="loss is nan")]
     failure = lab_recorded.Failure("x", "T", "s", "c", "u", wrong, APART.runs)
-    assert "1 of 1 runs ended without a usable loss" in failure.recorded()
+    assert "1 of 1 ended without a usable loss" in failure.recorded()
     assert "loss is nan" in failure.recorded()
     assert len(lab_recorded.plot_failure(failure).axes) == 2
+
+
+def test_a_failure_that_ended_with_a_loss_is_told_to_have_ended_high():
+    log = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 9.0}, {"step": 3, "loss": 8.0}]
+    wrong = [run(None, 1, 11.0, status="diverged", log=log)]
+    told = lab_recorded.Failure("x", "T", "s", "c", "u", wrong, APART.runs).recorded()
+    assert "1 of 1 ended far above where it began" in told
+    assert "training loss up to 9.00 in step 2, from 2.00 in the first" in told
+    assert "without a usable loss" not in told
+
+
+def test_a_long_answer_of_the_gallery_breaks_and_cannot_smuggle_markup():
+    wrong = [run(None, 1, 11.0, answers=[{"answer": '":"<b>' * 40, "reference": "", "input": ""}])]
+    text = explore.gallery_html(lab_recorded.Failure("x", "T", "s", "c", "u", wrong, APART.runs))
+    assert "overflow-wrap:anywhere" in text
+    assert "<b>&" not in text
+    assert "&lt;b&gt;" in text
+
+
+def test_the_gallery_types_in_nothing_that_another_recording_would_falsify():
+    """What runs did stands in the line `Recorded`, which is computed."""
+    for title, *texts in lab_recorded.TEXTS.values():
+        assert not any(word in " ".join(texts) for word in ("this run", "the runs ended", "ended "))
+        assert title
+    rate = sweeps.FAILURES["learning_rate_times_10"][0]["learning_rate"]
+    assert rate == 10 * max(sweeps.VALUES["learning_rate"])
 
 
 def test_the_section_on_lengths_warns_of_cut_answers(lab):

@@ -2,11 +2,13 @@
 
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import lab_words
 import nbformat
 import pytest
 
@@ -86,16 +88,52 @@ def test_the_page_holds_every_picture_and_asks_nobody_for_anything(executed):
     assert "environment.prepare" not in page  # no code
 
 
-def test_the_checks_are_answered(notebook):
+def test_what_the_page_says_needs_no_code_and_nothing_that_moves(executed):
+    words = lab_words.visible(lab_cli.page_of(executed))
+    assert "Which value would you choose here, and why?" in words
+    assert lab_words.about_code(words) == []
+    assert lab_words.about_sliders(words) == []
+
+
+def test_the_notebook_itself_speaks_of_code_in_tagged_cells_only():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    spoken = [c for c in cells if c.cell_type == "markdown" and lab_words.about_code(c.source)]
+    assert spoken
+    assert all(lab_cli.ONLY_WITH_CODE in c.metadata.get("tags", []) for c in spoken)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        *("Run this cell first.", "Replace the formula if you find another.", "The same in code:"),
+        *("Write it in place of `None`.", "Run all cells again.", "`checks.lora_r.hint()` helps."),
+    ],
+)
+def test_a_sentence_about_code_is_found(planted):
+    assert lab_words.about_code(f"Some text before. {planted} Some after.")
+
+
+def test_every_picture_of_the_page_says_what_it_shows(executed, notebook):
+    alts = re.findall(r'<img[^>]*alt="([^"]*)"', lab_cli.page_of(executed))
+    assert len(alts) >= len(SECTIONS)
+    assert not [alt for alt in alts if len(alt.split()) < 4 or "No description" in alt]
+    (output,) = [o for o in section_cell(notebook, "lora_r").outputs if "data" in o]
+    alt = output.metadata["image/png"]["alt"]
+    assert alt.startswith("r = 16 trains 4.88 M parameters")
+    assert "Recorded: " in alt
+
+
+def test_the_checks_wait_for_the_student(notebook):
     said = "\n".join(printed(c) for c in notebook.cells if c.cell_type == "code")
-    assert said.count("Correct: ") == 3
+    assert said.count("Your turn: ") == 3
     assert "Not yet" not in said
 
 
 def test_the_closing_table_has_13_complete_sections(notebook):
     import pandas
 
-    (table,) = [o.data["text/html"] for o in notebook.cells[-2].outputs]
+    (cell,) = [c for c in notebook.cells if c.source == "lab.table()"]
+    (table,) = [o.data["text/html"] for o in cell.outputs]
     rows = pandas.read_html(io.StringIO(table), header=0)[0]
     rows = rows[rows["complete"].notna()]  # pandas writes the index's name in a row of its own
     assert list(rows["complete"]) == ["yes"] * 13
@@ -130,6 +168,43 @@ def test_each_section_answers_the_four_questions_and_names_a_source(name):
     assert all(answer and len(answer.group(1).split()) >= 4 for answer in answers)
     assert any(source in text for source in SOURCES)
     assert "Expect" in text
+
+
+def test_every_source_that_a_section_names_has_a_title_and_an_address():
+    (listed,) = [
+        c.source
+        for c in nbformat.read(NOTEBOOK, as_version=4).cells
+        if c.source.startswith("## Sources")
+    ]
+    rows = [row.strip("|").split("|") for row in listed.splitlines() if row.startswith("| ")][1:]
+    named = {row[0].strip(): row for row in rows if "---" not in row[0]}
+    assert all(any(name in source for name in named) for source in SOURCES)
+    for name, title, addresses in named.values():
+        assert "*" in title, name
+        assert re.fullmatch(r"(<https://[^>\s]+>(, )?)+", addresses.strip()), name
+    everything = " ".join(texts().values())
+    unused = [name for name in named if name.split(" (")[0] not in everything]
+    assert unused == []
+
+
+TERMS = {
+    "LoRA": "low-rank adaptation",
+    "SFT": "supervised fine-tuning",
+    "adapter": "two thin matrices beside each adapted layer",
+    "PEFT": "parameter-efficient fine-tuning",
+    "AdamW": "the rule that turns gradients into steps",
+    "nats": "the natural logarithm",
+    "logits": "a score for each word",
+    "rsLoRA": "rank-stabilised LoRA",
+}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_is_explained_where_it_first_stands(term):
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    said = [c.source for c in cells if c.cell_type == "markdown"]
+    first = next(text for text in said if re.search(rf"\b{term}\b", text))
+    assert TERMS[term] in first
 
 
 def test_no_base_model_is_loaded():
@@ -170,6 +245,16 @@ def test_what_is_not_installed_is_named_with_the_cure(monkeypatch):
         lab_cli.choose()
     with pytest.raises(CourseError, match="^jupyterlab"):
         lab_cli.choose("jupyter")
+
+
+def test_the_servers_leave_out_what_is_no_student_s(tmp_path):
+    """nbgrader's buttons, and in Voila the cells that speak of code."""
+    folder = lab_cli.settings_beside(tmp_path / lab_cli.NOTEBOOK)
+    config = json.loads((folder / "labconfig" / "page_config.json").read_text("utf-8"))
+    assert config == {"disabledExtensions": {"@jupyter/nbgrader": True}}
+    assert str(folder) in lab_cli.environment_of("t", folder)["JUPYTER_CONFIG_PATH"]
+    words = lab_cli.command_of("voila", tmp_path / lab_cli.NOTEBOOK, 8123)
+    assert "--TagRemovePreprocessor.remove_cell_tags={'only-with-code'}" in words
 
 
 @pytest.mark.parametrize("program", ["voila", "jupyter"])

@@ -22,6 +22,7 @@ from course_utils import (
     lab_runs,
     models,
     ownership,
+    provenance,
     scripts,
 )
 
@@ -70,6 +71,7 @@ def main(given=None):
 
     base = models.load_model(base_model, precision)
     model = models.load_adapter(base, options.adapter)
+    asked = provenance.of_weights(options.adapter)
     tuned_columns = ask(model, tokenizer, records, options, "tuned model")
     with model.disable_adapter():  # the same weights without the adapter: the base model
         base_columns = ask(model, tokenizer, records, options, "base model")
@@ -79,6 +81,7 @@ def main(given=None):
     content = {"made_by": ownership.MAKER} | content
     content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
     content["max_new_tokens"] = options.max_new_tokens
+    content["prints"] = {"adapter": asked}  # whose answers these are
     files.write_json_atomic(target, content)
     print(lab_questions.table(content, options.show))
     if lab_questions.fill(options.questions, questions, tuned_columns["answers"]):

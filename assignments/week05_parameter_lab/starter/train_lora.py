@@ -38,6 +38,7 @@ from course_utils import (
     models,
     ownership,
     parameters,
+    provenance,
     runs,
     scripts,
     training,
@@ -281,6 +282,7 @@ def summarise(options, trained):
         "command": lab_runs.command_of(options),
         "base_model": settings.base_model,
         "seed": settings.seed,
+        "prints": {"adapter": provenance.of_weights(options.out)},  # whose losses these are
         "data": {
             "file": str(options.data),
             "train": trained.records,

@@ -99,7 +99,7 @@ def _refuse(
 
 def needed_gb(known: base_models.BaseModel, precision: str) -> float:
     """GiB to run a candidate, computed: its weights, a tenth more for activations, and the rest."""
-    weights = known.memory_gb("nf4" if precision == "nf4" else "none") * 1e9 / GIB
+    weights = known.memory_gib("nf4" if precision == "nf4" else "none")
     weights *= 2 if precision == "fp32" else 1
     return 1.1 * weights + BESIDE_WEIGHTS
 

@@ -14,6 +14,7 @@ from course_utils.grading.judging import deployed
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 WEEKS = "week09_10_manufacturing"
@@ -43,11 +44,14 @@ def endpoint_answers(case: Case) -> Judgement:
     found = deployed.visit(case)
     if not found.ready:
         seen = Evidence(label="scripts/serve.py", found=found.problem)
-        return failed(seen, feedback="Start it as we do: python scripts/serve.py --uds test.sock")
+        return failed(
+            seen, feedback=advise(say("week09_10.judged.endpoint_silent", problem=found.problem))
+        )
     seen = [Evidence(label="ready", found=f"yes, engine {found.engine or 'not told'}")]
     if found.asking_problem:
         seen.append(Evidence(label="asked", found=found.asking_problem))
-        return earned(case, 1 / 3, *seen, feedback="It must answer chat requests to base and tuned")
+        asked = say("week09_10.judged.endpoint_asked", problem=found.asking_problem)
+        return earned(case, 1 / 3, *seen, feedback=advise(asked))
     different = sum(b != t for b, t in zip(*found.answers.values(), strict=True))
     both = set(deployment.SIDES) <= set(found.models) and different > 0
     of = len(found.records)
@@ -56,9 +60,10 @@ def endpoint_answers(case: Case) -> Judgement:
     share = _agreement(case, found)
     seen.append(Evidence(label="answers that score as the adapter's", found=f"{share:.0%}"))
     total = 1 / 3 + both / 3 + min(1.0, share / AGREE) / 3
-    feedback = [] if both else ["serve base and tuned under these two names"]
-    feedback += [] if share >= AGREE else ["the served answers are not those of your adapter"]
-    return earned(case, total, *seen, feedback="; ".join(feedback))
+    said = [] if both else [say("week09_10.judged.two_models")]
+    if share < AGREE:
+        said.append(say("week09_10.judged.served_answers", share=share, least=AGREE))
+    return earned(case, total, *seen, feedback=advise(*said))
 
 
 def _agreement(case: Case, found: deployed.Found) -> float:
@@ -92,21 +97,24 @@ def latency_true(case: Case) -> Judgement:
         )
     theirs = content["server"].get("engine")
     if theirs not in (found.engine, "transformers"):  # the slow one: ours can only be better
-        told = f"measured with {show(theirs, 40)}; on this machine {found.engine} serves"
-        return not_judged(told, *seen)
+        other = f"measured with {show(theirs, 40)}; on this machine {found.engine} serves"
+        return not_judged(other, *seen)
     before, after = (
         latency.figures(rows)["tokens_per_second"] for rows in (found.before, found.timed)
     )
     ours = after / before
     note = f"{before:.1f} tokens/s before, {after:.1f} after, on our machine"
-    told = f"{stated:.1f} times"
-    seen.append(Evidence(label="speed-up", found=f"{ours:.1f} times", stated=told, note=note))
+    seen.append(
+        Evidence(
+            label="speed-up", found=f"{ours:.1f} times", stated=f"{stated:.1f} times", note=note
+        )
+    )
     agrees = stated <= OVERSTATED * ours
     total = (not follows) / 3 + agrees / 3 + (ours >= FASTER) / 3
-    feedback = [f"{follows}: {MEASURE}"] if follows else []
-    feedback += [] if agrees else [f"the stated speed-up is more than {OVERSTATED:g} times ours"]
-    feedback += [] if ours >= FASTER else ["the endpoint is not faster than plain generate here"]
-    return earned(case, total, *seen, feedback="; ".join(feedback))
+    said = [say("week09_10.judged.latency", "follows", problem=follows)] if follows else []
+    said += [] if agrees else [say("week09_10.judged.latency", "stated", most=OVERSTATED)]
+    said += [] if ours >= FASTER else [say("week09_10.judged.latency", "slow")]
+    return earned(case, total, *seen, feedback=advise(*said))
 
 
 def _evidence(case: Case) -> dict[str, Any]:
@@ -175,9 +183,10 @@ def samples_judged(case: Case) -> Judgement:
         numbers = [n for n, own in enumerate(samples, start=1) if own["task"] == task]
         problem = _problem(numbers, samples, rows, old)
         good += not problem
-        problems += [f"{task}: {problem}"] if problem else []
+        if problem:
+            problems.append(say("week09_10.judged.samples", problem=f"{task}: {problem}"))
         seen.append(Evidence(label=task, found=problem or _told(numbers, samples, rows)))
-    return earned(case, good / len(tasks.TASKS), *seen, feedback="; ".join(problems))
+    return earned(case, good / len(tasks.TASKS), *seen, feedback=advise(*problems))
 
 
 def _records(case: Case) -> list[dict[str, str]]:
@@ -242,7 +251,8 @@ def api_example_runs(case: Case) -> Judgement:
     found = deployed.visit(case)
     if found.example_problem:
         seen = Evidence(label="README.md", found=found.example_problem)
-        return failed(seen, feedback=f'Write a section "{deployment.HEADING}" with an example')
+        none = say("week09_10.judged.example", "none", problem=found.example_problem)
+        return failed(seen, feedback=advise(none))
     if not deployed.can_connect(case):
         return not_judged("this machine's sandbox lets no program connect to a socket file")
     if found.example is None:
@@ -255,8 +265,9 @@ def api_example_runs(case: Case) -> Judgement:
     ]
     if not outcome.verdict.ok:
         last = (outcome.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return failed(*seen, feedback=f"The example ended with: {show(last, 200)}")
+        ended = say("week09_10.judged.example", "ended", problem=show(last, 200))
+        return failed(*seen, feedback=advise(ended))
     share = 0.5 + 0.25 * (found.example_asked >= 1) + 0.25 * bool(said)
-    missing = [] if found.example_asked >= 1 else ["ask the model `tuned`"]
-    missing += [] if said else ["print the answer"]
-    return earned(case, share, *seen, feedback="; ".join(missing))
+    missing = [] if found.example_asked >= 1 else [say("week09_10.judged.example", "unasked")]
+    missing += [] if said else [say("week09_10.judged.example", "silent")]
+    return earned(case, share, *seen, feedback=advise(*missing))

@@ -11,12 +11,11 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from course_utils import kit, ownership, tasks
+from course_utils import kit, ownership, provenance, tasks
 from course_utils.assignments import hollow, week05, week09_10
 from course_utils.assignments.adapter import matrix_of
 from course_utils.assignments.folder import Folder, scan, show
@@ -34,7 +33,14 @@ if TYPE_CHECKING:
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
 CHECKLISTS = {WEEK05: week05.CHECKLIST, WEEK09_10: week09_10.CHECKLIST}
-EVIDENCE = {WEEK05: "answers.json", WEEK09_10: "run/evaluation.json"}
+# What tells of the adapter, and where in it the adapter's checksum stands.
+EVIDENCE = {
+    WEEK05: {
+        "answers.json": (provenance.PRINTS, "adapter"),
+        "training.json": (provenance.PRINTS, "adapter"),
+    },
+    WEEK09_10: {"run/evaluation.json": ("adapter",)},
+}
 SAMPLE = {WEEK05: 24, WEEK09_10: 12}  # records of a task, on each side of the comparison
 QUICK = ("understanding", "qa")  # a report takes as long as five of these and tells no more
 LEAST_SAMPLE = 5  # below, a mean says nothing
@@ -55,7 +61,6 @@ def prints_of(case: Case) -> Fingerprints:
         stated=[*case.facts.get("stated", ()), *_adapter_named(case, digest)],
         untouched=hollow.untouched(case.folder, CHECKLISTS[case.assignment].starter),
         hollow=[name for name in case.facts.get("hollow", ()) if name != "hollow.starter"],
-        times=_times(case, adapter, digest),
     )
     losses = _losses(case)
     return found.model_copy(update=losses.as_prints()) if losses else found
@@ -116,44 +121,34 @@ def _matrix(weights: bytes, start: int, entry: Mapping[str, Any]) -> "np.ndarray
 
 
 def _adapter_named(case: Case, digest: str) -> list[Stated]:
-    """evaluation.json names the adapter it is about by its checksum; here beside the file's own."""
-    named = _evidence(case).get("adapter")
-    if case.assignment != WEEK09_10 or not digest or not isinstance(named, str):
-        return []
-    return [
-        Stated(
-            name="run/evaluation.json: checksum of the adapter",
-            stated=show(named, 12),
-            found=digest[:12],
-            agrees=named == digest,
-        )
-    ]
+    """The evidence names the adapter it is about by its checksum; here beside the file's own.
 
-
-def _evidence(case: Case) -> dict[str, Any]:
-    name = EVIDENCE[case.assignment]
-    try:
-        content = case.folder.json(name) if name in case.folder.files else {}
-    except CourseError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _times(case: Case, adapter: str, digest: str) -> dict[str, str]:
-    """When adapter and evidence were last changed, where the evidence does not prove itself.
-
-    An archive of `course submit pack` gives all files one time, so nothing can be read from it.
+    Nothing is told of evidence that names none: by the files' times a copy would look forged.
     """
-    evidence = EVIDENCE[case.assignment]
-    if not {adapter, evidence} <= case.folder.files.keys():
-        return {}
-    if case.assignment == WEEK09_10 and _evidence(case).get("adapter") == digest:
-        return {}
-    paths = {"adapter": case.folder.path(adapter), "evidence": case.folder.path(evidence)}
-    return {
-        name: datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-        for name, path in paths.items()
-    }
+    stated = []
+    for file, place in EVIDENCE[case.assignment].items():
+        named = _named(case.folder, file, place)
+        if digest and named:
+            stated.append(
+                Stated(
+                    name=f"{file}: checksum of the adapter",
+                    stated=show(named, 12),
+                    found=digest[:12],
+                    agrees=len(named) >= provenance.LENGTH and digest.startswith(named),
+                )
+            )
+    return stated
+
+
+def _named(folder: Folder, file: str, place: Sequence[str]) -> str:
+    """The checksum that a file of evidence names at this place; "" where it names none."""
+    try:
+        content = folder.json(file) if file in folder.files else {}
+    except CourseError:
+        return ""
+    for name in place:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else ""
 
 
 # --- Code and text ------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # Cost of a row -> (heading with its unit, what a sentence calls it).
 COSTS = {
-    "memory_gb": ("Memory (GB)", "memory"),
+    "memory_gb": ("Memory (GiB)", "memory"),
     "seconds": ("Time (s)", "time"),
     "perplexity": ("Perplexity", "perplexity"),
 }
@@ -248,6 +248,6 @@ def _best_finding(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> st
     known = [value for value in memory if value is not None]
     if len(known) > 1:
         least = [n for n, value in zip(names, memory, strict=True) if value == min(known)]
-        parts.append(f"least memory: {listing(least)}, {plain_number(min(known))} GB")
+        parts.append(f"least memory: {listing(least)}, {plain_number(min(known))} GiB")
     text = "; ".join(parts) or f"What was measured of {len(rows)} adapters"
     return text[:1].upper() + text[1:]

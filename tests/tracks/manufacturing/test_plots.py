@@ -385,7 +385,7 @@ def test_more_adapters_give_the_range_of_the_mean_and_skip_a_row_without_all_tas
     best = {**LORA, "scores": {"understanding": 0.9, "report": 0.7}}  # mean 0.8
     least = {**QLORA, "scores": {"understanding": 0.8, "report": 0.4}}  # mean 0.6
     figure = task_plots.plot_adapters([best, least, half])
-    expected = "Mean main score: QLoRA 0.60 to LoRA 0.80; least memory: QLoRA and half, 2 GB"
+    expected = "Mean main score: QLoRA 0.60 to LoRA 0.80; least memory: QLoRA and half, 2 GiB"
     assert title(figure) == expected
 
 

@@ -81,11 +81,6 @@ def reading(case: Case, name: str) -> Iterator[None]:
         raise wrong("file.not_as_written", problem=f"{name}: {what}", again=again) from None
 
 
-def told(error: Explained) -> str:
-    """An error's message and cure, as feedback."""
-    return f"{error.message}: {error.cure} (course explain {error.id})"
-
-
 # --- Notes for the report of the class ----------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from course_utils.grading.judging.files.common import (
 )
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 from course_utils.records import CheckReport
 
@@ -44,8 +45,8 @@ def data_size(case: Case) -> Judgement:
     ]
     evidence.append(Evidence(label="records in all", found=f"{total:,}", stated=f"{told}"))
     if total < MINIMUM:
-        cure = f"{total:,} records follow the schema, {MINIMUM:,} are asked for"
-        return failed(*evidence, feedback=f"{cure}: build more with scripts/prepare_data.py")
+        few = say("week09_10.judged.too_few_records", count=total, least=MINIMUM)
+        return failed(*evidence, feedback=advise(few))
     return earned(case, 1, *evidence)
 
 
@@ -68,11 +69,12 @@ def data_no_leak(case: Case) -> Judgement:
     """All points, where no prompt, no near prompt and no group stands in two parts."""
     for part in PARTS:  # a part that is not there leaks nothing, and proves nothing
         if f"data/{part}.jsonl" not in case.folder.files:
-            return unmet(case, f"data.{part}") or failed(feedback=f"data/{part}.jsonl is missing")
+            none = say("week09_10.judged.nothing_to_compare", parts=part)
+            return unmet(case, f"data.{part}") or failed(feedback=advise(none))
     parts = {part: _records(report) for part, report in readable_parts(case).items()}
     if len(parts) < len(PARTS) or not all(parts.values()):
         empty = ", ".join(part for part in PARTS if not parts.get(part))
-        return failed(feedback=f"no record of {empty} can be read, so nothing can be compared")
+        return failed(feedback=advise(say("week09_10.judged.nothing_to_compare", parts=empty)))
     found = overlap_of(visit_of(case), parts)
     stated = _summary(case).get("overlap")
     stated = stated if isinstance(stated, dict) else {}
@@ -90,8 +92,8 @@ def data_no_leak(case: Case) -> Judgement:
         leak = finding(case, "data.leak")
         if leak.id == "data.leak":  # and not what it needs: a line that is broken
             evidence.append(Evidence(label="where", found=leak.message))
-        cure = "cut the parts again, whole groups in one part: course_utils.splits.split_by_group"
-        return failed(*evidence, feedback=cure)
+        counts = {name: found[name] for name in ("exact", "near", "groups")}
+        return failed(*evidence, feedback=advise(say("week09_10.judged.leak", **counts)))
     bare = sum(not record.get("group") for own in parts.values() for record in own)
     if bare:
         evidence.append(Evidence(label="records without a group", found=f"{bare:,}"))
@@ -112,14 +114,15 @@ def data_coverage(case: Case) -> Judgement:
         evidence.append(Evidence(label=f"data/{part}.jsonl", found=found if records else "none"))
         few = [t for t in tasks.TASKS if counts[t] < max(1, LEAST_SHARE * len(records))]
         if few:
-            problems.append(f"data/{part}.jsonl has too few records of {', '.join(few)}")
+            lacking = {"part": part, "tasks": ", ".join(few), "share": LEAST_SHARE}
+            problems.append(say("week09_10.judged.coverage", "tasks", **lacking))
     kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(documents.items()))
     evidence.append(Evidence(label="kinds of document", found=kinds or "none"))
     if len(documents) < LEAST_DOCUMENTS:
-        problems.append(f"the records name {len(documents)} kinds of document, two are asked for")
+        kinds_named = {"documents": len(documents), "share": LEAST_SHARE}
+        problems.append(say("week09_10.judged.coverage", "documents", **kinds_named))
     if problems:
-        more = "each part needs every task, with a tenth of its records or more"
-        return failed(*evidence, feedback=f"{'; '.join(problems)}: {more}")
+        return failed(*evidence, feedback=advise(*problems))
     return earned(case, 1, *evidence)
 
 

@@ -23,6 +23,7 @@ from course_utils.grading.judging.files.common import (
 from course_utils.grading.judging.files.data import readable_parts
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 BASELINE, EVALUATION = "run/baseline.json", "run/evaluation.json"
@@ -30,7 +31,6 @@ PAGES = {
     "reports/evaluation_results.md": writeup.evaluation_page,
     "reports/comparison_baseline.md": writeup.comparison_page,
 }
-AGAIN = "run python scripts/evaluate.py again, which writes answers, scores and both pages"
 GAIN_WORDS = {1.0: "above 0", 0.5: "the mean is above 0, the interval holds 0", 0.0: "no gain"}
 
 
@@ -47,13 +47,14 @@ def baseline_scores(case: Case) -> Judgement:
         for prompt, count in counts.items()
     ]
     if not _all_answered(content, systems):
-        return failed(*evidence, feedback=f"each prompt needs an answer to each record: {AGAIN}")
+        return failed(*evidence, feedback=advise(say("week09_10.judged.not_all_answered")))
     with reading(case, BASELINE):
         found = list(figures.baseline_figures(content, systems))
     wrong = note_figures(case, found, BASELINE)
     evidence.append(Evidence(label="scores compared", found=f"{len(found)}, {len(wrong)} differ"))
     if wrong:
-        return failed(*evidence, *figure_evidence(wrong), feedback=f"scores differ: {AGAIN}")
+        differ = say("week09_10.judged.figures_differ", count=len(wrong))
+        return failed(*evidence, *figure_evidence(wrong), feedback=advise(differ))
     return earned(case, 1, *evidence)
 
 
@@ -80,7 +81,8 @@ def scores_true(case: Case) -> Judgement:
         evidence.append(Evidence(label=label, found=f"not those that {BASELINE} holds"))
         note_stated(case, f"{EVALUATION}: {label}", "the better prompt's", "others", False)
     if wrong or others:
-        return failed(*evidence, feedback=f"figures that do not follow from the answers: {AGAIN}")
+        differ = say("week09_10.judged.figures_differ", count=len(wrong) + len(others))
+        return failed(*evidence, feedback=advise(differ))
     return earned(case, 1, *evidence)
 
 
@@ -94,7 +96,7 @@ def tuned_beats_base(case: Case) -> Judgement:
         return missing
     content, systems = _stored(case)
     if not _all_answered(content, systems):
-        return failed(feedback=f"{BASELINE} has not an answer to each test record: {AGAIN}")
+        return failed(feedback=advise(say("week09_10.judged.not_all_answered")))
     evidence, gains = [], []
     with reading(case, EVALUATION):
         for task in tasks.TASKS:
@@ -103,8 +105,8 @@ def tuned_beats_base(case: Case) -> Judgement:
             evidence.append(row)
     lost = [task for task, gain in zip(tasks.TASKS, gains, strict=True) if gain < 1]
     share = sum(gains) / len(gains)
-    cure = f"no gain is shown in {', '.join(lost)}: read its answers, train on more of its records"
-    return earned(case, share, *evidence, feedback=cure if lost else "")
+    problems = [say("week09_10.judged.no_gain", tasks=", ".join(lost))] if lost else []
+    return earned(case, share, *evidence, feedback=advise(*problems))
 
 
 @check(WEEK09_10)
@@ -116,7 +118,8 @@ def reports_true(case: Case) -> Judgement:
     evidence, figures_differ, words_differ = [], [], []
     for name, write in PAGES.items():
         if name not in case.folder.files or case.folder.size_problem(name):
-            return failed(Evidence(label=name, found="not there, or too large"), feedback=AGAIN)
+            absent = say("week09_10.judged.page", "absent", names=name)
+            return failed(Evidence(label=name, found=absent.found), feedback=advise(absent))
         with reading(case, EVALUATION):
             told, right, words = _differences(case.folder.text(name), write(content))
         if right:  # a line with figures that the run gives is not there
@@ -129,11 +132,12 @@ def reports_true(case: Case) -> Judgement:
             words_differ += [name] if words else []
         evidence.append(row)
     if figures_differ:
-        feedback = f"{', '.join(figures_differ)}: figures are not those of the run. {AGAIN}"
-        return failed(*evidence, feedback=feedback)
-    own = "your own words belong into the notebook or README.md"
-    share = 0.5 if words_differ else 1
-    return earned(case, share, *evidence, feedback=f"{own}. {AGAIN}" if words_differ else "")
+        differ = say("week09_10.judged.page", "figures", names=", ".join(figures_differ))
+        return failed(*evidence, feedback=advise(differ))
+    if words_differ:
+        differ = say("week09_10.judged.page", "words", names=", ".join(words_differ))
+        return earned(case, 0.5, *evidence, feedback=advise(differ))
+    return earned(case, 1, *evidence)
 
 
 # --- Reading ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK05, note_stated, reading, unmet
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 READ = "course_utils.grading.judging.files.report_text:read"
@@ -103,7 +104,8 @@ def _judge(case: Case, report: Report, base: str, loss: float) -> Judgement:
         return not_judged(report.missing)
     if report.problem:
         evidence = Evidence(label=report.name, found=f"does not open ({report.problem})")
-        return failed(evidence, feedback="open it yourself, then export it again: course report")
+        closed = say("week05.judged.report_closed", name=report.name)
+        return failed(evidence, feedback=advise(closed))
     text = INVISIBLE.sub("", "\n".join(report.pages))
     named, stated = names_model(text, base), names_loss(text, loss)
     figure = f"{report.name}: validation loss"
@@ -116,13 +118,14 @@ def _judge(case: Case, report: Report, base: str, loss: float) -> Judgement:
         Evidence(label="validation loss", found=f"{loss:.4g}", stated=stated or "not named"),
     ]
     wanted = {
-        f"has at least {LEAST_PAGES} pages or slides": report.count >= LEAST_PAGES,
-        f"names the base model ({show(base, 80)})": named,
-        f"names the final validation loss of {TRAINING}": bool(stated),
+        f"at least {LEAST_PAGES} pages or slides": report.count >= LEAST_PAGES,
+        f"the base model's name ({show(base, 80)})": named,
+        f"the final validation loss of {TRAINING}": bool(stated),
     }
     lacking = [what for what, done in wanted.items() if not done]
     if lacking:
-        return failed(*evidence, feedback=f"a report that opens, {' and '.join(lacking)}")
+        lacks = say("week05.judged.report_lacks", name=report.name, lacking=" and ".join(lacking))
+        return failed(*evidence, feedback=advise(lacks))
     return earned(case, 1, *evidence)
 
 

@@ -39,6 +39,7 @@ from course_utils.grading.judging.files.common import (
 )
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 from course_utils.lab import analysis, parameters
 from course_utils.lab.questions import question_of
@@ -58,7 +59,8 @@ def analysis_complete(case: Case) -> Judgement:
         return absent
     with reading(case, ANALYSIS):
         content = json_object(case.folder.json(ANALYSIS))
-        gaps = analysis.find_gaps(content, executed=True)
+        # Marks of the solution are no excuse here: who hands it in has written nothing.
+        gaps = analysis.find_gaps(content, executed=True, believe_marks=False)
     first = {gap.parameter: gap for gap in reversed(gaps)}
     whole = [name for name in parameters.PARAMETERS if name not in first]
     evidence = [Evidence(label="complete sections", found=f"{len(whole)}: {', '.join(whole)}")]
@@ -77,7 +79,10 @@ def records_valid(case: Case) -> Judgement:
     if problem := unmet(case, "records"):
         return problem
     if not visit_of(case).records:
-        return failed(Evidence(label=RECORDS, found="no record"), feedback=f"write {RECORDS}")
+        return failed(
+            Evidence(label=RECORDS, found="no record"),
+            feedback=advise(say("week05.judged.no_records")),
+        )
     return earned(case, 1, Evidence(label=RECORDS, found=finding(case, "records").message))
 
 
@@ -99,8 +104,8 @@ def records_enough(case: Case) -> Judgement:
         Evidence(label="nearly the same as an earlier one", found=f"{len(near):,}"),
     ]
     if count < LEAST_RECORDS:
-        missing = f"{LEAST_RECORDS - count} more, about other things"
-        return failed(*evidence, feedback=f"{count} records count: write {missing}")
+        few = {"count": count, "least": LEAST_RECORDS, "missing": LEAST_RECORDS - count}
+        return failed(*evidence, feedback=advise(say("week05.judged.too_few_records", **few)))
     return earned(case, 1, *evidence)
 
 
@@ -118,13 +123,14 @@ def records_varied(case: Case) -> Judgement:
         Evidence(label="records with a context", found=f"{given} of {len(records)}"),
         Evidence(label="records without a source", found=f"{bare} of {len(records)}"),
     ]
-    wanted = {
-        f"name at least {LEAST_GROUPS} groups": len(groups) >= LEAST_GROUPS,
-        "write some questions with a context and some without": 0 < given < len(records),
-        "name a source in every record": bare == 0,
-    }
-    cure = "; ".join(what for what, done in wanted.items() if not done)
-    return earned(case, sum(wanted.values()) / len(wanted), *evidence, feedback=cure)
+    problems = []
+    if len(groups) < LEAST_GROUPS:
+        problems.append(say("week05.judged.alike", "groups", least=LEAST_GROUPS))
+    if not 0 < given < len(records):
+        problems.append(say("week05.judged.alike", "context"))
+    if bare:
+        problems.append(say("week05.judged.alike", "source"))
+    return earned(case, 1 - len(problems) / 3, *evidence, feedback=advise(*problems))
 
 
 def _records(case: Case) -> list[dict[str, Any]] | Judgement:
@@ -139,7 +145,10 @@ def _records(case: Case) -> list[dict[str, Any]] | Judgement:
     for _, record in report.records:
         seen.setdefault(splits.prompt_key(record, "geology"), record)
     if not seen:
-        return failed(Evidence(label=RECORDS, found="no valid record"), feedback=f"see {RECORDS}")
+        return failed(
+            Evidence(label=RECORDS, found="no valid record"),
+            feedback=advise(say("week05.judged.no_records")),
+        )
     return list(seen.values())
 
 
@@ -214,8 +223,8 @@ def questions_complete(case: Case) -> Judgement:
     evidence = Evidence(label="different questions with an answer", found=count)
     advice = "; ".join(problems[:3])
     if len(complete) < LEAST_QUESTIONS:
-        more = f"at least {LEAST_QUESTIONS} different questions are asked for"
-        return failed(evidence, feedback=f"{more}; {advice}" if advice else more)
+        more = advise(say("week05.judged.too_few_questions", least=LEAST_QUESTIONS))
+        return failed(evidence, feedback=f"{advice}; {more}" if advice else more)
     return earned(case, 1, evidence, feedback=advice)
 
 
@@ -227,20 +236,24 @@ def questions_held_out(case: Case) -> Judgement:
         return rows
     asked = [row for number, row in rows if _is_question(number, row)]
     if not asked:
-        return failed(feedback=f"{QUESTIONS} holds no question")
+        return failed(
+            feedback=advise(say("week05.judged.too_few_questions", least=LEAST_QUESTIONS))
+        )
     records = _records(case)
     if isinstance(records, Judgement):  # nothing to hold out from
-        return failed(*records.evidence, feedback=f"no records to compare with: {RECORDS}")
+        return failed(*records.evidence, feedback=advise(say("week05.judged.no_records")))
     seen, close = questions_in_records(asked, records)
     evidence = [
         Evidence(label="questions compared", found=f"{len(asked)} with {len(records)} records"),
         Evidence(label="questions that are a record", found=_numbers(seen)),
         Evidence(label="questions that nearly are one", found=_numbers(close)),
     ]
-    cure = f"ask about what no record of {RECORDS} asks, then let the adapter answer again"
+    if not seen and not close:
+        return earned(case, 1, *evidence)
+    known = advise(say("week05.judged.known_questions", same=len(seen), near=len(close)))
     if seen or len(close) > NEAR_SHARE * len(asked):
-        return failed(*evidence, feedback=cure)
-    return earned(case, 0.5 if close else 1, *evidence, feedback=cure if close else "")
+        return failed(*evidence, feedback=known)
+    return earned(case, 0.5, *evidence, feedback=known)
 
 
 @check(WEEK05)
@@ -263,8 +276,8 @@ def scores_true(case: Case) -> Judgement:
     count = f"{len(stated)}, {len(differing)} differ"
     evidence = [Evidence(label="scores compared", found=count), *figure_evidence(differing)]
     if differing:
-        cure = f"python inference_lora.py --adapter {ADAPTER}/ --questions {QUESTIONS}"
-        return failed(*evidence, feedback=f"scores that do not follow: run {cure} again")
+        differ = say("week05.judged.scores_differ", count=len(differing))
+        return failed(*evidence, feedback=advise(differ))
     return earned(case, 1, *evidence)
 
 

@@ -14,6 +14,7 @@ from course_utils.grading.judging.files.common import (
 )
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 REQUIREMENTS, NOTEBOOK = "requirements.txt", "finetuning_pipeline.ipynb"
@@ -83,5 +84,5 @@ def requirements_complete(case: Case) -> Judgement:
     ]
     if lacking:
         places = ", ".join(f"{package} ({found[package]})" for package in lacking)
-        return failed(*evidence, feedback=f"imported, but not in {REQUIREMENTS}: {places}")
+        return failed(*evidence, feedback=advise(say("week09_10.judged.not_named", places=places)))
     return earned(case, 1, *evidence)

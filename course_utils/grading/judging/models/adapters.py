@@ -5,6 +5,7 @@ from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK05, WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.probing.bases import NotGradable
 from course_utils.grading.probing.probe import NotMeasured
 from course_utils.grading.results import Evidence
@@ -24,15 +25,16 @@ def adapter_loads(case: Case) -> Judgement:
         reason = Evidence(label="the adapter", found=f"does not load: {refused.message}"[:600])
         return failed(*evidence, reason, feedback=refused.cure or refused.message)
     missing, unmatched = report.counts
+    left_over, bare = _listed(unmatched, report.unmatched), _listed(missing, report.missing)
     evidence += [
         Evidence(label="layers with an adapter", found=f"{report.layers}"),
-        Evidence(label="tensors without a layer", found=_listed(unmatched, report.unmatched)),
-        Evidence(label="layers without a tensor", found=_listed(missing, report.missing)),
+        Evidence(label="tensors without a layer", found=left_over),
+        Evidence(label="layers without a tensor", found=bare),
     ]
     if report.complete:
         return earned(case, 1, *evidence)
-    cure = "adapter_config.json and the weights are of two trainings, or of another base model"
-    return failed(*evidence, feedback=f"{cure}: train again, or hand in the folder as it was saved")
+    incomplete = say("judged.adapter_incomplete", unmatched=left_over, missing=bare)
+    return failed(*evidence, feedback=advise(incomplete))
 
 
 def _listed(count: int, names: list[str]) -> str:

@@ -11,6 +11,7 @@ from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import note_stated
 from course_utils.grading.judging.judgement import Judgement, earned, failed
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 Record = Mapping[str, Any]
@@ -78,15 +79,15 @@ def improvement(case: Case, before: Losses, after: Losses, full: float, part: fl
         Evidence(label="records", found=f"{len(after)}", note="drawn by a seed, from your own"),
     ]
     if not math.isfinite(tuned):
-        return failed(*evidence, feedback="the loss is no number: lower the learning rate")
+        return failed(*evidence, feedback=advise(say("judged.loss_no_number")))
     drop = 1 - tuned / base
     evidence.append(Evidence(label="lower by", found=f"{drop:.1%}"))
     if drop >= full:
         return earned(case, 1, *evidence)
-    cure = f"{full:.0%} earn all points: more steps, a higher learning rate, or more records"
     if drop > tolerances.DROP:
-        return earned(case, part, *evidence, feedback=cure)
-    return failed(*evidence, feedback=f"the loss on records not trained on did not fall; {cure}")
+        little = say("judged.loss_fell_little", drop=drop, full=full)
+        return earned(case, part, *evidence, feedback=advise(little))
+    return failed(*evidence, feedback=advise(say("judged.loss_not_fallen", full=full)))
 
 
 # --- Answers ------------------------------------------------------------------------------------
@@ -134,8 +135,7 @@ def reproduction(case: Case, agreeing: Sequence[bool], same: int, what: str) -> 
     credit = min(1.0, share / tolerances.AGREE)
     if credit == 1:
         return earned(case, 1, *evidence)
-    cure = (
-        f"{tolerances.AGREE:.0%} must agree for all points: store the answers of the very files "
-        "that you hand in, after the last training"
+    differ = say(
+        "judged.answers_differ", agree=sum(agreeing), asked=len(agreeing), least=tolerances.AGREE
     )
-    return earned(case, credit, *evidence, feedback=cure)
+    return earned(case, credit, *evidence, feedback=advise(differ))

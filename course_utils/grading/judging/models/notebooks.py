@@ -29,6 +29,7 @@ from course_utils.grading.judging.files.common import WEEK05, WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed
 from course_utils.grading.judging.models.trial import SHORT, copy_files
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 from course_utils.runs import Run
 
@@ -95,9 +96,10 @@ def is_current(case: Case) -> bool:
 
 def _missing(case: Case, name: str) -> Judgement | None:
     if name not in case.folder.files:
-        return failed(feedback=f"{name} is missing: copy it from a new starter")
+        return failed(feedback=advise(say("judged.notebook_missing", name=name)))
     if problem := case.folder.size_problem(name):
-        return failed(Evidence(label=name, found=problem), feedback="write long tables to files")
+        large = say("judged.notebook_too_large", name=name, problem=problem)
+        return failed(Evidence(label=name, found=problem), feedback=advise(large))
     return None
 
 
@@ -149,16 +151,16 @@ def _judge(case: Case, name: str, result: NotebookResult, how: str) -> Judgement
         Evidence(label="code cells that ran", found=f"{ran} of {cells}", note=how),
     ]
     if not cells:
-        return failed(*evidence, feedback=f"{name} holds no code that runs")
+        return failed(*evidence, feedback=advise(say("judged.notebook_no_code", name=name)))
     share = ran / cells * min(1.0, cells / (LEAST * least) if least else 1.0)
     if share == 1:
         return earned(case, 1, *evidence)
     if verdict.ok:
-        few = f"{cells} code cells; the starter has {least}: the steps must stand in the notebook"
-        return earned(case, share, *evidence, feedback=few)
+        few = say("judged.notebook_few_cells", cells=cells, least=least)
+        return earned(case, share, *evidence, feedback=advise(few))
     said = f" ({show(result.error, 200)})" if result.error else ""
-    cure = "restart the kernel, run all cells, and mend the first that fails"
-    return earned(case, share, *evidence, feedback=f"{verdict.text}{said}: {cure}")
+    stopped = say("judged.notebook_stopped", verdict=verdict.text, said=said)
+    return earned(case, share, *evidence, feedback=advise(stopped))
 
 
 def _starter_cells(assignment: str, name: str) -> int:

@@ -27,9 +27,11 @@ from course_utils.grading.judging.files.common import WEEK09_10
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.models.common import mean_loss
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.probing.adapter import CONFIG, WEIGHTS, Adapter, make_adapter
 from course_utils.grading.probing.bases import NotGradable, find_base
 from course_utils.grading.results import Evidence
+from course_utils.messages import Said
 from course_utils.training import ATTENTION, MLP
 
 MODEL = "nano"
@@ -99,22 +101,22 @@ class Left:
 def training_runs(case: Case) -> Judgement:
     """A third each: evaluated and saved on the way; an adapter of the shape; a loss that fell."""
     if SCRIPT not in case.folder.files:
-        return failed(feedback=f"{SCRIPT} is missing: start from the starter's")
+        return failed(feedback=advise(say("week09_10.judged.no_train_script")))
     try:
         base = find_base(MODEL)
     except NotGradable as problem:
         return not_judged(f"not judged: {problem.message} ({problem.cure})")
     left = run_training(case)
     evidence = [Evidence(label="how the run ended", found=left.outcome.verdict.text)]
-    shares, cures = [], []
-    for share, row, cure in (_on_the_way(left), _shape(case, left), _loss(case, base, left)):
+    shares, said = [], []
+    for share, row, *problems in (_on_the_way(left), _shape(case, left), _loss(case, base, left)):
         shares.append(share)
         evidence.append(row)
-        cures += [cure] if cure else []
+        said += problems
     if left.outcome.stderr and sum(shares) < len(shares):
         last = left.outcome.stderr.strip().splitlines()[-1:] or [""]
         evidence.append(Evidence(label="its last line", found=show(last[0], 200)))
-    return earned(case, sum(shares) / len(shares), *evidence, feedback="; ".join(cures))
+    return earned(case, sum(shares) / len(shares), *evidence, feedback=advise(*said))
 
 
 def run_training(case: Case) -> Left:
@@ -234,24 +236,29 @@ def _evaluations(place: Place, name: str) -> int:
         return 0
 
 
-def _on_the_way(left: Left) -> tuple[float, Evidence, str]:
+# Each third: its share, what was found, and where it is not all of it, what to do.
+Third = tuple[float, Evidence] | tuple[float, Evidence, Said]
+
+
+def _on_the_way(left: Left) -> Third:
     row = Evidence(
         label="on the way",
         found=f"{left.checkpoints} checkpoints, {left.evaluations} evaluations",
     )
     if left.checkpoints and left.evaluations:
-        return 1.0, row, ""
+        return 1.0, row
     share = 0.5 if left.checkpoints or left.evaluations else 0.0
-    return share, row, 'set eval_strategy="steps" and save_strategy="steps" in SFTConfig'
+    counts = {"checkpoints": left.checkpoints, "evaluations": left.evaluations}
+    return share, row, say("week09_10.judged.nothing_on_the_way", **counts)
 
 
-def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
+def _shape(case: Case, left: Left) -> Third:
     """Whether the adapter has the configured rank, on the configured layers."""
     config = case.models.config
     label = "adapter"
     if left.adapter is None:
-        cure = f"save the adapter to {ADAPTER}, as the starter does"
-        return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), cure
+        none = say("week09_10.judged.no_adapter_left", problem=show(left.refused, 200))
+        return 0.0, Evidence(label=label, found=f"none: {left.refused}"[:300]), none
     layers = _layers(left.adapter)
     targets = config.target_modules
     named = [*ATTENTION, *MLP] if targets == ALL_LINEAR else targets
@@ -264,8 +271,8 @@ def _shape(case: Case, left: Left) -> tuple[float, Evidence, str]:
         stated=f"rank {config.r}, alpha {config.lora_alpha}, on {', '.join(sorted(wanted))}"[:300],
     )
     if (rank, alpha, layers) == (config.r, config.lora_alpha, wanted):
-        return 1.0, row, ""
-    return 0.0, row, "lora_configuration must take rank, alpha and layers from the configuration"
+        return 1.0, row
+    return 0.0, row, say("week09_10.judged.other_shape")
 
 
 def _layers(adapter: Adapter) -> set[str]:
@@ -273,22 +280,23 @@ def _layers(adapter: Adapter) -> set[str]:
     return {name.split(".lora_")[0].rpartition(".")[2] for name in adapter.shapes}
 
 
-def _loss(case: Case, base: Any, left: Left) -> tuple[float, Evidence, str]:
+def _loss(case: Case, base: Any, left: Left) -> Third:
     """Whether the adapter that was left knows the drawn records better than the bare model."""
     label = "loss on the drawn records"
     if left.adapter is None:
-        return 0.0, Evidence(label=label, found="there is no adapter to ask"), ""
+        return 0.0, Evidence(label=label, found="there is no adapter to ask")
     probe = case.models.probe(base, left.adapter)
     records = left.trained_on[:SCORED]
     try:
         before, after = (mean_loss(probe.losses(records, tuned)) for tuned in (False, True))
     except CourseError as error:
-        return 0.0, Evidence(label=label, found=show(error.message, 300)), error.cure
+        problem = say("week09_10.judged.no_adapter_left", problem=show(error.message, 200))
+        return 0.0, Evidence(label=label, found=show(error.message, 300)), problem
     row = Evidence(label=label, found=f"{after:.3f}", note=f"{before:.3f} before training")
     falls = 0.0 if _layers(left.adapter) <= MOVES_ATTENTION else FALLS
     if after < before * (1 - falls):
-        return 1.0, row, ""
-    return 0.0, row, "the loss did not fall: train on data/train.jsonl, and save what was trained"
+        return 1.0, row
+    return 0.0, row, say("week09_10.judged.trial_flat")
 
 
 # --- Files --------------------------------------------------------------------------------------

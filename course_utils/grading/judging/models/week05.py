@@ -39,6 +39,7 @@ from course_utils.grading.judging.models.common import (
 )
 from course_utils.grading.judging.models.folds import train_fold
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 from course_utils.lab import runs
 from course_utils.lab.questions import Question, question_of
@@ -63,7 +64,7 @@ def training_true(case: Case) -> Judgement:
     loss, stated = (number_in(told[name], name) for name in ("eval_loss", "perplexity"))
     options = _options(case)
     if not math.isclose(math.exp(min(loss, 50)), stated, rel_tol=tolerances.PRINTED):
-        return failed(feedback=f"{TRAINING}: perplexity is not exp(eval_loss): {TRAIN}")
+        return failed(feedback=advise(say("week05.judged.perplexity")))
     if options.eval_data:
         return not_judged("not judged: trained with --eval_data, a file that is not handed in")
     if options.folds:
@@ -87,8 +88,7 @@ def training_true(case: Case) -> Judgement:
     ]
     if agrees:
         return earned(case, 1, *evidence)
-    cure = f"{TRAINING} states another loss than this adapter has on these records"
-    return failed(*evidence, feedback=f"{cure}: {TRAIN}, and do not change {RECORDS} afterwards")
+    return failed(*evidence, feedback=advise(say("week05.judged.loss_differs")))
 
 
 def _fold_true(case: Case, options: argparse.Namespace, told: Mapping[str, Any]) -> Judgement:
@@ -96,8 +96,8 @@ def _fold_true(case: Case, options: argparse.Namespace, told: Mapping[str, Any])
     with reading(case, TRAINING):
         stated = [number_in(loss, "fold loss") for loss in told["folds"]["losses"]]
     if len(stated) != options.folds:
-        problem = f"{TRAINING} tells of {len(stated)} folds, the command of {options.folds}"
-        return failed(feedback=f"{problem}: {TRAIN}")
+        differ = say("week05.judged.folds_differ", told=len(stated), asked=options.folds)
+        return failed(feedback=advise(differ))
     fold = _trained_fold(case, options)
     if isinstance(fold, Judgement):
         return fold
@@ -114,7 +114,7 @@ def _fold_true(case: Case, options: argparse.Namespace, told: Mapping[str, Any])
     )
     if agrees:
         return earned(case, 1, row)
-    return failed(row, feedback=f"trained again, that fold has another loss: {TRAIN}")
+    return failed(row, feedback=advise(say("week05.judged.fold_differs", number=number + 1)))
 
 
 def _trained_fold(case: Case, options: argparse.Namespace) -> tuple[int, Losses] | Judgement:
@@ -274,9 +274,8 @@ def interval(case: Case) -> Judgement:
     if found["low"] > 0:
         return earned(case, 1, evidence)
     if found["mean"] > 0:
-        cure = "the interval holds 0: more questions narrow it, a larger gain lifts it"
-        return earned(case, 0.5, evidence, feedback=cure)
-    return failed(evidence, feedback="on these questions the adapter is no better than the base")
+        return earned(case, 0.5, evidence, feedback=advise(say("week05.judged.gain_unsure")))
+    return failed(evidence, feedback=advise(say("week05.judged.no_gain")))
 
 
 def _worth(answer: str, question: Question) -> float:
@@ -288,16 +287,19 @@ def _worth(answer: str, question: Question) -> float:
 def _held_out(case: Case) -> list[Question] | Judgement:
     """The questions of held_out.jsonl that no record holds; or why there is nothing to earn."""
     if HELD_OUT not in case.folder.files:
-        asked_for = f"a bonus: {LEAST_HELD_OUT} questions in {HELD_OUT}"
-        return failed(feedback=f"{asked_for} were not handed in")
+        return failed(
+            feedback=advise(say("week05.judged.held_out", "missing", least=LEAST_HELD_OUT))
+        )
     if problem := unmet(case, "records"):
         return problem
     if problem := case.folder.size_problem(HELD_OUT):
-        return failed(Evidence(label=HELD_OUT, found=problem), feedback="ask fewer questions")
+        large = say("week05.judged.held_out", "large", problem=problem, least=LEAST_HELD_OUT)
+        return failed(Evidence(label=HELD_OUT, found=problem), feedback=advise(large))
     with reading(case, HELD_OUT):
         rows = json_lines(case.folder.text(HELD_OUT))
         if len(rows) > MOST_QUESTIONS:
-            return failed(feedback=f"{HELD_OUT}: at most {MOST_QUESTIONS:,} questions are read")
+            most = {"most": MOST_QUESTIONS, "least": LEAST_HELD_OUT}
+            return failed(feedback=advise(say("week05.judged.held_out", "many", **most)))
         for number, row in rows:
             require_question(number, row)
         exact, near = questions_in_records([row for _, row in rows], visit_of(case).records)
@@ -306,8 +308,6 @@ def _held_out(case: Case) -> list[Question] | Judgement:
         questions = [question_of(row) for row in own]
     if len(questions) < LEAST_HELD_OUT:
         counted = f"{len(questions)} questions that {RECORDS} does not hold"
-        return failed(
-            Evidence(label=HELD_OUT, found=counted),
-            feedback=f"{LEAST_HELD_OUT} are asked for: write more, about other things",
-        )
+        few = say("week05.judged.held_out", "few", problem=counted, least=LEAST_HELD_OUT)
+        return failed(Evidence(label=HELD_OUT, found=counted), feedback=advise(few))
     return questions

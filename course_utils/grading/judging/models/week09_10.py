@@ -26,11 +26,11 @@ from course_utils.grading.judging.models.common import (
     scores_agree,
 )
 from course_utils.grading.judging.registry import check
+from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 TRAINING, LOG = "run/training.json", "reports/training_log.txt"
 BASELINE, EVALUATION = "run/baseline.json", "run/evaluation.json"
-TRAIN = "run python scripts/train.py, and hand in what it writes"
 EVALUATE = "run python scripts/evaluate.py --again, and hand in what it writes"
 # What perplexity and loss are called in the log, with the digits it prints.
 STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
@@ -83,13 +83,13 @@ def training_log_true(case: Case) -> Judgement:
     ]
     problems = []
     if not agrees:
-        problems.append(f"{TRAINING} states another loss than the adapter has on your records")
+        problems.append(say("week09_10.judged.log_differs", "loss"))
     if not math.isclose(math.exp(min(loss, 50)), stated, rel_tol=tolerances.PRINTED):
-        problems.append(f"{TRAINING}: perplexity is not exp(eval_loss)")
+        problems.append(say("week09_10.judged.log_differs", "perplexity"))
     if printed is None or not math.isclose(printed, stated, rel_tol=tolerances.PRINTED):
-        problems.append(f"{LOG} states another perplexity than {TRAINING}, or none")
+        problems.append(say("week09_10.judged.log_differs", "printed"))
     if problems:
-        return failed(*evidence, feedback=f"{'; '.join(problems)}: {TRAIN}")
+        return failed(*evidence, feedback=advise(*problems))
     return earned(case, 1, *evidence)
 
 
@@ -221,13 +221,8 @@ def unseen_records(case: Case) -> Judgement:
         evidence.append(Evidence(label=f"{task}, {name}", found=f"{after:.3f}", note=note))
         case.facts.setdefault("unseen", {})[task] = (before, after)
     lost = [task for task, wins in zip(tasks.by_task(asked), won, strict=True) if not wins]
-    cure = f"no better than the base model on new records of {', '.join(lost)}: more of them in "
-    return earned(
-        case,
-        sum(won) / len(tasks.TASKS),
-        *evidence,
-        feedback=f"{cure}training, or less training on the same ones" if lost else "",
-    )
+    problems = [say("week09_10.judged.unseen_lost", tasks=", ".join(lost))] if lost else []
+    return earned(case, sum(won) / len(tasks.TASKS), *evidence, feedback=advise(*problems))
 
 
 def _mean_score(answers: Sequence[str], records: Sequence[Record], places: Sequence[int]) -> float:

@@ -1,0 +1,75 @@
+"""What the solutions share: a copy of a run that ran again, answers filled in, facts printed.
+
+    python notebooks/solutions/01_data_prep.py runs/my-run        # all exercises of notebook 01
+    python notebooks/solutions/03_lora_sft.py runs/my-run 2 4     # two of them
+
+A solution is a module of the notebook's name. ANSWERS holds what a student writes in place of
+`None`; `exercise_N(run)` does exercise N and returns what it found, and its docstring is the answer
+in words. The tests run all of them on the nano model and look whether what they found is so.
+"""
+
+import argparse
+import inspect
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from course_utils.errors import CourseError
+from course_utils.runs import Run, saved_settings
+
+NOT_COPIED = ("checkpoints", "merged", "notebooks")  # large, or made again
+
+
+def opened(folder: str | Path) -> Run:
+    """A run folder as it is; nothing is written into it."""
+    folder = Path(folder).resolve()
+    return Run(folder, saved_settings(folder / "settings.json"))
+
+
+@contextmanager
+def again(run: Run, only: str, **changes: Any) -> Iterator[Run]:
+    """A copy of the run in which these notebooks ran again with other settings, and then goes."""
+    with tempfile.TemporaryDirectory(prefix="solution-") as place:
+        copy = Path(place) / run.folder.name
+        shutil.copytree(run.folder, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        command = [sys.executable, "-m", "course_utils", "run", "--only", only, "--out", str(copy)]
+        for name, value in changes.items():
+            command += ["-p", f"{name}={value}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CourseError(f"{' '.join(command)}: {done.stdout}{done.stderr}", "see its message")
+        yield opened(copy)
+
+
+def with_answers(notebook: Any, answers: Mapping[str, str]) -> Any:
+    """The notebook with each `name = None` of `answers` filled in; the comments stay."""
+    for cell in notebook.cells:
+        for name, answer in answers.items():
+            cell.source = cell.source.replace(f"\n{name} = None", f"\n{name} = {answer}")
+    return notebook
+
+
+def exercises(module: ModuleType) -> dict[int, Any]:
+    """Number -> function."""
+    found = {name: value for name, value in vars(module).items() if name.startswith("exercise_")}
+    return {int(name.removeprefix("exercise_")): value for name, value in sorted(found.items())}
+
+
+def main(module: ModuleType) -> None:
+    """Print the answers in words and what was found, for the run and exercises that were named."""
+    parser = argparse.ArgumentParser(description=module.__doc__)
+    parser.add_argument("run", help="a finished run folder, which stays as it is")
+    parser.add_argument("exercise", nargs="*", type=int, help="only these")
+    given = parser.parse_args()
+    run = opened(given.run)
+    for number, solve in exercises(module).items():
+        if not given.exercise or number in given.exercise:
+            print(f"\n--- Exercise {number} ---\n{inspect.getdoc(solve)}\n")
+            for name, value in solve(run).items():
+                print(f"{name}: {value}")

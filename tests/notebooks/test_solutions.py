@@ -1,0 +1,298 @@
+"""Every exercise has a solution that comes true: executed on nano, from the notebooks' own text.
+
+One run of the notebooks with the solutions' answers filled in stands for the student's; each
+exercise is then done on it, and what it found is compared with what the exercise promises. What
+only a trained model shows is looked up in a finished run of the kit (`long`).
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_utils import kit
+
+FOLDER = kit.NOTEBOOKS / "solutions"
+NAMES = sorted(path.stem for path in FOLDER.glob("0*.py"))
+OPEN = re.compile(r"^(my_\w+) = None", re.MULTILINE)
+# The random nano model can't answer better than its base, however long it trains.
+NOT_ON_NANO = ("better_than_base",)
+
+
+@cache
+def solution(name: str):
+    """The module of the solutions to this notebook."""
+    if str(FOLDER) not in sys.path:
+        sys.path.insert(0, str(FOLDER))
+    spec = importlib.util.spec_from_file_location(f"solution_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def solving():
+    solution(NAMES[0])
+    return sys.modules["solving"]
+
+
+def notebook(name: str):
+    return nbformat.read(kit.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def exercises_text(name: str) -> str:
+    text = notebook(name).cells[-1].source
+    return text[text.index("## Exercises") :]
+
+
+def code(name: str) -> str:
+    return "\n".join(cell.source for cell in notebook(name).cells if cell.cell_type == "code")
+
+
+# --- Texts and solutions belong together ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exercise_has_a_solution_and_every_solution_an_exercise(name):
+    asked = {int(number) for number in re.findall(r"^(\d+)\. ", exercises_text(name), re.MULTILINE)}
+    assert set(solving().exercises(solution(name))) == asked
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_solution_answers_in_words(name):
+    for solve in solving().exercises(solution(name)).values():
+        assert len(solve.__doc__.split()) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_open_answer_of_a_notebook_has_its_solution(name):
+    assert set(OPEN.findall(code(name))) == set(solution(name).ANSWERS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_types_in_no_number_of_a_preset(name):
+    assert re.findall(r"-p \w+ [\d.]\S*", exercises_text(name)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hint_and_solution_are_named_before_the_first_answer_that_is_open(name):
+    if solution(name).ANSWERS:
+        text = "\n".join(cell.source for cell in notebook(name).cells)
+        before = text[: OPEN.search(text).start()]
+        assert ".hint()" in before
+        assert ".solution()" in before
+
+
+# --- The student's run ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, nano_model_path):
+    """A nano run of the notebooks, every open answer filled in."""
+    place = tmp_path_factory.mktemp("solved")
+    (place / "filled").mkdir()
+    for name in NAMES:
+        filled = solving().with_answers(notebook(name), solution(name).ANSWERS)
+        nbformat.write(filled, place / "filled" / f"{name}.ipynb")
+    command = [sys.executable, "-m", "course_utils", "run", str(place / "filled")]
+    command += ["--out", str(place / "executed"), "--preset", "nano", "-p", f"run_dir={place}/run"]
+    environment = {**os.environ, "COURSE_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=kit.ROOT, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return solving().opened(place / "run")
+
+
+def verdicts(folder: Path) -> dict[str, list[str]]:
+    """Notebook -> what its checks said, one text a cell."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.rglob("0*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            asked = re.search(r"^ *checks\.(\w+)\(", cell.source, re.MULTILINE)
+            if cell.cell_type == "code" and asked and asked[1] not in NOT_ON_NANO:
+                said = "".join(output.get("text", "") for output in cell.outputs)
+                found.setdefault(path.stem, []).append(said)
+    return found
+
+
+def test_with_the_solutions_every_check_says_correct(run):
+    found = verdicts(run.folder.parent / "executed")
+    assert found.keys() == {name for name in NAMES if "checks." in code(name)}
+    wrong = [said for texts in found.values() for said in texts if "Correct: " not in said]
+    assert not wrong
+
+
+@pytest.fixture(scope="module")
+def done(run):
+    """Does an exercise once, however many tests look at it."""
+
+    @cache
+    def do(name: str, number: int) -> dict:
+        with contextlib.redirect_stdout(None):
+            return solving().exercises(solution(name))[number](run)
+
+    return do
+
+
+# --- 01 -------------------------------------------------------------------------------------------
+
+
+def test_01_1_a_lower_threshold_leaves_fewer_groups_and_one_huge_one(done):
+    usual, low = done("01_data_prep", 1).values()
+    assert low["groups"] < usual["groups"]
+    assert low["largest"] > 5 * usual["largest"]
+    assert low["largest"] > 100
+    assert len(set(low["texts"])) == 5
+
+
+def test_01_2_what_repeats_the_rules_does_not_get_everything_right(done):
+    found = done("01_data_prep", 2)
+    assert 0.5 < found["best F1"]["mean"] < 0.97
+    assert found["whole records right"] < found["best F1"]["mean"]
+
+
+def test_01_3_a_tenth_cut_is_refused_and_the_cut_record_too(done):
+    found = done("01_data_prep", 3)
+    assert 0.05 < found["cut"] <= 0.1
+    assert not found["accepted"]
+    assert not found["labels accepted"]
+    assert found["what is left"].startswith("{")
+    assert "}" not in found["what is left"]
+
+
+def test_01_4_ten_records_are_enough_without_the_geology_fields(done):
+    found = done("01_data_prep", 4)
+    assert "10 records that follow the manufacturing schema, 0 errors" in found["ten records"]
+    assert any("line 10" in problem for problem in found["asked twice"])
+    assert "at least 20" in found["geology fields"]
+    assert found["with --min-records 10"] == "enough"
+
+
+# --- 02 -------------------------------------------------------------------------------------------
+
+
+def test_02_1_no_answer_without_examples_is_a_record(done):
+    found = done("02_baseline", 1)
+    assert len(found["ten answers"]) == 10
+    assert found["records among all"] == 0
+
+
+def test_02_2_twice_the_examples_make_a_longer_prompt(done):
+    zero, few, more = [v["prompt"] for k, v in done("02_baseline", 2).items() if "tokens" in k]
+    assert few > 2 * zero
+    assert 1.5 * few < more < 2 * few
+
+
+def test_02_2_the_notebook_prints_what_a_question_costs(run, done):
+    printed = nbformat.read(
+        next(run.folder.parent.glob("executed/**/02_baseline.ipynb")), as_version=4
+    )
+    said = "".join(o.get("text", "") for c in printed.cells for o in c.get("outputs", []))
+    costs = [v["prompt"] for k, v in done("02_baseline", 2).items() if "tokens" in k]
+    for cost in costs[:2]:
+        assert f"tokens a question: {{'prompt': {cost}, " in said
+
+
+def test_02_4_some_model_fits_whatever_the_machine(done):
+    found = done("02_baseline", 4)
+    assert "smollm2-135m-instruct" in found["nf4"]
+    assert set(found["16-bit"]) <= set(found["nf4"])
+
+
+# --- 03 -------------------------------------------------------------------------------------------
+
+
+def test_03_1_without_the_mlp_less_than_half_of_the_parameters_is_left(done):
+    found = done("03_lora_sft", 1)
+    assert 0 < found["attention"]["parameters"] < found["all linear"]["parameters"] / 2
+
+
+def test_03_2_the_rates_were_ten_times_and_a_tenth(done):
+    found = {name: max(facts["learning rates"]) for name, facts in done("03_lora_sft", 2).items()}
+    assert found["ten times"] == pytest.approx(10 * found["yours"])
+    assert found["a tenth"] == pytest.approx(found["yours"] / 10)
+
+
+def test_03_3_four_bit_weights_take_less(done):
+    found = done("03_lora_sft", 3)
+    assert found["nf4"]["weights"] < found["none"]["weights"]
+    assert found["nf4"]["losses"] != found["none"]["losses"]
+
+
+def test_03_4_half_the_batch_twice_the_accumulation_keeps_the_learning_rates_and_no_loss(done):
+    before, after = done("03_lora_sft", 4).values()
+    assert before["learning rates"] == after["learning rates"]
+    assert before["losses"] != after["losses"]
+
+
+# --- What only a trained model shows --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished():
+    """A finished run of the quick or the cpu preset: $COURSE_FINISHED_RUN, or one in runs/."""
+    named = os.environ.get("COURSE_FINISHED_RUN")
+    places = [Path(named)] if named else sorted((kit.ROOT / "runs").glob("*"))
+    for place in places:
+        settings = place / "settings.json"
+        whole = settings.is_file() and (place / "evaluation.json").is_file()
+        if whole and json.loads(settings.read_text())["settings"]["preset"] != "nano":
+            return solving().opened(place)
+    pytest.skip("no finished run: course run --preset quick")
+
+
+@pytest.mark.long
+def test_02_1_zero_shot_answers_are_talk(finished):
+    found = solution("02_baseline").exercise_1(finished)
+    assert found["records among all"] <= 0.02 * found["answers"]
+    assert finished.read("baseline.json")["zero_shot"]["field_f1"] < 0.02
+
+
+@pytest.mark.long
+def test_02_2_few_shot_answers_are_shorter_than_zero_shot_ones(finished, prepared):
+    answers = finished.read("baseline.json")["predictions"]
+    cost = solution("02_baseline")._cost
+    zero = cost(finished, 0, [row["zero_shot"] for row in answers])
+    few = cost(finished, finished.settings.few_shot_examples, [row["few_shot"] for row in answers])
+    assert few["prompt"] > 2 * zero["prompt"]
+    assert few["answer"] < zero["answer"]
+
+
+@pytest.mark.long
+def test_02_3_perplexity_falls_far_and_exact_match_hardly_moves(finished):
+    found = solution("02_baseline").exercise_3(finished)
+    assert found["perplexity"]["few_shot"] < found["perplexity"]["zero_shot"] / 2
+    assert found["exact match"]["few_shot"] - found["exact match"]["zero_shot"] < 0.1
+    assert found["of a record"] < 0.01 < found["chance of a token"]
+
+
+def recorded(name: str) -> list[dict]:
+    """The recorded runs of one sweep: geology records, the embedded model."""
+    return json.loads((kit.DATA / "sweeps" / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+
+
+def test_03_1_attention_alone_ended_higher_in_the_recorded_runs():
+    both = [run["eval_loss"] for run in recorded("start")]
+    attention = [run["eval_loss"] for run in recorded("include_mlp") if not run["value"]]
+    assert min(attention) > max(both)
+
+
+def test_03_2_a_tenth_of_the_rate_ended_high_in_the_recorded_runs():
+    losses = {(run["value"], run["seed"]): run["eval_loss"] for run in recorded("learning_rate")}
+    for seed in {seed for _, seed in losses}:
+        assert losses[2e-4, seed] > 2 * losses[2e-3, seed]
+
+
+def test_03_4_a_smaller_batch_took_less_memory_in_the_recorded_runs():
+    peaks: dict[int, list[float]] = {}
+    for run in recorded("per_device_train_batch_size"):
+        peaks.setdefault(run["value"], []).append(run["peak_memory_gb"])
+    assert max(peaks[2]) < min(peaks[8])
