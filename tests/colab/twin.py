@@ -113,6 +113,7 @@ class Twin:
         return kept | {
             "PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
             "COLAB_RELEASE_TAG": "twin",
+            "COURSE_CACHE": str(self.work / "cache"),  # empty: models and data are made there
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
             "GIT_CONFIG_VALUE_0": setup_cell.stated().repository,
