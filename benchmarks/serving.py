@@ -40,6 +40,7 @@ from course_utils.runs import versions  # noqa: E402
 from course_utils.serving import memory_of  # noqa: E402
 
 AT_ONCE = 8
+FLAT = 0.05  # of the memory after the warm-up; it may move by that much under load
 COLUMNS = (
     *("variant", "first token p50", "p95", "tokens/s, 1", "tokens/s, 8", "MB"),
     *("score", "valid JSON"),
@@ -174,7 +175,10 @@ def transformers_server(folder: Path, seconds: float = 600) -> Iterator[tuple[st
 
 
 def load(run: Path, seconds: float, data: tuple) -> dict:
-    """Eight clients without a pause: errors, p95 of a request, memory early and late."""
+    """Eight clients without a pause: errors, p95 of a request, memory after a warm-up and later.
+
+    The first fifth (a minute of five) is the warm-up.
+    """
     from openai import OpenAIError
 
     prompts, _, args = data
@@ -201,15 +205,39 @@ def load(run: Path, seconds: float, data: tuple) -> dict:
             while not all(future.done() for future in running):
                 time.sleep(1)
                 memories.append(server.memory())
-    ordered = sorted(taken)
+    ordered, settled = sorted(taken), memories[len(memories) // 5 :]
     return {
         "seconds": seconds,
         "requests": len(taken),
         "errors": len(errors),
         "first_error": errors[0] if errors else None,
+        "p50_s": statistics.median(ordered),
         "p95_s": ordered[int(0.95 * (len(ordered) - 1))],
-        "mb_after_a_fifth": memories[len(memories) // 5],
-        "mb_at_the_end": memories[-1],
+        "mb_after_a_fifth": settled[0],
+        "mb_most_afterwards": max(settled),
+        "mb_at_the_end": settled[-1],
+        "flat": max(settled) - min(settled) <= FLAT * settled[0],
+        "load_1min": os.getloadavg()[0],
+    }
+
+
+def starts(run: Path, count: int) -> dict:
+    """Start the endpoint so many times after a first one, which may convert: seconds to ready."""
+    import psutil
+
+    with serving.serve(run, "--format", "q8_0") as server:
+        first = server.load_seconds
+    waited, processor = [], []
+    for _ in range(count):
+        with serving.serve(run, "--format", "q8_0") as server:
+            waited.append(server.load_seconds)
+            times = psutil.Process(server.process.pid).cpu_times()
+            processor.append(times.user + times.system)
+    return {
+        "first_s": first,
+        "later_s": sorted(waited),
+        "later_processor_s": sorted(processor),
+        "load_1min": os.getloadavg()[0],
     }
 
 
@@ -312,8 +340,12 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=56, help="of an answer that is scored")
     parser.add_argument("--only", help="a pattern: only variants with such a name")
     parser.add_argument("--load", type=float, help="instead: eight clients for so many seconds")
+    parser.add_argument("--starts", type=int, help="instead: start it so many times")
     parser.add_argument("--out", type=Path, default=Path("serving.json"))
     args = parser.parse_args()
+    if args.starts:
+        print(json.dumps(starts(args.run, args.starts), indent=2))
+        return
     if args.load:
         source = find(args.run)
         tokenizer = models.load_tokenizer(str(source.base))

@@ -25,6 +25,7 @@ from course_utils import metrics
 from course_utils.messages import Message, Room
 
 MESSAGES = Room(__file__)
+UNANSWERED = "checks.unanswered"  # what each check says before there is an answer
 IGNORED = -100  # the label that the loss skips
 MAX_CUT = 0.05  # share of records that max_length may cut
 MIN_AGREEMENT = 0.9  # merging rounds the weights anew, so a near tie may turn the other way
@@ -105,7 +106,7 @@ class Check:
         return given[self.asks] is None or given[self.asks] is ...
 
     def _your_turn(self) -> str:
-        said = MESSAGES.say("checks.unanswered", name=self.name)
+        said = MESSAGES.say(UNANSWERED, name=self.name)
         return f"Your turn: {said.found} Help: {said.cure}"
 
     def _not_yet(self, problem: NotYet) -> str:
@@ -465,7 +466,13 @@ def better_than_base(
     right = {"": least, "mean": mean, "most": most}
     others = {"width": high - low, "sign": -least, "percent": 100 * least}
     case = _nearest_case(gain, right | others)
-    _need(not case, case, value=f"{gain:g}", metric=metric)
+    told = {"value": f"{gain:g}", "metric": metric}
+    _need(case != "mean", "mean", **told)
+    _need(case != "most", "most", **told)
+    _need(case != "width", "width", **told)
+    _need(case != "sign", "sign", **told)
+    _need(case != "percent", "percent", **told)
+    _need(case != "other", "other", **told)
     verdict = "it holds 0, so the draw of the records alone could explain the difference"
     if low > 0 or high < 0:
         improved = (high < 0) == lower_is_better

@@ -157,8 +157,8 @@ def figure_class() -> type:
         def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             """The picture, and its finding for those who do not see it.
 
-            Where pyplot has put in its own way to draw figures, the metadata stay; HTML made
-            from the notebook takes the alternative text from there.
+            Where pyplot has put in its own way to draw figures, the metadata stay. The kit's pages
+            and nbconvert's classic template read the alternative text there.
             """
             title = figure_title(self)
             data = {"image/png": self._repr_png_(), "text/plain": title or repr(self)}

@@ -1,7 +1,7 @@
 """What the files of a run were made from, told by their content.
 
-    seen = provenance.seen_by("training.json", run)     # before a notebook reads its data
-    run.write("training.json", {**summary, "prints": seen | provenance.of_adapter(run)})
+    prints = provenance.seen_by("training.json", run)   # before a notebook reads its data
+    run.write("training.json", {**summary, "prints": prints | provenance.of_adapter(run)})
     provenance.require(run.folder, "training.json")     # CourseError where it is of other data
 
 Each result of a run names under `prints` what it saw: the parts of the data, the base model, the
@@ -23,7 +23,7 @@ from course_utils.errors import CourseError
 from course_utils.files import read_json
 from course_utils.packages import sha256_of
 from course_utils.records import read_records
-from course_utils.runs import WRITTEN_BY, Run, read_written
+from course_utils.runs import WRITTEN_BY, Run
 from course_utils.splits import normalise, text_of
 
 PRINTS = "prints"  # the field of a result
@@ -39,6 +39,7 @@ SEEN_BY = {
 # Who reads what a notebook writes: they have to run after it.
 READERS = {"02": ("04",), "03": ("04", "05")}
 COMPARED = ("baseline.json", "training.json", "evaluation.json")  # what the table rests on
+ASKED = ("input", "reference", "zero_shot", "few_shot")  # of a prediction in baseline.json
 LENGTH = 16  # hexadecimal digits of a print: no two contents share one by accident
 TEXT_LENGTH = 10  # of a record's text; among 4,000 x 400 pairs one in 700,000 runs has a false one
 
@@ -70,8 +71,20 @@ def of_adapter(run: Run) -> dict[str, str]:
 
 
 def of_weights(adapter: Path) -> str:
-    """The print of the weights in an adapter's folder."""
-    return sha256_of(Path(adapter) / "adapter_model.safetensors")[:LENGTH]
+    """The print of the weights in an adapter's folder; CourseError where there are none."""
+    path = Path(adapter) / "adapter_model.safetensors"
+    if not path.is_file():
+        raise CourseError(f"{path}: there is no such file", "save the adapter there first")
+    return sha256_of(path)[:LENGTH]
+
+
+def of_records(path: Path) -> str:
+    """The print of a file of records: by what is in them, not by line ends or order of fields."""
+    return _of(read_records(path))
+
+
+def _of(records: Sequence[Mapping[str, str]]) -> str:
+    return _digest(list(records))[:LENGTH]
 
 
 def _text_print(record: Mapping[str, str]) -> str:
@@ -108,19 +121,17 @@ class _Now:
             return None
         if part == "adapter":
             return of_weights(path.parent)
+        if part == "baseline":
+            return _of_baseline(_object(path))
         try:
-            if part == "baseline":
-                return _of_baseline(read_json(path))
             records = read_records(path)
         except CourseError:
             return None
-        return {"records": len(records), "print": _digest(records)[:LENGTH]}
+        return {"records": len(records), "print": _of(records)}
 
     @cached_property
     def base_model(self) -> str | None:
-        path = self.folder / "settings.json"
-        saved = read_json(path) if path.is_file() else {}
-        settings = saved.get("settings") if isinstance(saved, dict) else None
+        settings = _object(self.folder / "settings.json").get("settings")
         return settings.get("base_model") if isinstance(settings, dict) else None
 
     def texts(self, part: str) -> list[str]:
@@ -128,15 +139,29 @@ class _Now:
         return [_text_print(record) for record in read_records(self.folder / _file_of(part))]
 
 
-def _of_baseline(content: Any) -> str | None:
-    """A print of what the comparison takes from baseline.json: the times in it do not count."""
-    if not isinstance(content, dict):
+def _object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none: whoever needs it says so."""
+    try:
+        content = read_json(path)
+    except CourseError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _of_baseline(content: Mapping[str, Any]) -> str | None:
+    """A print of what was asked and answered in baseline.json.
+
+    Times and likelihoods do not count: the last digits of both differ from one run to the next.
+    """
+    if not content:
         return None
-    rivals = content.get("rivals")
-    rivals = rivals if isinstance(rivals, dict) else {}
-    answers = {n: one.get("answers") for n, one in rivals.items() if isinstance(one, dict)}
-    told = [content.get(name) for name in ("base_model", "main", "predictions")]
-    return _digest([*told, answers])[:LENGTH]
+    rivals, rows = content.get("rivals"), content.get("predictions")
+    told = [content.get("base_model"), content.get("main")]
+    for one in rivals.values() if isinstance(rivals, dict) else ():
+        told.append(one.get("answers") if isinstance(one, dict) else None)
+    for row in rows if isinstance(rows, list) else ():
+        told.append([row.get(name) for name in ASKED] if isinstance(row, dict) else None)
+    return _digest(told)[:LENGTH]
 
 
 # --- What does not belong together --------------------------------------------------------------
@@ -163,17 +188,13 @@ def stale(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> list[Stale]:
         prints = _prints_in(folder, name) or {}
         differ = tuple(part for part in prints if _differs(prints[part], now, part))
         if differ:
-            told = " and ".join(_told(name, part, prints, now) for part in differ)
-            found.append(Stale(name, differ, told))
+            found.append(Stale(name, differ, " and ".join(_told(name, differ, prints, now))))
     return found
 
 
 def _prints_in(folder: Path, name: str) -> dict[str, Any] | None:
     """The prints of a result; None where it is not there, or has none."""
-    if not (Path(folder) / name).is_file():
-        return None
-    content = read_written(folder, name)
-    prints = content.get(PRINTS) if isinstance(content, dict) else None
+    prints = _object(Path(folder) / name).get(PRINTS)
     return prints if isinstance(prints, dict) and prints else None
 
 
@@ -183,21 +204,24 @@ def _differs(old: Any, now: _Now, part: str) -> bool:
     return new is not None and new != old
 
 
-def _told(name: str, part: str, prints: Mapping[str, Any], now: _Now) -> str:
-    """One difference as a part of a sentence."""
-    if part == "adapter" and name == "training.json":
-        return "training.json tells of another adapter than the one in adapter/"
-    if part == "adapter":
-        return f"{name} is of another adapter than the one in adapter/"
-    if part == "baseline":
-        return f"{name} was compared with another baseline.json"
-    if part == "base_model":
-        return f"{name} is of the base model {prints[part]}, the run has {now.base_model} now"
-    told = f"another {DATA[part]} part than data/{part}.jsonl has now"
-    told += _counts(prints[part], now, part)
-    if (name, part) == ("training.json", "train"):
-        return f"the adapter was trained on {told}{_leaked(prints, now)}"
-    return f"{name} is of {told}"
+def _told(name: str, differ: Sequence[str], prints: Mapping[str, Any], now: _Now) -> Iterator[str]:
+    """The differences of one result, each as a part of a sentence; short: a log cuts long ones."""
+    parts = [part for part in differ if part in DATA]
+    if name == "training.json" and "train" in parts:
+        counts = _counts(prints["train"], now, "train")
+        yield f"the adapter was trained on another training part{counts}{_leaked(prints, now)}"
+    elif parts:
+        told = " and ".join(
+            f"{DATA[part]} part{_counts(prints[part], now, part)}" for part in parts
+        )
+        yield f"{name} is of another {told} than data/ holds"
+    if "base_model" in differ:
+        yield f"{name} is of the base model {prints['base_model']}, the run now of {now.base_model}"
+    if "adapter" in differ:
+        verb = "tells" if name == "training.json" else "is"
+        yield f"{name} {verb} of another adapter than lies in adapter/"
+    if "baseline" in differ:
+        yield f"{name} was compared with another baseline.json"
 
 
 def _counts(old: Any, now: _Now, part: str) -> str:
@@ -266,7 +290,7 @@ def require(folder: Path, *names: str, warns: bool = True) -> None:
     found = stale(folder, names)
     if found:
         told = "; ".join(one.found for one in found)
-        raise CourseError(f"{folder}: {told}", cure(folder, found))
+        raise CourseError(told, cure(folder, found))
     if warns and (told := warning(folder, names)):
         print(f"Warning: {told}.")
 

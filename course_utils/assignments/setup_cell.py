@@ -1,23 +1,22 @@
 """The set-up cell, the first of every notebook: written from one template, for one address and tag.
 
-    python -m course_utils.assignments.setup_cell
+    course adopt https://github.com/OWNER/REPOSITORY --tag TAG
 
-writes it, and Colab's badges, into all notebooks and the README of this kit. Both name what
-pyproject.toml says: `Repository` under [project.urls], `revision` under [tool.course].
+writes it, and Colab's badges, into all notebooks (adoption.py). Both name what pyproject.toml says:
+`Repository` under [project.urls], `revision` under [tool.course].
 """
 
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.files import write_text_atomic
 
 TEMPLATE = Path(__file__).parent / "templates" / "setup_cell.py.jinja"
-PLACES = ("notebooks/**/*.ipynb", "assignments/**/*.ipynb", "README.md")
 GITHUB = "https://github.com/"
 BADGE = re.compile(r"(https://colab\.research\.google\.com/github/)[^/]+/[^/]+/blob/[^/]+/")
 
@@ -59,21 +58,11 @@ def stated(root: Path = kit.ROOT) -> Address:
         ) from None
 
 
-def write(root: Path = kit.ROOT, address: Address | None = None) -> list[Path]:
-    """Write set-up cells and badges of all notebooks below `root`; returns the files changed."""
-    address = address or stated(root)
-    changed = []
-    for path in sorted({path for place in PLACES for path in root.glob(place)}):
-        before = path.read_text(encoding="utf-8")
-        after = _notebook(before, address) if path.suffix == ".ipynb" else address.badge(before)
-        if after != before:
-            write_text_atomic(path, after)
-            changed.append(path)
-    return changed
+def in_notebook(text: str, address: Address, links: Callable[[str, Address], str]) -> str:
+    """A notebook's file with the set-up cell where the first code cell prepares the environment.
 
-
-def _notebook(text: str, address: Address) -> str:
-    """A notebook's file with the set-up cell where the first code cell prepares the environment."""
+    `links` rewrites the text cells before it, where a badge may stand.
+    """
     notebook = json.loads(text)
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
@@ -82,9 +71,5 @@ def _notebook(text: str, address: Address) -> str:
                 source = address.setup_cell()
             cell["source"] = source.splitlines(keepends=True)
             break
-        cell["source"] = address.badge(source).splitlines(keepends=True)
+        cell["source"] = links(source, address).splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    print("\n".join(f"written: {path}" for path in write()) or "nothing to write")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from course_utils import kit, provenance, splits, tasks
+from course_utils import provenance, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, figures, hollow, leaderboard, packing
+from course_utils.assignments import checklist, figures, hollow, leaderboard, packing, submitted
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -26,29 +26,20 @@ from course_utils.lab.questions import against_rivals, question_of
 from course_utils.messages import Explained
 from course_utils.records import CheckReport
 
-LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
 MOST_RECORDS, MOST_QUESTIONS = 20_000, 2_000
 LONGEST_ANSWER = 20_000  # characters
-TITLES = {
-    0: "The folder",
-    1: "Part 1: parameter analysis",
-    2: "Part 2: your own records",
-    3: "Part 3: the adapter",
-    4: "Part 4: test questions",
-    5: "Part 5: report",
-}
-STARTER = "copy it from a new starter: course assignment start week05 another_folder"
+STARTER = "copy it from a new starter: course assignment start parameter_lab another_folder"
 TRAIN = "run python train_lora.py --data records.jsonl --out adapter/, which writes it"
 ANALYSIS, RECORDS, ADAPTER = analysis.NOTEBOOK, "records.jsonl", "adapter"
 TRAINING, QUESTIONS = "training.json", "test_questions.jsonl"
 # Every file of the structure, and what to do when it is not there.
 REQUIRED = {
     ANALYSIS: STARTER,
-    RECORDS: f"write at least {LEAST_RECORDS} records of your own field, one JSON object a line",
+    RECORDS: "write records of your own field, one JSON object a line; the hand-out says how many",
     f"{ADAPTER}/adapter_config.json": TRAIN,
     f"{ADAPTER}/adapter_model.safetensors": TRAIN,
     TRAINING: TRAIN,
-    QUESTIONS: f"write at least {LEAST_QUESTIONS} questions (instruction, context, expected)",
+    QUESTIONS: "write questions (instruction, context, expected); the hand-out says how many",
 }
 REPORTS = ("report.pdf", "report.pptx")  # one of them
 # What a file of this kind begins with, and so what it is, whatever its name says.
@@ -56,7 +47,7 @@ BEGINS = {".pdf": b"%PDF-", ".pptx": b"PK\x03\x04"}
 ALSO = {
     *("README.md", "train_lora.py", "inference_lora.py", "requirements.txt", "held_out.jsonl"),
     *("answers.json", "held_out_answers.json", "report.html", "report.md", "prepare_records.py"),
-    leaderboard.FILE,
+    *(leaderboard.FILE, submitted.FILE),
 }
 # Folders of your own evidence: (levels below it, endings). sweep/ belongs to the bonus own_sweep.
 FOLDERS = {
@@ -102,8 +93,7 @@ def belongs(name: str) -> bool:
     return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
-_STARTER = kit.ASSIGNMENTS / "week05_parameter_lab" / "starter"
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
+CHECKLIST = Checklist("week05", REQUIRED, belongs, ADAPTER, TRAIN)
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
 
@@ -166,12 +156,12 @@ def _records(visit: Visit) -> str:
 
 @_check("records.count", 2, RECORDS, "records")
 def _records_count(visit: Visit) -> str:
-    count = len(visit.records)
-    if count < LEAST_RECORDS:
+    count, least = len(visit.records), visit.checklist.about.thresholds.records
+    if count < least:
         records = f"{count} record{'' if count == 1 else 's'}"
-        values = {"least": LEAST_RECORDS, "missing": LEAST_RECORDS - count}
+        values = {"least": least, "missing": least - count}
         raise wrong("week05.records.too_few", records=records, **values)
-    return f"{count:,} records, at least {LEAST_RECORDS} are asked for"
+    return f"{count:,} records, at least {least} are asked for"
 
 
 @_check("records.sources", 2, RECORDS, "records")
@@ -222,10 +212,10 @@ def _training_adapter(visit: Visit) -> str:
     return f"rank {settings['lora_r']}, alpha {settings['lora_alpha']:g} on {listed(layers, 9)}"
 
 
-@_check("training.weights", 3, TRAINING, "training", "adapter.weights")
+@_check("training.weights", 3, TRAINING, "training.adapter", "adapter.trained")
 def _training_weights(visit: Visit) -> str:
     """The adapter beside training.json is the very one that it tells of, by its weights."""
-    told = _adapter_told(visit.training)
+    told = _told(visit.training, "adapter")
     if not told:
         return "it does not say of which adapter it is (an older script wrote it)"
     if told != (found := _weights_of(visit)):
@@ -234,10 +224,10 @@ def _training_weights(visit: Visit) -> str:
     return "of the adapter that is handed in"
 
 
-def _adapter_told(content: Mapping[str, Any]) -> str:
-    """The adapter that a file says it is about; "" where an older script wrote it."""
+def _told(content: Mapping[str, Any], what: str) -> str:
+    """The print of what a file says it is about; "" where an older script wrote it."""
     prints = content.get(provenance.PRINTS)
-    told = prints.get("adapter") if isinstance(prints, dict) else None
+    told = prints.get(what) if isinstance(prints, dict) else None
     return show(told, 16) if told else ""
 
 
@@ -252,7 +242,10 @@ def _training_records(visit: Visit) -> str:
     if not used:
         raise wrong("week05.training.no_records", train=TRAIN)
     if used != have:
-        raise warn("week05.training.other_records", used=used, have=have)
+        raise warn("week05.training.other_records", "count", used=used, have=have)
+    told = _told(visit.training, "records")
+    if told and told != provenance.of_records(visit.folder.path(RECORDS)):
+        raise warn("week05.training.other_records", "content")
     return f"trained on {data['train']}, validated on {data['validation']} records"
 
 
@@ -264,8 +257,9 @@ def _questions(visit: Visit) -> str:
     rows = json_lines(visit.folder.text(QUESTIONS))
     for number, row in rows:
         require_question(number, row)
-    if len(rows) < LEAST_QUESTIONS:
-        raise wrong("week05.questions.too_few", count=len(rows), least=LEAST_QUESTIONS)
+    least = visit.checklist.about.thresholds.questions
+    if len(rows) < least:
+        raise wrong("week05.questions.too_few", count=len(rows), least=least)
     if len(rows) > MOST_QUESTIONS:
         raise wrong("week05.questions.too_many", most=MOST_QUESTIONS)
     prompts = [(row["instruction"], row.get("context", "")) for _, row in rows]
@@ -342,12 +336,12 @@ def _prompt(row: Mapping[str, Any]) -> tuple[str, str]:
     return normal(row["instruction"]), normal(row.get("context", ""))
 
 
-@_check("questions.adapter", 4, "answers.json", "questions.answers", "adapter.weights")
+@_check("questions.adapter", 4, "answers.json", "questions.answers", "training.weights")
 def _answers_adapter(visit: Visit) -> str:
     """answers.json is of the adapter that is handed in, by its weights."""
     if "answers.json" not in visit.folder.files:
         return "not there: nothing to compare"
-    told = _adapter_told(json_object(visit.folder.json("answers.json")))
+    told = _told(json_object(visit.folder.json("answers.json")), "adapter")
     if not told:
         return "it does not say of which adapter it is (an older script wrote it)"
     if told != (found := _weights_of(visit)):

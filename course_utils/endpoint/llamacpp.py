@@ -88,6 +88,7 @@ class _Server(Remote):
         self.folder = Path(tempfile.mkdtemp(prefix="course-engine-"))  # mode 0700
         self.socket = self.folder / "engine.sock"
         self._engine: Any = None
+        self._loading: asyncio.Future[None] | None = None
 
     def _transport(self) -> "httpx.AsyncBaseTransport":
         import httpx
@@ -96,17 +97,18 @@ class _Server(Remote):
         return httpx.AsyncHTTPTransport(uds=str(self.socket), limits=limits(), retries=3)
 
     async def start(self) -> None:
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        await super().start()  # meanwhile
         try:
-            self._engine = await asyncio.to_thread(self._load)
+            await asyncio.shield(self._loading)
         except (RuntimeError, MemoryError, OSError) as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise CourseError(
                 f"{self.model}: llama.cpp could not load it ({error})",
                 "free some memory, lower --slots or --context, or try --engine transformers",
             ) from None
-        await super().start()
 
-    def _load(self) -> Any:
+    def _load(self) -> None:
         import xllamacpp
 
         settings = xllamacpp.CommonParams()
@@ -117,6 +119,7 @@ class _Server(Remote):
         settings.n_ctx = self.context * self.slots  # shared out among the slots
         settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GiB of them
         settings.warmup = False  # the self-test does that
+        settings.fit_params = False  # it would load twice, to find a context that fits; ours is set
         settings.verbosity = 0
         threads = self.threads or conversion.idle_cores()
         settings.cpuparams.n_threads = threads
@@ -129,13 +132,18 @@ class _Server(Remote):
         settings.default_template_kwargs = {"enable_thinking": "false"}
         if self.adapter is not None:
             settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self.adapter), 1.0)]
-        return xllamacpp.Server(settings)
+        self._engine = xllamacpp.Server(settings)
+        # Stopped before its loop has begun, it would wait for ever; an answer shows that it has.
+        self._engine.handle_completions({"prompt": "a", "max_tokens": 1})
 
     def prepared(self, kind: Kind, model: str, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, "cache_prompt": True}
 
     async def close(self) -> None:
+        """Also in the middle of loading, which can't be broken off."""
         await super().close()
+        if self._loading is not None:
+            await asyncio.gather(self._loading, return_exceptions=True)
         engine, self._engine = self._engine, None
         await asyncio.to_thread(lambda held: held.clear(), [engine])
         shutil.rmtree(self.folder, ignore_errors=True)

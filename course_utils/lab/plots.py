@@ -444,9 +444,12 @@ def draw_scale(figure: "Figure", settings: Settings, context: Context) -> str:
     ax.plot(stops, square, color=ORANGE, ls="--", marker="s", lw=1.8, label="alpha / √r (rsLoRA)")
     now = arithmetic.scale(alpha, r)
     ax.plot([alpha], [now], "o", ms=15, mfc="none", mec=RED, mew=2.6)
-    place = (10, 10) if now < 2 * min(plain) else (10, -16)  # not on the axis
+    # Below the rising line, but not on the axis; at the right end before the point.
+    place, side = ((14, -7) if now < 2 * min(plain) else (10, -16)), "left"
+    if alpha == max(stops):
+        place, side = (-14, 8), "right"
     ax.annotate(f"scale {now:g}", (alpha, now), xytext=place, textcoords="offset points",
-                size=11, weight="bold")  # fmt: skip
+                ha=side, size=11, weight="bold")  # fmt: skip
     ax.axhline(2, color=SOFT, ls=":", lw=1.6, label="alpha = 2 r")
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)

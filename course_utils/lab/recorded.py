@@ -357,9 +357,12 @@ class Marked:
         self.parameter, self.values = sweep.parameter, list(by_value(sweep))
         height = self.pixels.shape[0]
         count = 5  # the sixth picture has another axis
+        # Below the first picture's legend.
+        tops = [ax.bbox.y1 - (0 if number else 0.19 * ax.bbox.height)
+                for number, ax in enumerate(figure.axes[:count])]  # fmt: skip
         self.boxes = [
-            (ax.transData, height - ax.bbox.y1, height - ax.bbox.y0, ax.bbox.x0, ax.bbox.x1)
-            for ax in figure.axes[:count]
+            (ax.transData, height - top, height - ax.bbox.y0, ax.bbox.x0, ax.bbox.x1)
+            for ax, top in zip(figure.axes, tops, strict=False)
         ]
 
     def png(self, value: Value) -> bytes:

@@ -1,13 +1,11 @@
 """The set-up cell: one template for all notebooks, and what it says when nothing can be fetched."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from course_utils import kit
 from course_utils.assignments import setup_cell
 from course_utils.assignments.setup_cell import Address
 from course_utils.errors import CourseError
@@ -24,42 +22,10 @@ InteractiveShell.instance(colors="NoColor", history_length=0).run_cell(sys.stdin
 """
 
 
-def first_code_cell(path: Path) -> str:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "".join(next(cell["source"] for cell in cells if cell["cell_type"] == "code"))
-
-
 def test_address_and_tag_are_the_first_two_lines():
     first, second = FORK.setup_cell().splitlines()[:2]
     assert first == 'REPOSITORY = "https://github.com/ada/course"'
     assert second.startswith('REVISION = "2027-spring"  #')
-
-
-def copy_of_a_notebook(folder: Path) -> Path:
-    path = folder / "notebooks" / "parameter_lab.ipynb"
-    path.parent.mkdir()
-    path.write_bytes((kit.NOTEBOOKS / path.name).read_bytes())
-    return path
-
-
-def test_another_address_is_written_into_cells_and_badges_and_nowhere_else(tmp_path):
-    path = copy_of_a_notebook(tmp_path)
-    before = path.read_text(encoding="utf-8").splitlines()
-    assert setup_cell.write(tmp_path, FORK) == [path]
-    assert setup_cell.write(tmp_path, FORK) == []
-    changed = set(path.read_text(encoding="utf-8").splitlines()) - set(before)
-    assert sum("REPOSITORY =" in line for line in changed) == 1
-    assert sum("REVISION =" in line for line in changed) == 1
-    assert sum("github/ada/course/blob/2027-spring/notebooks/" in line for line in changed) == 1
-    assert len(changed) == 3
-
-
-def test_colab_opens_github_only_so_another_host_keeps_the_badge(tmp_path):
-    path = copy_of_a_notebook(tmp_path)
-    setup_cell.write(tmp_path, Address("https://gitlab.com/ada/course", "v2"))
-    text = path.read_text(encoding="utf-8")
-    assert "https://gitlab.com/ada/course" in first_code_cell(path)
-    assert "colab.research.google.com/github/gitlab" not in text
 
 
 @pytest.mark.parametrize("text", ["", KIT, "[project.urls]\nRepository ="])

@@ -19,6 +19,7 @@ from lab_submissions import (
 )
 from submissions import edit_json
 
+from course_utils import provenance
 from course_utils.assignments import handout
 from course_utils.assignments import week05 as lab_submission
 from course_utils.assignments.week05 import check_submission, pack_submission
@@ -66,6 +67,39 @@ def test_each_missing_file_is_one_finding_with_its_cure(folder, name):
     finding = only(folder, "missing")
     assert finding.path == name
     assert finding.cure == lab_submission.REQUIRED[name]
+
+
+def names_weights(folder, file, told):
+    edit_json(folder / file, lambda content: content.update(prints={"adapter": told}))
+
+
+def test_training_and_answers_name_the_adapter_that_is_handed_in(folder):
+    own = provenance.of_weights(folder / "adapter")
+    for file in ("training.json", "answers.json"):
+        names_weights(folder, file, own)
+    assert check_submission(folder).ok
+    names_weights(folder, "answers.json", "0" * 16)
+    found = only(folder)
+    assert (found.id, found.path) == ("questions.adapter", "answers.json")
+    assert f"of the adapter {'0' * 16}, the one in adapter/ is {own}" in found.message
+
+
+def test_training_on_as_many_other_records_is_a_warning(folder):
+    own = provenance.of_records(folder / "records.jsonl")
+    edit_json(folder / "training.json", lambda told: told.update(prints={"records": own}))
+    assert check_submission(folder).counts["warning"] == 0
+    rows = read_lines(folder / "records.jsonl")
+    rows[0]["answer"] = "Quartz: page 99."
+    write_lines(folder / "records.jsonl", rows)
+    assert "other records than records.jsonl holds now" in only(folder, "warning").message
+
+
+def test_training_of_another_run_with_the_same_settings_is_named_once(folder):
+    for file in ("training.json", "answers.json"):
+        names_weights(folder, file, "0" * 16)
+    found = only(folder)
+    assert found.id == "training.weights"
+    assert "checksum of the weights" in found.message
 
 
 def test_one_report_is_enough_and_none_is_not(folder):

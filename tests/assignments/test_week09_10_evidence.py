@@ -51,6 +51,18 @@ def test_score_that_does_not_follow_from_its_answers_is_wrong(folder):
     assert "reports.comparison" in found  # it still shows the old number
 
 
+def test_an_evaluation_of_another_adapter_is_named_and_an_old_one_says_nothing(folder):
+    path = folder / "run" / "evaluation.json"
+    edit_json(path, lambda e: e.update(adapter="0" * 64))
+    found = only(folder)
+    assert found.id == "evaluation.adapter"
+    assert (
+        "it is of the adapter 000000000000000…, the one in models/finetuned_model/" in found.message
+    )
+    edit_json(path, lambda e: e.pop("adapter"))
+    assert check(folder).ok
+
+
 def test_interval_and_verdict_are_recomputed_too(folder):
     def change(content):
         content["tasks"]["qa"]["difference"]["token_f1"]["low"] = 0.99

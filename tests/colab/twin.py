@@ -4,7 +4,7 @@
 
 python tests/colab/twin.py PYTHON WORK: PYTHON is that of an environment with Colab's versions. It
 is left as it is: each try gets a copy. The kit comes from a repository on this machine that stands
-for the one on GitHub, at the tag that the set-up cell names, without solutions. The network is
+for the one on GitHub: the student edition, at the tag that the set-up cell names. The network is
 needed: the set-up cell installs packages.
 
 WORK/report.md says how long the set-up cell took and what it changed. Exit status 1: something was
@@ -29,7 +29,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell
 
 from course_utils import kit
-from course_utils.assignments import setup_cell
+from course_utils.assignments import edition, setup_cell
 from course_utils.environment import canonical
 
 FIRST_SECONDS, AGAIN_SECONDS = 90, 3  # of the set-up cell
@@ -91,12 +91,9 @@ class Twin:
         return self.work / "env" / "bin" / "python"
 
     def _repository(self) -> Path:
-        """What students fetch: the files of this kit without solutions, with the tag."""
+        """What students fetch: the student edition of this kit, with the tag."""
         folder, tag = self.work / "repository", setup_cell.stated().revision
-        for name in _run("git", "-C", kit.ROOT, "ls-files", "-z").split("\0"):
-            if name and "/solution" not in name and (kit.ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(kit.ROOT / name, folder / name)
+        edition.export(folder)
         git = ("git", "-C", folder, "-c", "user.name=twin", "-c", "user.email=twin@localhost")
         for words in (
             ["init", "-q"],

@@ -7,6 +7,7 @@ import os
 from html.parser import HTMLParser
 from pathlib import Path
 
+import chromium
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -235,7 +236,7 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     results = report.collect_results(make_run_folder(tmp_path))
     assert list(results) == [
         *("track", "preset", "base_model", "seed", "test_records", "base", "base_prompt"),
-        *("baselines", "tuned", "difference", "rivals", "rival", "over_rival"),
+        *("baselines", "tuned", "difference", "rivals", "rival", "over_rival", "prints"),
     ]
     assert results["baselines"] == {"zero_shot": ZERO_SHOT, "few_shot": FEW_SHOT}
     assert (results["base_prompt"], results["test_records"]) == ("few_shot", 240)
@@ -254,12 +255,49 @@ def test_a_metric_that_does_not_apply_is_null_and_not_absent(tmp_path):
     assert written["difference"]["field_f1"] is None
 
 
-@pytest.mark.parametrize("name", ["settings", "baseline", "evaluation"])
-def test_results_name_the_file_that_is_missing(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "notebook"),
+    [("settings", "01_data_prep"), ("baseline", "02_baseline"), ("evaluation", "04_evaluation")],
+)
+def test_results_name_the_file_that_is_missing_and_its_notebook(tmp_path, name, notebook):
     folder = make_run_folder(tmp_path, **{name: None})
-    with pytest.raises(CourseError, match=f"{name}.json"):
+    with pytest.raises(CourseError, match=f"{name}.json") as caught:
         report.collect_results(folder)
+    assert caught.value.cure == f"run notebook {notebook} first"
     assert not (folder / "results.json").exists()
+
+
+def trained_again(tmp_path):
+    """A finished run whose evaluation names other weights than those that lie in adapter/."""
+    evaluation = {**run_files()["evaluation.json"], "prints": {"adapter": "0" * 16}}
+    folder = make_run_folder(tmp_path, evaluation=evaluation)
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"newer weights")
+    return folder
+
+
+def test_results_of_another_adapter_are_not_written(tmp_path):
+    folder = trained_again(tmp_path)
+    with pytest.raises(CourseError, match="evaluation.json is of another adapter") as caught:
+        report.write_results(folder)
+    assert caught.value.cure.startswith("run notebook 04 again: course run --only 04 ")
+    assert not (folder / "results.json").exists()
+
+
+def test_a_report_of_another_adapter_says_so_and_shows_no_large_numbers(tmp_path):
+    html = report.write_report(trained_again(tmp_path)).read_text(encoding="utf-8")
+    page = Page(html)
+    assert report.OUTDATED in page.text
+    assert "evaluation.json is of another adapter than lies in adapter/" in page.text
+    assert "Cure: run notebook 04 again: " in page.text
+    assert "Fine-tuning raised" not in page.text
+    assert 'class="cards"' not in html
+
+
+def test_a_report_of_an_older_kits_run_says_what_cannot_be_told(finished):
+    assert "(made by an older kit), so whether this run's files belong together" in finished.text
+    assert report.OUTDATED not in finished.text
+    assert "Fine-tuning raised" in finished.text
 
 
 def test_an_unknown_main_prompt_is_refused(tmp_path):
@@ -341,6 +379,22 @@ def test_the_terminal_table_cuts_no_word_at_80_columns(tmp_path, size):
 
 
 # ---------------------------------------------------------------- the page
+
+
+@pytest.mark.skipif(any(mark.args[0] for mark in chromium.NEEDED), reason="no browser")
+def test_no_table_of_the_page_is_cut_at_900_pixels(tmp_path):
+    files = run_files()
+    evaluation = files["evaluation.json"]
+    evaluation["difference"]["perplexity"] = {"mean": -44_356, "low": -45_901, "high": -40_022}
+    page = report.write_report(make_run_folder(tmp_path, evaluation=evaluation))
+    with chromium.fresh_page(900, 900) as browser:
+        browser.goto(page.as_uri())
+        widths = (
+            "[...document.querySelectorAll('.scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+        )
+        tables = browser.evaluate(widths)
+    assert len(tables) > 5
+    assert [pair for pair in tables if pair[0] > pair[1]] == []
 
 
 def test_the_page_asks_nothing_of_the_network(finished):
@@ -432,7 +486,7 @@ def test_a_flood_of_text_is_cut(tmp_path):
     assert "more characters" in page.text
 
 
-@pytest.mark.parametrize("name", sorted(report.WRITTEN_BY))
+@pytest.mark.parametrize("name", sorted(report.PARTS))
 @pytest.mark.parametrize("broken", ['{"half": ', "[]", '{"log": 3, "settings": 4, "raw": "x"}'])
 def test_a_broken_file_is_named_and_the_old_report_stays(tmp_path, name, broken):
     if name == "inference.json" and broken.startswith('{"log'):

@@ -5,21 +5,23 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import httpx
 import pytest
 from served import Running, running
 
-from course_utils import kit
+from course_utils import kit, serving
+from course_utils.commands import main
 
 QUICK = ("--format", "f16", "--threads", "1", "--slots", "2", "--context", "512")
 KEY = "a-key-of-more-than-16-characters"
 ASKED = {"model": "tuned", "messages": [{"role": "user", "content": "PUMP"}], "temperature": 0}
 
 
-def refused(*words, **environment) -> str:
+def refused(*words, before=()) -> str:
     """What `course serve` says when it does not start; its exit code is in front."""
-    command = [sys.executable, "-m", "course_utils", "serve", *map(str, words)]
+    command = [*before, sys.executable, "-m", "course_utils", "serve", *map(str, words)]
     done = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, timeout=120)
     return f"{done.returncode} {done.stderr}"
 
@@ -37,13 +39,20 @@ def refused(*words, **environment) -> str:
         (("nowhere", "--api-key-file", "nowhere"), "2 Error: nowhere: no key can be read"),
         (("nowhere", "--origin", "*"), "2 Error: --origin *: not an origin"),
         (("nowhere", "--origin", "https://a.example/x"), "2 Error: --origin https://a.example/x"),
-        (("--upstream", "http://127.0.0.1:9"), "1 Error: http://127.0.0.1:9: /v1/models gave"),
     ],
     ids=str,
 )
-def test_what_cannot_be_served_is_said_in_two_lines(serving, words, said):
-    found = refused(*words)
-    assert found.startswith(said)
+def test_what_cannot_be_served_is_said_in_two_lines(serving, words, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["course", "serve", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert f"{ended.value.code} {(told := capsys.readouterr().err)}".startswith(said)
+    assert "Cure: " in told
+
+
+def test_a_server_that_is_not_there_cannot_stand_behind():
+    found = refused("--upstream", "http://127.0.0.1:9")
+    assert found.startswith("1 Error: http://127.0.0.1:9: /v1/models gave")
     assert "Cure: " in found
     assert "Traceback" not in found
 
@@ -57,36 +66,63 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(serving, adapter):
     assert found.startswith(f"1 Error: 127.0.0.1:{port}: this address can't be used")
 
 
-def test_a_second_start_converts_nothing_and_loads_no_pytorch(server, adapter):
-    with running(adapter, *QUICK) as second:
-        assert "converting" not in second.said
-        assert "PyTorch" not in second.said
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+def test_too_little_memory_is_said(server, adapter):
+    limited = ("bash", "-c", 'ulimit -v 4000000; exec "$@"', "limited")  # kB
+    room = ("--context", "4000000")  # times two slots and 256 bytes of cache, and more to work in
+    found = refused(adapter, *QUICK[:-2], *room, before=limited)
+    assert found.splitlines()[0].startswith("1 Error: ")
+    assert "llama.cpp could not load it" in found
+    assert "Cure: free some memory" in found
+    assert "Traceback" not in found
 
 
-def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(server, adapter, tmp_path):
-    (tmp_path / "key.txt").write_text(f"{KEY}\n", encoding="utf-8")
-    options = ("--api-key-file", tmp_path / "key.txt", "--origin", "https://a.example")
-    with running(adapter, *QUICK, *options) as locked:
-        client = httpx.Client(base_url=locked.url, timeout=60)
-        for path in ("/v1/models", "/v1/models/base", "/metrics", "/examples"):
-            answer = client.get(path)
-            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-        for path in ("/health", "/", "/docs", "/openapi.json"):
-            assert client.get(path).status_code == 200
-        wrong = {"Authorization": "Bearer another-key-of-16-characters"}
-        answer = client.post("/v1/chat/completions", content=b"{", headers=wrong)
-        assert answer.json()["error"]["type"] == "authentication_error"  # before the body is read
-        right = locked.client(api_key=KEY)
-        assert [model.id for model in right.models.list()] == ["base", "tuned"]
-        origins = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
-        allowed = client.options("/v1/chat/completions", headers=origins)
-        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
-        assert "access-control-allow-credentials" not in allowed.headers
-        other = client.options(
-            "/v1/chat/completions", headers=origins | {"Origin": "https://b.example"}
-        )
-        assert "access-control-allow-origin" not in other.headers
-        assert KEY not in locked.stop()
+@pytest.fixture(scope="module")
+def locked(server, adapter, tmp_path_factory):
+    """A second start of the same, with a key and one origin; what it said never held the key."""
+    key = tmp_path_factory.mktemp("key") / "key.txt"
+    key.write_text(f"{KEY}\n", encoding="utf-8")
+    with running(
+        adapter, *QUICK, "--api-key-file", key, "--origin", "https://a.example"
+    ) as started:
+        yield started
+        assert KEY not in started.stop()
+
+
+@pytest.fixture
+def stranger(locked):
+    """A client of it without the key."""
+    with httpx.Client(base_url=locked.url, timeout=60) as client:
+        yield client
+
+
+def test_a_second_start_converts_nothing_and_loads_no_pytorch(locked):
+    assert "converting" not in locked.said
+    assert "PyTorch" not in locked.said
+
+
+def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(locked, stranger):
+    for path in ("/v1/models", "/v1/models/base", "/metrics", "/examples"):
+        answer = stranger.get(path)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    for path in ("/health", "/", "/docs", "/openapi.json"):
+        assert stranger.get(path).status_code == 200
+    wrong = {"Authorization": "Bearer another-key-of-16-characters"}
+    answer = stranger.post("/v1/chat/completions", content=b"{", headers=wrong)
+    assert answer.json()["error"]["type"] == "authentication_error"  # before the body is read
+    right = locked.client(api_key=KEY)
+    assert [model.id for model in right.models.list()] == ["base", "tuned"]
+
+
+def test_a_page_of_a_named_origin_may_ask_without_cookies_and_no_other(stranger):
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    allowed = stranger.options("/v1/chat/completions", headers=asked)
+    assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+    assert "access-control-allow-credentials" not in allowed.headers
+    other = stranger.options(
+        "/v1/chat/completions", headers=asked | {"Origin": "https://b.example"}
+    )
+    assert "access-control-allow-origin" not in other.headers
 
 
 def streamed_after(server, tokens, stop):
@@ -98,6 +134,30 @@ def streamed_after(server, tokens, stop):
         next(lines)
         stop(server.process.send_signal)
         return [line for line in lines if line]
+
+
+def first_answer(url, seconds=60) -> httpx.Response:
+    """What a server that is just being started answers first."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return httpx.get(url, timeout=60)
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_signal_while_the_model_loads_ends_it(server, adapter):
+    """Loading can't be broken off, and llama.cpp must not be stopped in the middle of it."""
+    port = serving.free_port()
+    command = [sys.executable, "-m", "course_utils", "serve", str(adapter), *QUICK]
+    process = subprocess.Popen([*command, "--port", str(port)], cwd=kit.ROOT)
+    try:
+        assert first_answer(f"http://127.0.0.1:{port}/health").json()["status"] == "starting"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
 
 
 def test_a_signal_lets_an_answer_end(server, adapter):

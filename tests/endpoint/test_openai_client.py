@@ -20,6 +20,15 @@ def test_base_and_tuned_are_two_names(client):
     assert client.models.retrieve("tuned").id == "tuned"
 
 
+def test_the_list_of_models_holds_what_other_clients_read(http):
+    """Open WebUI takes `data`, from each entry `id`, and `name` only where it is not null."""
+    found = http.get("/v1/models").json()
+    created = found["data"][0]["created"]
+    assert created > 1_700_000_000  # seconds
+    entry = {"object": "model", "created": created, "owned_by": "course"}
+    assert found == {"object": "list", "data": [{"id": n, **entry} for n in ("base", "tuned")]}
+
+
 def test_base_and_tuned_answer_differently(client):
     assert ask(client, model="base") != ask(client, model="tuned")
 

@@ -176,12 +176,13 @@ def test_every_source_that_a_section_names_has_a_title_and_an_address():
         for c in nbformat.read(NOTEBOOK, as_version=4).cells
         if c.source.startswith("## Sources")
     ]
-    rows = [row.strip("|").split("|") for row in listed.splitlines() if row.startswith("| ")][1:]
-    named = {row[0].strip(): row for row in rows if "---" not in row[0]}
+    rows = re.findall(r"^- \*\*(.+?)\*\*: (.+?)\. (<https:.+)$", listed, re.MULTILINE)
+    named = [name for name, _, _ in rows]
+    assert len(rows) == listed.count("\n- ")
     assert all(any(name in source for name in named) for source in SOURCES)
-    for name, title, addresses in named.values():
+    for name, title, addresses in rows:
         assert "*" in title, name
-        assert re.fullmatch(r"(<https://[^>\s]+>(, )?)+", addresses.strip()), name
+        assert re.fullmatch(r"(<https://[^>\s]+>(, )?)+", addresses), name
     everything = " ".join(texts().values())
     unused = [name for name in named if name.split(" (")[0] not in everything]
     assert unused == []

@@ -23,8 +23,6 @@ from course_utils import kit
 FOLDER = kit.NOTEBOOKS / "solutions"
 NAMES = sorted(path.stem for path in FOLDER.glob("0*.py"))
 OPEN = re.compile(r"^(my_\w+) = None", re.MULTILINE)
-# The random nano model can't answer better than its base, however long it trains.
-NOT_ON_NANO = ("better_than_base",)
 
 
 @cache
@@ -117,7 +115,7 @@ def verdicts(folder: Path) -> dict[str, list[str]]:
     for path in sorted(folder.rglob("0*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             asked = re.search(r"^ *checks\.(\w+)\(", cell.source, re.MULTILINE)
-            if cell.cell_type == "code" and asked and asked[1] not in NOT_ON_NANO:
+            if cell.cell_type == "code" and asked:
                 said = "".join(output.get("text", "") for output in cell.outputs)
                 found.setdefault(path.stem, []).append(said)
     return found
@@ -126,7 +124,9 @@ def verdicts(folder: Path) -> dict[str, list[str]]:
 def test_with_the_solutions_every_check_says_correct(run):
     found = verdicts(run.folder.parent / "executed")
     assert found.keys() == {name for name in NAMES if "checks." in code(name)}
-    wrong = [said for texts in found.values() for said in texts if "Correct: " not in said]
+    # A random model may end at once, and of answers that are all empty the check says just that.
+    fine = ("Correct: ", "Not yet: every answer is empty")
+    wrong = [said for texts in found.values() for said in texts if not any(f in said for f in fine)]
     assert not wrong
 
 
@@ -145,18 +145,19 @@ def done(run):
 # --- 01 -------------------------------------------------------------------------------------------
 
 
-def test_01_1_a_lower_threshold_leaves_fewer_groups_and_one_huge_one(done):
+def test_01_1_a_lower_threshold_leaves_fewer_groups_and_drops_far_more_near_gold(done):
     usual, low = done("01_data_prep", 1).values()
-    assert low["groups"] < usual["groups"]
-    assert low["largest"] > 5 * usual["largest"]
-    assert low["largest"] > 100
+    assert low["groups"] < 0.7 * usual["groups"]
+    assert low["records"] < 0.7 * usual["records"]
+    assert low["largest"] > usual["largest"]
+    assert low["near gold"] > 3 * usual["near gold"]
     assert len(set(low["texts"])) == 5
 
 
 def test_01_2_what_repeats_the_rules_does_not_get_everything_right(done):
     found = done("01_data_prep", 2)
-    assert 0.5 < found["best F1"]["mean"] < 0.97
-    assert found["whole records right"] < found["best F1"]["mean"]
+    assert 0.95 < found["best F1"]["mean"] < 1
+    assert 0.9 < found["whole records right"] < found["best F1"]["mean"]
 
 
 def test_01_3_a_tenth_cut_is_refused_and_the_cut_record_too(done):
@@ -170,10 +171,9 @@ def test_01_3_a_tenth_cut_is_refused_and_the_cut_record_too(done):
 
 def test_01_4_ten_records_are_enough_without_the_geology_fields(done):
     found = done("01_data_prep", 4)
-    assert "10 records that follow the manufacturing schema, 0 errors" in found["ten records"]
-    assert any("line 10" in problem for problem in found["asked twice"])
-    assert "at least 20" in found["geology fields"]
-    assert found["with --min-records 10"] == "enough"
+    assert found["ten records"] == found["with --min-records 10"] == ["10 records"]
+    assert "line 10: conflict: same prompt as line 9" in found["asked twice"][1]
+    assert "at least 20" in found["geology fields"][1]
 
 
 # --- 02 -------------------------------------------------------------------------------------------
@@ -231,6 +231,112 @@ def test_03_4_half_the_batch_twice_the_accumulation_keeps_the_learning_rates_and
     before, after = done("03_lora_sft", 4).values()
     assert before["learning rates"] == after["learning rates"]
     assert before["losses"] != after["losses"]
+
+
+# --- 04 -------------------------------------------------------------------------------------------
+
+
+def test_04_1_every_word_of_the_examples_is_counted_in_the_training_part(run, done):
+    lines = (run.folder / "data" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [f" {' '.join(json.loads(line)['input'].lower().split())} " for line in lines]
+    examples = done("04_evaluation", 1)
+    words = {w: n for kind in examples.values() for one in kind for w, n in one["words"].items()}
+    assert len(words) > 10
+    for word, count in words.items():
+        assert (count > 0) == any(f" {word} " in text for text in texts), word
+
+
+def test_04_2_each_field_has_its_own_f1(done):
+    found = done("04_evaluation", 2)
+    assert list(found) == ["system", "part", "action", "failure_mode", "location"]
+    assert all(0 <= one["field F1"] <= 1 for one in found.values())
+    assert sum(one["values"] for one in found.values()) > 12
+
+
+def test_04_2_the_line_of_the_exercise_keeps_one_field(run):
+    from course_utils import metrics
+
+    line = re.search(r"`one = (lambda .+?)` keeps", exercises_text("04_evaluation"))[1]
+    one = eval(line, {"json": json, "metrics": metrics})  # noqa: S307
+    own = solution("04_evaluation").one_field
+    for text in ('{"part": "a; b", "system": "c"}', "no record", '{"system": "c"}'):
+        assert json.loads(one(text, "part")) == json.loads(own(text, "part"))
+    assert json.loads(one('{"part": "a; b", "system": "c"}', "part")) == {"part": ["a", "b"]}
+
+
+def test_04_3_every_seed_draws_other_test_sets(done):
+    found = done("04_evaluation", 3)
+    assert [len(ends) for ends in found.values()] == [4, 4]
+    assert all(low <= high for ends in found.values() for low, high in ends.values())
+
+
+def test_04_4_half_of_the_records_are_scored(done):
+    whole, half = done("04_evaluation", 4).values()
+    assert half["records"] == whole["records"] // 2
+
+
+def test_04_5_the_rivals_are_fitted_on_part_and_on_all_of_the_training_records(run, done):
+    found = done("04_evaluation", 5)["rivals by records"]
+    assert list(found) == [run.settings.train_records // 2, run.settings.train_records]
+    assert all("linear model" in rivals for rivals in found.values())
+
+
+def test_04_6_one_letter_is_missing_from_each_text(run, done):
+    lines = (run.folder / "data" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    for line, wrong in zip(lines, done("04_evaluation", 6)["texts"], strict=False):
+        text = json.loads(line)["input"]
+        assert len(wrong) == len(text) - 1
+    assert "tuned" in done("04_evaluation", 6)["field F1"]
+
+
+def test_04_6_the_line_of_the_exercise_leaves_the_same_letter_out():
+    line = re.search(r"`wrong = (\[.+?for r in test\])`", exercises_text("04_evaluation"))[1]
+    test = [{"input": "REPLACE  L/H MOTOR", "output": "{}"}, {"input": "a", "output": "{}"}]
+    own = [solution("04_evaluation").misspelt(record) for record in test]
+    assert eval(line, {"test": test}) == own  # noqa: S307
+    assert [record["input"] for record in own] == ["RPLACE  L/H MOTOR", "a"]
+
+
+# --- 05 -------------------------------------------------------------------------------------------
+
+
+def test_05_1_the_words_of_a_drone_are_unknown_and_it_is_answered(done):
+    found = done("05_inference", 1)
+    assert "drone" in found["drone battery swollen"]["unknown"]
+    assert all(isinstance(one["answer"], str) for one in found.values())
+
+
+def test_05_2_base_and_tuned_are_asked_the_same(done):
+    found = done("05_inference", 2)
+    assert 0 <= found["differ"] <= 6
+    assert len(found["most"]) == 3
+
+
+def test_05_3_adapter_and_merged_are_timed_on_the_same_questions(done):
+    found = done("05_inference", 3)
+    assert [len(rates) for rates in found["rates"].values()] == [4, 4]
+    assert found["adapter"]["load"] > 0
+    assert "tokens/s, merged " in found["gain"]
+
+
+def test_05_4_every_number_of_users_is_timed(done):
+    found = done("05_inference", 4)
+    assert list(found) == [1, 2, 4, 8, 16]
+    assert all(one["tokens_per_second"] > 0 for one in found.values())
+
+
+def test_05_5_merged_in_full_precision_scores_as_in_04(done):
+    found = done("05_inference", 5)
+    assert found["quantization"] == "none"
+    assert found["merged"] == pytest.approx(found["as scored in 04"], abs=0.02)
+
+
+def test_05_6_two_adapters_in_one_model_differ_and_switching_back_restores(done):
+    found = done("05_inference", 6)
+    assert found["largest difference of a logit"] > 0
+    assert found["after switching back"] == 0
+    assert found["seconds for a switch"] < 1
+    assert found["megabytes"][1] < found["megabytes"][0]
 
 
 # --- What only a trained model shows --------------------------------------------------------------
@@ -296,3 +402,36 @@ def test_03_4_a_smaller_batch_took_less_memory_in_the_recorded_runs():
     for run in recorded("per_device_train_batch_size"):
         peaks.setdefault(run["value"], []).append(run["peak_memory_gb"])
     assert max(peaks[2]) < min(peaks[8])
+
+
+@pytest.mark.long
+def test_04_1_most_words_of_the_worst_records_stand_in_the_training_part(finished):
+    worst = solution("04_evaluation").exercise_1(finished)["worst"]
+    counts = [count for one in worst for count in one["words"].values()]
+    assert sum(count == 0 for count in counts) < len(counts) / 3
+
+
+@pytest.mark.long
+def test_04_2_the_part_is_harder_than_the_location_and_has_more_values(finished):
+    found = solution("04_evaluation").exercise_2(finished)
+    assert found["part"]["field F1"] < found["location"]["field F1"]
+    assert found["part"]["different"] > 2 * found["location"]["different"]
+
+
+@pytest.mark.long
+def test_04_3_the_ends_move_less_with_more_resamples(finished):
+    few, many = solution("04_evaluation").exercise_3(finished).values()
+    moves = [max(low) - min(low) for low in ([e[0] for e in s.values()] for s in (few, many))]
+    assert 0 < moves[1] < moves[0] < 0.05
+
+
+@pytest.mark.long
+def test_04_4_half_of_the_records_make_the_interval_about_the_root_of_two_wider(finished):
+    whole, half = solution("04_evaluation").exercise_4(finished).values()
+    assert 1.1 < half["width"] / whole["width"] < 1.8
+
+
+@pytest.mark.long
+def test_04_5_the_linear_model_loses_much_with_few_records(finished):
+    few, all_records = solution("04_evaluation").exercise_5(finished)["rivals by records"].values()
+    assert few["linear model"]["mean"] < all_records["linear model"]["mean"] - 0.1

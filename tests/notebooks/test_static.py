@@ -246,7 +246,7 @@ def setup_that_does_not_prepare(notebook: NotebookNode) -> list[str]:
     """The first code cell fetches this repository at its tag, and installs what is missing."""
     if code_cells(notebook)[0].source == SETUP:
         return []
-    cure = "run python -m course_utils.assignments.setup_cell"
+    cure = "course adopt --check says what to run"
     return [f"the first code cell is not the set-up cell of {ADDRESS}; {cure}"]
 
 

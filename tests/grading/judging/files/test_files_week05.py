@@ -4,8 +4,16 @@ import json
 import shutil
 
 import pytest
-from file_cases import case_of, judged, share
-from lab_submissions import MINERALS, SOLUTION, ask, read_lines, save_adapter, write_lines
+from file_cases import case_of, judged, share, worth
+from lab_submissions import (
+    MINERALS,
+    SOLUTION,
+    ask,
+    copy_solution,
+    read_lines,
+    save_adapter,
+    write_lines,
+)
 from submissions import edit_json
 
 from course_utils.assignments import handout
@@ -62,9 +70,23 @@ def test_each_incomplete_section_costs_its_point(lab):
     # "One point for each parameter whose section has its four answers": two lack some, 11 of 13.
     cut = lambda source: source[: source.index("**What happens")]  # noqa: E731
     edit_sections(lab, ("lora_r", "precision"), cut)
-    found = judged(case(lab, "analysis_complete"))
-    assert found.points == 11
+    own = case(lab, "analysis_complete")
+    found = judged(own)
+    assert found.points == worth(own.item, 11 / 13)
     assert {row.label for row in found.evidence[1:]} == {"lora_r", "precision"}
+
+
+def test_the_solutions_answers_earn_nothing_even_with_its_marks_left_in(lab):
+    # "In your own words": they are the solution's, word for word.
+    solved = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
+    theirs = {
+        "".join(c["source"]).partition("\n")[0]: "".join(c["source"]) for c in solved["cells"]
+    }
+    edit_sections(lab, parameters.PARAMETERS, lambda source: theirs[source.partition("\n")[0]])
+    found = judged(case(lab, "analysis_complete"))
+    assert found.points == 0
+    assert "analysis.not_own" in found.feedback
+    assert "the reference solution" in found.evidence[1].found
 
 
 def test_a_section_copied_from_another_is_not_in_its_own_words(lab):
@@ -73,7 +95,8 @@ def test_a_section_copied_from_another_is_not_in_its_own_words(lab):
     sources = ["".join(cell["source"]) for cell in notebook["cells"]]
     other = next(s for s in sources if s.startswith("### lora_r\n")).partition("\n")[2]
     edit_sections(lab, ("lora_alpha",), lambda source: f"### lora_alpha\n{other}")
-    assert judged(case(lab, "analysis_complete")).points == 12
+    own = case(lab, "analysis_complete")
+    assert judged(own).points == worth(own.item, 12 / 13)
 
 
 def test_a_notebook_without_its_saved_figures_earns_nothing(lab):
@@ -280,8 +303,7 @@ def test_links_are_not_followed(lab, tmp_path):
 
 def test_the_reference_solution_before_its_run_earns_its_texts_and_no_figures(tmp_path):
     # Its answers stand, but no output is saved and nothing was trained: nothing is complete yet.
-    folder = tmp_path / "solution"
-    shutil.copytree(SOLUTION, folder)
+    folder = copy_solution(tmp_path / "solution")
     own = case(folder, "analysis_complete")
     assert judged(own).points == 0
     assert own.facts.get("hollow", ["hollow.solution"]) == ["hollow.solution"]

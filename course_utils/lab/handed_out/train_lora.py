@@ -34,6 +34,7 @@ from course_utils import (
     cpu_speed,
     files,
     hardware,
+    kit,
     lab_runs,
     models,
     ownership,
@@ -282,7 +283,10 @@ def summarise(options, trained):
         "command": lab_runs.command_of(options),
         "base_model": settings.base_model,
         "seed": settings.seed,
-        "prints": {"adapter": provenance.of_weights(options.out)},  # whose losses these are
+        "prints": {  # whose losses these are, and on which records it was trained
+            "adapter": provenance.of_weights(options.out),
+            "records": provenance.of_records(options.data),
+        },
         "data": {
             "file": str(options.data),
             "train": trained.records,
@@ -290,6 +294,7 @@ def summarise(options, trained):
         },
         "system": trained.system,
         "versions": runs.versions(),
+        "kit": kit.version(),
         "hardware": hardware.detect().to_dict(),
     }
 
