@@ -53,7 +53,7 @@ TWIN_PYTHON ?= python3.13
 TWIN ?= .colab-twin
 TWIN_LIST := tests/colab/packages_2026-08-19.txt
 
-colab-twin: $(VENV)/.prepared $(TWIN)/.built
+colab-twin: whole $(VENV)/.prepared $(TWIN)/.built
 	$(BIN)/python tests/colab/twin.py $(TWIN)/base/bin/python $(TWIN)/work
 
 $(TWIN)/.built: $(TWIN_LIST)
