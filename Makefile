@@ -3,6 +3,7 @@
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make classroom a class of 36 for each assignment, built and graded: an hour and more
 # make grade-demo  a class of 8 on the nano model, trained (once) and graded
+# make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
@@ -15,7 +16,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: whole course test hostile classroom grade-demo assignment week05 setup doctor clean
+.PHONY: whole course test hostile classroom grade-demo colab-twin assignment \
+	week05 setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume $(if $(BASE_MODEL),\
@@ -44,6 +46,24 @@ DEMO ?= runs/grade_demo
 
 grade-demo: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	@$(BIN)/python tests/classroom/demo.py $(DEMO)
+
+# An environment with the versions of Colab's image, built once; each run tries a copy of it.
+# TWIN_PYTHON: Colab has 3.13. uv, which builds it, stands beside it and not in it.
+TWIN_PYTHON ?= python3.13
+TWIN ?= .colab-twin
+TWIN_LIST := tests/colab/packages_2026-08-19.txt
+
+colab-twin: whole $(VENV)/.prepared $(TWIN)/.built
+	$(BIN)/python tests/colab/twin.py $(TWIN)/base/bin/python $(TWIN)/work
+
+$(TWIN)/.built: $(TWIN_LIST)
+	$(TWIN_PYTHON) -m venv $(TWIN)/tools
+	$(TWIN)/tools/bin/python -m pip install --quiet uv
+	$(TWIN_PYTHON) -m venv --clear $(TWIN)/base
+	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python --no-deps -r $(TWIN_LIST)
+	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python -c $(TWIN_LIST) torch
+	$(TWIN)/base/bin/python -c "import pandas, matplotlib.pyplot, torch, ipykernel, transformers"
+	@touch $@
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
 # A folder is filled when it is new, or was filled by this Makefile before: nobody's work is replaced.
@@ -109,6 +129,7 @@ $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt -c constraints.txt
+	@$(BIN)/course data prepare --benchmarks
 	@touch $@
 
 # The sandbox's filter of system calls.

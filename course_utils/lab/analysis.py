@@ -221,9 +221,10 @@ def _gaps_of(
         if problem := _answer_problem(question, section.answers.get(key)):
             yield Gap(name, key, problem)
         elif key in copies:
+            told = {"question": question, "place": copies[key]}
             own = copies[key].endswith("?”")  # a question of this notebook
-            message = "analysis.copied" if own else "analysis.not_own"
-            yield Gap(name, key, MESSAGES.say(message, question=question, place=copies[key]))
+            copied = MESSAGES.say("analysis.copied", **told)
+            yield Gap(name, key, copied if own else MESSAGES.say("analysis.not_own", **told))
     yield from _without_evidence(name, section.answers)
     if problem := _figure_problem(section.code, executed):
         yield Gap(name, "figure", problem)

