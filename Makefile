@@ -3,6 +3,7 @@
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make classroom a class of 36 for each assignment, built and graded: an hour and more
 # make grade-demo  a class of 8 on the nano model, trained (once) and graded
+# make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
 # make setup    only the virtual environment, the model and the data (needs the network once)
@@ -15,30 +16,54 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: course test hostile classroom grade-demo assignment week05 setup doctor clean
+.PHONY: whole course test hostile classroom grade-demo colab-twin assignment \
+	week05 setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume $(if $(BASE_MODEL),\
 		-p base_model $(BASE_MODEL) --out runs/manufacturing-$(PRESET)-$(notdir $(BASE_MODEL)))
 
-test: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
+# What needs tests or reference solutions: a student edition has none.
+whole:
+	@test -d tests || { echo "Error: this is a student edition, without tests and solutions"; \
+		echo "Cure: make course, make setup and make doctor work here"; exit 1; }
+
+test: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 # Attacks on the sandbox, the warm server with its real libraries: some minutes.
-hostile: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
+hostile: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	$(BIN)/python -m pytest tests/hostile tests/execution
 
 # Honest and cheating students of both assignments, marks as the hand-outs promise. What was trained
 # once is kept in runs/classroom.
-classroom: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
+classroom: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
 	$(BIN)/python -m pytest tests/classroom
 
 DEMO ?= runs/grade_demo
 
-grade-demo: $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
+grade-demo: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	@$(BIN)/python tests/classroom/demo.py $(DEMO)
+
+# An environment with the versions of Colab's image, built once; each run tries a copy of it.
+# TWIN_PYTHON: Colab has 3.13. uv, which builds it, stands beside it and not in it.
+TWIN_PYTHON ?= python3.13
+TWIN ?= .colab-twin
+TWIN_LIST := tests/colab/packages_2026-08-19.txt
+
+colab-twin: whole $(VENV)/.prepared $(TWIN)/.built
+	$(BIN)/python tests/colab/twin.py $(TWIN)/base/bin/python $(TWIN)/work
+
+$(TWIN)/.built: $(TWIN_LIST)
+	$(TWIN_PYTHON) -m venv $(TWIN)/tools
+	$(TWIN)/tools/bin/python -m pip install --quiet uv
+	$(TWIN_PYTHON) -m venv --clear $(TWIN)/base
+	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python --no-deps -r $(TWIN_LIST)
+	$(TWIN)/tools/bin/uv pip install --python $(TWIN)/base/bin/python -c $(TWIN_LIST) torch
+	$(TWIN)/base/bin/python -c "import pandas, matplotlib.pyplot, torch, ipykernel, transformers"
+	@touch $@
 
 # The steps of the solution's README, in a copy. Run it again and it keeps what is finished.
 # A folder is filled when it is new, or was filled by this Makefile before: nobody's work is replaced.
@@ -52,7 +77,7 @@ endef
 SOLUTION := assignments/week09_10_manufacturing/solution
 WORK ?= runs/week09_10
 
-assignment: $(VENV)/.prepared $(VENV)/.serve
+assignment: whole $(VENV)/.prepared $(VENV)/.serve
 	$(call claim,$(WORK),WORK)
 	@cp -r $(SOLUTION)/. $(WORK)/
 	$(BIN)/python $(WORK)/scripts/prepare_data.py
@@ -71,9 +96,9 @@ LAB_RECORDS ?= --records 640 --held_out 80
 LAB_TRAIN ?= --learning_rate 2e-3 --num_train_epochs 1 --per_device_train_batch_size 4 \
 	--gradient_accumulation_steps 2 --max_length 256 --lora_dropout 0 --logging_steps 4
 
-week05: $(VENV)/.prepared $(VENV)/.report
+week05: whole $(VENV)/.prepared $(VENV)/.report
 	$(call claim,$(LAB_WORK),LAB_WORK)
-	@cp -r $(LAB)/. $(LAB_WORK)/
+	@cp -r $(LAB)/. course_utils/lab/handed_out/train_lora.py $(LAB_WORK)/
 	$(BIN)/python $(LAB_WORK)/prepare_records.py $(LAB_RECORDS)
 	$(BIN)/python $(LAB_WORK)/train_lora.py --data $(LAB_WORK)/records.jsonl \
 		--out $(LAB_WORK)/adapter/ $(LAB_TRAIN)
@@ -104,6 +129,7 @@ $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt -c constraints.txt
+	@$(BIN)/course data prepare --benchmarks
 	@touch $@
 
 # The sandbox's filter of system calls.

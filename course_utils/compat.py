@@ -1,6 +1,6 @@
 """The one place that knows how the libraries drifted. Students keep the assignment's names.
 
-Checked against transformers 5.23, trl 1.16, peft 0.21.2.
+Checked against transformers 5.15 (Colab's) and 5.23, trl 1.16, peft 0.20 and 0.21.2.
 """
 
 import logging
@@ -33,6 +33,18 @@ def warmup_arguments(warmup_ratio: float) -> dict[str, Any]:
     fields = TrainingArguments.__dataclass_fields__
     name = "warmup_ratio" if "warmup_ratio" in fields else "warmup_steps"
     return {name: warmup_ratio}
+
+
+def plain_weights_arguments() -> dict[str, Any]:
+    """The keyword by which a GGUF file becomes plain weights, which can be saved and trained.
+
+    transformers that have GgufConfig keep the file's 4-bit weights unless told otherwise; those
+    before it (Colab's 5.15 is one) know no other way than plain weights, and refuse the keyword.
+    """
+    import transformers
+
+    known = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": known(dequantize=True)} if known else {}
 
 
 def precision_arguments(precision: str) -> dict[str, bool]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils import compat
 from course_utils.errors import CourseError
 from course_utils.files import as_the_umask_says, write_json_atomic
 from course_utils.packages import PackagedFile, cache_folder, extract_all, sha256_of
@@ -172,18 +173,17 @@ def _no_room(folder: Path, error: OSError, room: str) -> CourseError:
 def _build_packaged(model: Packaged, folder: Path) -> str:
     """GGUF (4-bit) -> float32 safetensors; half a minute, once."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = _assemble(model, folder)
     print("converting the model to safetensors (once, about half a minute) ...", flush=True)
     with quiet_transformers():
         AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name).save_pretrained(folder)
-        # dequantize=True: a model that stays "quantized with gguf" refuses to be saved or trained.
         converted = AutoModelForCausalLM.from_pretrained(
             folder,
             gguf_file=gguf.name,
             dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
+            **compat.plain_weights_arguments(),
         )
         converted.save_pretrained(folder)
     gguf.unlink()

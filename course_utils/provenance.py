@@ -1,7 +1,7 @@
 """What the files of a run were made from, told by their content.
 
-    seen = provenance.seen_by("training.json", run)     # before a notebook reads its data
-    run.write("training.json", {**summary, "prints": seen | provenance.of_adapter(run)})
+    prints = provenance.seen_by("training.json", run)   # before a notebook reads its data
+    run.write("training.json", {**summary, "prints": prints | provenance.of_adapter(run)})
     provenance.require(run.folder, "training.json")     # CourseError where it is of other data
 
 Each result of a run names under `prints` what it saw: the parts of the data, the base model, the

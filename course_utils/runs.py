@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from course_utils import hardware
+from course_utils import hardware, kit
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.settings import Settings, explain, preset_settings, resolve_precision
@@ -149,6 +149,7 @@ def save_settings(run: Run, precision_reason: str = "") -> None:
             "seed": run.settings.seed,
             "precision_reason": precision_reason or old.get("precision_reason", ""),
             "versions": versions(),
+            "kit": kit.version(),
             "hardware": hardware.detect().to_dict(),
             "created": old.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         },

@@ -1,7 +1,10 @@
 """A submission as the judge sees it, for tests of single checks."""
 
+import math
+
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.folder import scan
-from course_utils.assignments.handout import ASSIGNMENTS, assignment_folder
+from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.grading.judging.case import Case
@@ -25,6 +28,11 @@ def judged(case):
         return checks_of(case.assignment)[case.item.check](case)
     except Explained as error:
         return type("Raised", (), {"points": 0.0, "feedback": str(error), "evidence": ()})()
+
+
+def worth(item, share):
+    """The points that a share of an item is worth: half points, downwards."""
+    return math.floor(2 * share * item.points + 1e-9) / 2
 
 
 def share(case):

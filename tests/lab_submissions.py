@@ -13,6 +13,7 @@ from course_utils.lab import analysis, parameters
 from course_utils.lab import questions as lab_questions
 
 SOLUTION = kit.ASSIGNMENTS / "week05_parameter_lab" / "solution"
+STARTER = SOLUTION.with_name("starter")
 SETTINGS = {"lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "include_mlp": False}
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MINERALS = (
@@ -62,7 +63,16 @@ def make_lab(folder):
     write_notebook(folder / analysis.NOTEBOOK)
     (folder / "report.pdf").write_bytes(b"%PDF-1.7 ...")
     for script in ("train_lora.py", "inference_lora.py"):
-        shutil.copy(SOLUTION / script, folder)
+        shutil.copy(STARTER / script, folder)
+    (folder / "submission.yaml").write_text("group: Bauxite\nmembers: [Ada, Grace]\n")
+    return folder
+
+
+def copy_solution(folder):
+    """The reference solution in a folder to be run in, as `make week05` copies it."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SOLUTION, folder, dirs_exist_ok=True, ignore=ignored)
+    shutil.copy(STARTER / "train_lora.py", folder)
     return folder
 
 

@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 
-from course_utils.assignments.handout import ASSIGNMENTS, assignment_folder
+from course_utils.assignments.definition import ASSIGNMENTS
+from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import main
 from course_utils.errors import CourseError

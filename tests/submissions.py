@@ -190,6 +190,7 @@ def make_submission(folder, track, adapter=lambda target: save_adapter(target, "
         (folder / name).mkdir(parents=True)
     (folder / "configs" / "lora_config.yaml").write_text(CONFIG)
     (folder / "README.md").write_text(README)
+    (folder / "submission.yaml").write_text("members: [Ada]\n")
     (folder / "requirements.txt").write_text("peft==0.21.2\ntrl==1.16.0  # training\n")
     for script in SCRIPTS.glob("*.py"):
         (folder / "scripts" / script.name).write_text(without_marks(script.read_text()))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import ownership
 from course_utils.assignments import adapter as adapter_module
-from course_utils.assignments import hollow, leaderboard
+from course_utils.assignments import hollow, leaderboard, submitted
+from course_utils.assignments.definition import Definition, of_checker
 from course_utils.assignments.findings import Finding, SubmissionReport, Warn, warn, wrong
 from course_utils.assignments.folder import (
     ARCHIVES,
@@ -59,13 +60,22 @@ class Check:
 class Checklist:
     """One assignment's structure, and the checks that walk it."""
 
-    titles: Mapping[int, str]  # part -> its heading in the report
+    checker: str  # as assignment.yaml names it
     required: Mapping[str, str]  # file -> what to do when it is not there
     belongs: Callable[[str], bool]  # whether a file is part of the structure, and so is packed
     adapter: str  # its folder
     train: str  # the cure for an adapter that is broken
-    starter: Path | None = None  # its folder: what is still as in it was not written
     checks: list[Check] = field(default_factory=list)
+
+    @property
+    def about(self) -> Definition:
+        """The assignment as data: thresholds, parts, groups."""
+        return of_checker(self.checker)
+
+    @property
+    def starter(self) -> Path:
+        """The starter's folder: what is still as in it was not written."""
+        return self.about.path / "starter"
 
     def check(self, name: str, part: int, path: str, *needs: str, subject: str = "") -> Callable:
         """Decorator: enter a judge; `needs` are the checks that must have passed before."""
@@ -112,7 +122,7 @@ def walk(visit: Visit) -> SubmissionReport:
         if due:
             findings[check.id] = _judge(check, visit)
     ordered = sorted(findings.values(), key=lambda finding: finding.part)
-    return SubmissionReport(visit.folder.root, tuple(ordered), checklist.titles)
+    return SubmissionReport(visit.folder.root, tuple(ordered), checklist.about.titles)
 
 
 def finding_of(visit: Visit, name: str, met: Sequence[str] = ()) -> Finding:
@@ -277,6 +287,11 @@ def _leaderboard(visit: Visit) -> str:
     return f"on the leaderboard as {show(name)}" if name else "not on the leaderboard (your choice)"
 
 
+def _submitted(visit: Visit) -> str:
+    """submission.yaml names who hands in, and the starter that they began with."""
+    return submitted.judge(visit.folder, visit.checklist.about)
+
+
 FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "links": _links,
     "kinds": _kinds,
@@ -287,6 +302,7 @@ FOLDER_CHECKS: dict[str, Callable[[Visit], str]] = {
     "starter": hollow.starter,
     "solution": hollow.solution,
     "leaderboard": _leaderboard,
+    "submitted": _submitted,
 }
 
 

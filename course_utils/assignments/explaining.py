@@ -1,7 +1,7 @@
 """A rubric item in words: what `course explain` prints of it, and what a feedback page says."""
 
 from course_utils import messages
-from course_utils.assignments.handout import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS, find
 from course_utils.assignments.rubric import Item
 from course_utils.messages import Message
 
@@ -13,7 +13,8 @@ def item_parts(item: Item) -> dict[str, str]:
 
 def bearing_on(item: str, assignment: str) -> dict[str, Message]:
     """The messages that bear on a rubric item, those of other assignments left out."""
-    others = tuple(f"{other}." for other in ASSIGNMENTS if other != assignment)
+    checkers = {own.checker for own in ASSIGNMENTS.values()} - {find(assignment).checker}
+    others = tuple(f"{checker}." for checker in checkers)
     return {
         key: message
         for _, key, message in messages.everything()

@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from course_utils.errors import CourseError
 
-POINTS = 100  # of every assignment, without bonuses
-BONUS = 10  # points of each bonus
 NAME = r"^[a-z][a-z0-9_]*$"  # an id is a column of the gradebook, a check is a function
 SIZE_LIMIT = 1_000_000  # bytes
 
@@ -28,7 +26,7 @@ class Item(BaseModel):
     id: str = Field(pattern=NAME)
     part: Part
     title: str = Field(min_length=1)
-    points: int = Field(ge=1, le=POINTS)
+    points: int = Field(ge=1)
     kind: Literal["automatic", "manual"]
     check: str | None = Field(None, pattern=NAME, description="function that scores the item")
     description: str = Field(min_length=1, description="what earns the points, for the student")
@@ -58,9 +56,9 @@ class Rubric(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    assignment: str = Field(pattern=NAME)
-    title: str = Field(min_length=1)
-    points: int
+    assignment: str = Field(pattern=NAME, description="the folder's name")
+    title: str = ""  # assignment.yaml has it
+    points: int = Field(ge=1)
     bonus_points: int = Field(0, ge=0)
     parts: list[PartOfRubric] = Field(min_length=1)
     items: list[Item] = Field(min_length=1)
@@ -151,14 +149,12 @@ def _wrong_sums(rubric: Rubric) -> list[str]:
     for item in rubric.items:
         if item.part != "bonus" and item.part not in points:
             problems.append(f"item {item.id}: there is no part {item.part}")
-        if item.part == "bonus" and item.points != BONUS:
-            problems.append(f"item {item.id}: a bonus has {BONUS} points, not {item.points}")
     for part, expected in points.items():
         own = sum(item.points for item in rubric.of_part(part))
         if own != expected:
             problems.append(f"the items of part {part} add up to {own} points, not {expected}")
-    if rubric.points != POINTS or sum(points.values()) != POINTS:
-        problems.append(f"the parts add up to {sum(points.values())} points, not {POINTS}")
+    if (own := sum(points.values())) != rubric.points:
+        problems.append(f"the parts add up to {own} points, not {rubric.points}")
     bonus = sum(item.points for item in rubric.of_part("bonus"))
     if bonus != rubric.bonus_points:
         problems.append(f"the bonuses add up to {bonus} points, not {rubric.bonus_points}")

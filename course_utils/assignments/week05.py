@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from course_utils import kit, provenance, splits, tasks
+from course_utils import provenance, splits, tasks
 from course_utils import records as records_module
-from course_utils.assignments import checklist, figures, hollow, leaderboard, packing
+from course_utils.assignments import checklist, figures, hollow, leaderboard, packing, submitted
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
@@ -26,29 +26,20 @@ from course_utils.lab.questions import against_rivals, question_of
 from course_utils.messages import Explained
 from course_utils.records import CheckReport
 
-LEAST_RECORDS, LEAST_QUESTIONS = 20, 5
 MOST_RECORDS, MOST_QUESTIONS = 20_000, 2_000
 LONGEST_ANSWER = 20_000  # characters
-TITLES = {
-    0: "The folder",
-    1: "Part 1: parameter analysis",
-    2: "Part 2: your own records",
-    3: "Part 3: the adapter",
-    4: "Part 4: test questions",
-    5: "Part 5: report",
-}
-STARTER = "copy it from a new starter: course assignment start week05 another_folder"
+STARTER = "copy it from a new starter: course assignment start parameter_lab another_folder"
 TRAIN = "run python train_lora.py --data records.jsonl --out adapter/, which writes it"
 ANALYSIS, RECORDS, ADAPTER = analysis.NOTEBOOK, "records.jsonl", "adapter"
 TRAINING, QUESTIONS = "training.json", "test_questions.jsonl"
 # Every file of the structure, and what to do when it is not there.
 REQUIRED = {
     ANALYSIS: STARTER,
-    RECORDS: f"write at least {LEAST_RECORDS} records of your own field, one JSON object a line",
+    RECORDS: "write records of your own field, one JSON object a line; the hand-out says how many",
     f"{ADAPTER}/adapter_config.json": TRAIN,
     f"{ADAPTER}/adapter_model.safetensors": TRAIN,
     TRAINING: TRAIN,
-    QUESTIONS: f"write at least {LEAST_QUESTIONS} questions (instruction, context, expected)",
+    QUESTIONS: "write questions (instruction, context, expected); the hand-out says how many",
 }
 REPORTS = ("report.pdf", "report.pptx")  # one of them
 # What a file of this kind begins with, and so what it is, whatever its name says.
@@ -56,7 +47,7 @@ BEGINS = {".pdf": b"%PDF-", ".pptx": b"PK\x03\x04"}
 ALSO = {
     *("README.md", "train_lora.py", "inference_lora.py", "requirements.txt", "held_out.jsonl"),
     *("answers.json", "held_out_answers.json", "report.html", "report.md", "prepare_records.py"),
-    leaderboard.FILE,
+    *(leaderboard.FILE, submitted.FILE),
 }
 # Folders of your own evidence: (levels below it, endings). sweep/ belongs to the bonus own_sweep.
 FOLDERS = {
@@ -102,8 +93,7 @@ def belongs(name: str) -> bool:
     return listed or in_folders(name, ADAPTER, FOLDERS)
 
 
-_STARTER = kit.ASSIGNMENTS / "week05_parameter_lab" / "starter"
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
+CHECKLIST = Checklist("week05", REQUIRED, belongs, ADAPTER, TRAIN)
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
 
@@ -156,22 +146,22 @@ def read_own_records(visit: Visit) -> CheckReport:
 @_check("records", 2, RECORDS)
 def _records(visit: Visit) -> str:
     report = read_own_records(visit)
-    if report.errors:
-        raise record_error(report, RECORDS)
     if len(report.records) > MOST_RECORDS:
         raise wrong("records.too_many", most=MOST_RECORDS)
     visit.records = [record for _, record in report.records]
+    if report.errors:
+        raise record_error(report, RECORDS)
     return f"{len(visit.records):,} records, every line right"
 
 
 @_check("records.count", 2, RECORDS, "records")
 def _records_count(visit: Visit) -> str:
-    count = len(visit.records)
-    if count < LEAST_RECORDS:
+    count, least = len(visit.records), visit.checklist.about.thresholds.records
+    if count < least:
         records = f"{count} record{'' if count == 1 else 's'}"
-        values = {"least": LEAST_RECORDS, "missing": LEAST_RECORDS - count}
+        values = {"least": least, "missing": least - count}
         raise wrong("week05.records.too_few", records=records, **values)
-    return f"{count:,} records, at least {LEAST_RECORDS} are asked for"
+    return f"{count:,} records, at least {least} are asked for"
 
 
 @_check("records.sources", 2, RECORDS, "records")
@@ -267,15 +257,25 @@ def _questions(visit: Visit) -> str:
     rows = json_lines(visit.folder.text(QUESTIONS))
     for number, row in rows:
         require_question(number, row)
-    if len(rows) < LEAST_QUESTIONS:
-        raise wrong("week05.questions.too_few", count=len(rows), least=LEAST_QUESTIONS)
+    if not rows:
+        least = visit.checklist.about.thresholds.questions
+        raise wrong("week05.questions.too_few", count=0, least=least)
     if len(rows) > MOST_QUESTIONS:
         raise wrong("week05.questions.too_many", most=MOST_QUESTIONS)
-    prompts = [(row["instruction"], row.get("context", "")) for _, row in rows]
-    if len(set(prompts)) < len(prompts):
-        raise wrong("week05.questions.twice")
     visit.questions = [row for _, row in rows]
     return f"{len(rows)} questions with the expected answer"
+
+
+@_check("questions.count", 4, QUESTIONS, "questions")
+def _questions_count(visit: Visit) -> str:
+    """Apart from their form: what was answered of too few questions can still be checked."""
+    count, least = len(visit.questions), visit.checklist.about.thresholds.questions
+    if count < least:
+        raise wrong("week05.questions.too_few", count=count, least=least)
+    prompts = {(row["instruction"], row.get("context", "")) for row in visit.questions}
+    if len(prompts) < count:
+        raise wrong("week05.questions.twice")
+    return f"{count} different questions, at least {least} are asked for"
 
 
 def require_question(number: int, row: Mapping[str, Any]) -> None:

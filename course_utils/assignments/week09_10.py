@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit, rival_scores, splits, tasks
 from course_utils import records as records_module
+from course_utils import rival_scores, splits, tasks
 from course_utils.assignments import (
     checklist,
     deployment,
@@ -25,6 +25,7 @@ from course_utils.assignments import (
     hollow,
     leaderboard,
     packing,
+    submitted,
     writeup,
 )
 from course_utils.assignments.adapter import ATTENTION, matrix_of
@@ -45,21 +46,12 @@ from course_utils.environment import read_requirements
 from course_utils.packages import sha256_of
 from course_utils.records import CheckReport
 
-MINIMUM = 5000  # records that the assignment asks for
 PARTS = ("train", "val", "test")
-TITLES = {
-    0: "The folder",
-    1: "Part 1: data preparation",
-    2: "Part 2: model selection",
-    3: "Part 3: LoRA fine-tuning",
-    4: "Part 4: evaluation",
-    5: "Part 5: deployment",
-}
 PREPARE, TRAIN, EVALUATE, MEASURE = (
     f"run python scripts/{name}, which writes it"
     for name in ("prepare_data.py", "train.py", "evaluate.py", "serve.py --measure")
 )
-STARTER = "copy it from a new starter: course assignment start week09_10 another_folder"
+STARTER = "copy it from a new starter: course assignment start manufacturing another_folder"
 # Every file of the structure, and what to do when it is not there.
 REQUIRED = {
     "README.md": WRITE,
@@ -108,7 +100,7 @@ README_WORDS = 80
 class Visit(checklist.Visit):
     """What the checks of one submission share: each leaves behind what the later ones need."""
 
-    minimum: int = MINIMUM
+    minimum: int | None = None  # records asked for, where not as assignment.yaml says
     reports: dict[str, CheckReport] = field(default_factory=dict)  # of each part that was read
     parts: dict[str, list[dict]] = field(default_factory=dict)
     lines: dict[str, list[int]] = field(default_factory=dict)
@@ -122,8 +114,8 @@ class Visit(checklist.Visit):
     endpoint: dict[str, Any] = field(default_factory=dict)
 
 
-def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionReport:
-    """Walk the checklist; `minimum` is the number of records asked for.
+def check_submission(folder: str | Path, minimum: int | None = None) -> SubmissionReport:
+    """Walk the checklist; `minimum` records instead of those that assignment.yaml asks for.
 
     Raises CourseError only when there is no folder to look at.
     """
@@ -133,12 +125,11 @@ def check_submission(folder: str | Path, minimum: int = MINIMUM) -> SubmissionRe
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    named = name in REQUIRED or name == leaderboard.FILE
+    named = name in REQUIRED or name in (leaderboard.FILE, submitted.FILE)
     return named or in_folders(name, ADAPTER, ALSO)
 
 
-_STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter"
-CHECKLIST = Checklist(TITLES, REQUIRED, belongs, ADAPTER, TRAIN, _STARTER)
+CHECKLIST = Checklist("week09_10", REQUIRED, belongs, ADAPTER, TRAIN)
 CHECKS = CHECKLIST.checks
 _check = CHECKLIST.check
 CHECKLIST.check_folder()
@@ -179,18 +170,20 @@ _DATA = tuple(f"data.{part}" for part in PARTS)
 @_check("data.size", 1, "data", *_DATA)
 def _data_size(visit: Visit) -> str:
     total = sum(map(len, visit.parts.values()))
-    if total < visit.minimum:
-        raise wrong("week09_10.data.too_few", count=total, least=visit.minimum)
-    return f"{total:,} records, at least {visit.minimum:,} are asked for"
+    least = visit.minimum or visit.checklist.about.thresholds.records
+    if total < least:
+        raise wrong("week09_10.data.too_few", count=total, least=least)
+    return f"{total:,} records, at least {least:,} are asked for"
 
 
 @_check("data.tasks", 1, "data", *_DATA)
 def _data_tasks(visit: Visit) -> str:
+    wanted = visit.checklist.about.thresholds.tasks
     for part, own in visit.parts.items():
-        absent = [task for task in tasks.TASKS if task not in tasks.by_task(own)]
+        absent = [task for task in wanted if task not in tasks.by_task(own)]
         if absent:
             raise wrong("week09_10.data.no_task", part=part, tasks=", ".join(absent))
-    return f"{', '.join(tasks.TASKS)} in every part"
+    return f"{', '.join(wanted)} in every part"
 
 
 @_check("data.leak", 1, "data", *_DATA)
@@ -551,7 +544,7 @@ def _readme(visit: Visit) -> str:
 def _starter_lines() -> list[str]:
     """Lines of the README that the starter comes with; none where the kit has no starter folder."""
     try:
-        text = (_STARTER / "README.md").read_text(encoding="utf-8")
+        text = (CHECKLIST.starter / "README.md").read_text(encoding="utf-8")
     except OSError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]
@@ -664,7 +657,7 @@ def pack_submission(
     target: str | Path | None = None,
     force: bool = False,
     overwrite: bool = False,
-    minimum: int = MINIMUM,
+    minimum: int | None = None,
 ) -> Path:
     """Check, then write the structure's files as one .zip; see `packing.pack`."""
     root = checklist.root_of(folder)

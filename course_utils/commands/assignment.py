@@ -1,6 +1,7 @@
 """The commands around an assignment: starter, submission, model comparison, review by people.
 
-course assignment start week09_10 my_submission
+course assignment start manufacturing my_submission
+course assignment release manufacturing
 course submit check my_submission
 course compare-models my_submission/data
 course review make my_submission
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from course_utils import models
-from course_utils.assignments import handout, review, selection
-from course_utils.assignments import week05 as lab_submission
-from course_utils.assignments import week09_10 as submission
+from course_utils.assignments import edition, handout, release, review, selection, tables
+from course_utils.assignments.checkers import checker_of
+from course_utils.assignments.definition import ASSIGNMENTS, find
 from course_utils.console import console, print_json
 from course_utils.errors import UsageError
 from course_utils.grading import survey
@@ -24,7 +25,10 @@ from course_utils.grading.inbox import looks_like_inbox
 if TYPE_CHECKING:
     from types import ModuleType
 
-assignment_app = typer.Typer(no_args_is_help=True, help="Assignments: get the starter.")
+assignment_app = typer.Typer(
+    no_args_is_help=True, help="Assignments: get the starter; for instructors: release, export."
+)
+rubric_app = typer.Typer(no_args_is_help=True, help="Rubrics, and what the hand-outs say of them.")
 submit_app = typer.Typer(no_args_is_help=True, help="Your submission: check it, pack it.")
 review_app = typer.Typer(
     no_args_is_help=True, help="Blind A/B review by people: base model against tuned model."
@@ -34,6 +38,7 @@ review_app = typer.Typer(
 def mount(app: typer.Typer) -> None:
     """Add the commands of this module to the `course` command."""
     app.add_typer(assignment_app, name="assignment")
+    app.add_typer(rubric_app, name="rubric")
     app.add_typer(submit_app, name="submit")
     app.add_typer(review_app, name="review")
     app.command(
@@ -42,9 +47,26 @@ def mount(app: typer.Typer) -> None:
     )(compare_models)
 
 
-@assignment_app.command("start", epilog="Example:  course assignment start week09_10 my_submission")
+NAMES = "An assignment: its id or an old name, as `course assignment list` shows them."
+Name = Annotated[str, typer.Argument(help=NAMES)]
+
+
+@assignment_app.command("list", epilog="Example:  course assignment list")
+def assignment_list() -> None:
+    """The assignments: id, old names, title, who hands in together."""
+    from rich.table import Table
+
+    table = Table("id", "old names", "title", "handed in by", box=None, pad_edge=False)
+    for own in ASSIGNMENTS.values():
+        table.add_row(own.id, ", ".join(own.aliases), own.title, str(own.group))
+    console().print(table)
+
+
+@assignment_app.command(
+    "start", epilog="Example:  course assignment start manufacturing my_submission"
+)
 def assignment_start(
-    name: Annotated[str, typer.Argument(help="week05 or week09_10.")],
+    name: Name,
     folder: Annotated[Path, typer.Argument(help="A new folder for your submission.")],
 ) -> None:
     """Copy the starter of an assignment into a new folder."""
@@ -52,28 +74,65 @@ def assignment_start(
     print(f"Read first: {handout.assignment_folder(name) / 'README.md'}")
 
 
-@assignment_app.command("release", epilog="Example:  course assignment release")
-def assignment_release(
-    name: Annotated[str, typer.Argument(help="week05 or week09_10.")] = "week09_10",
+@assignment_app.command("release", epilog="Example:  course assignment release manufacturing")
+def assignment_release(name: Name) -> None:
+    """Make the starter anew from the reference solution (needs nbgrader).
+
+    Nothing is written when a marker, a region or a file is not as assignment.yaml lists it, or when
+    a line of the solution would be left in the starter: all problems are told, each with its cure.
+    """
+    files = release.release(name)
+    print(f"{len(files)} files: {find(name).path / 'starter'}")
+
+
+@assignment_app.command("export", epilog="Example:  course assignment export student_edition")
+def assignment_export(
+    folder: Annotated[Path, typer.Argument(help="A new folder, or an edition to replace.")],
 ) -> None:
-    """Make the starter anew from the reference solution (needs nbgrader)."""
-    folder = handout.assignment_folder(name)
-    files = handout.make_starter(folder / "solution", folder / "starter", name)
-    print(f"{len(files)} files: {folder / 'starter'}")
+    """Make the student edition: the kit without solutions, tests and history.
+
+    It is searched for every line of a solution before anything is written.
+    """
+    made = edition.export(folder)
+    print(f"left out: {', '.join(made.left_out)}")
+    if made.unlisted:
+        where = "course_utils/assignments/edition.yaml"
+        print(f"left out, since {where} does not list it: {', '.join(made.unlisted)}")
+    print(f"Student edition: {folder} ({len(made.files)} files)")
+
+
+@rubric_app.command("check", epilog="Example:  course rubric check --write")
+def rubric_check(
+    name: Annotated[str | None, typer.Argument(help=f"{NAMES} Default: all.")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the tables between the marks anew.")
+    ] = False,
+) -> None:
+    """Do the points add up, and do the hand-outs say the same? Exit code 1 where they do not."""
+    if name is not None:
+        find(name)  # says which names there are
+    pages = tables.pages(name)
+    if write:
+        changed = tables.write(pages)
+        print("\n".join(f"written: {path}" for path in changed) or "nothing to write")
+        return
+    problems = [problem for page in pages for problem in page.differs()]
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
+        print("Cure: course rubric check --write", file=sys.stderr)
+        sys.exit(1)
+    print(f"the rubrics add up, and {len(pages)} pages say the same")
 
 
 AssignmentOption = Annotated[
     str | None,
-    typer.Option("--assignment", help="week05 or week09_10. Default: known by the folder's files."),
+    typer.Option("--assignment", help=f"{NAMES} Default: known by the folder's files."),
 ]
 
 
 def _checker(folder: Path, assignment: str | None) -> "ModuleType":
     """The module that checks and packs this assignment's submissions."""
-    modules = {"week05": lab_submission, "week09_10": submission}
-    if assignment is not None:
-        handout.assignment_folder(assignment)  # says which names there are
-    return modules[assignment or handout.recognise(folder)]
+    return checker_of(assignment or handout.recognise(folder))
 
 
 @submit_app.command("check", epilog="Example:  course submit check my_submission")
@@ -105,7 +164,7 @@ def _check_inbox(
 ) -> NoReturn:
     """A row for each submission; exit code 1 when one of them is not complete."""
     if assignment is not None:
-        handout.assignment_folder(assignment)  # says which names there are
+        assignment = find(assignment).id
     rows = survey.survey(inbox, assignment)
     written = survey.write_survey(table or inbox.with_name(f"{inbox.name}.check.csv"), rows)
     if as_json:

@@ -12,6 +12,7 @@ import typer
 
 from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
+from course_utils.assignments.bonuses.harness import questions
 from course_utils.commands import gold, selfcheck
 from course_utils.console import print_json
 from course_utils.errors import CourseError, UsageError
@@ -36,11 +37,18 @@ def mount(app: typer.Typer) -> None:
 
 
 @data_app.command("prepare", epilog="Example:  course data prepare")
-def data_prepare() -> None:
+def data_prepare(
+    benchmarks: Annotated[
+        bool,
+        typer.Option("--benchmarks", help="And the questions of the bonus benchmark (86 MB)."),
+    ] = False,
+) -> None:
     """Fetch work orders, spectra and minerals, once; afterwards they are read from the cache."""
     print(f"work orders: {sources.work_orders_path()}")
     print(f"spectra: {spectra.prepare()}")
     print(f"minerals: {minerals.prepare()}")
+    if benchmarks:
+        print(f"questions of the bonus benchmark: {questions.prepare_questions()}")
 
 
 @data_app.command(

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from course_utils import messages
-from course_utils.assignments import handout
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.explaining import bearing_on, item_parts
 from course_utils.assignments.rubric import Item, load_rubric
 from course_utils.console import console
@@ -83,8 +83,8 @@ def write_page(target: Path) -> Path:
 
 def _items(name: str | None = None) -> Iterator[tuple[str, Item]]:
     """(assignment, rubric item): those with this ID, or all."""
-    for assignment in handout.ASSIGNMENTS:
-        rubric = load_rubric(handout.assignment_folder(assignment) / "rubric.yaml")
+    for assignment, about in ASSIGNMENTS.items():
+        rubric = load_rubric(about.path / "rubric.yaml")
         yield from ((assignment, item) for item in rubric.items if name in (None, item.id))
 
 

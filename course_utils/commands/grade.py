@@ -1,6 +1,6 @@
 """`course grade`: a class judged, its marks taken together, changed, and handed to the LMS.
 
-course grade inbox --assignment week09_10 --out grades
+course grade inbox --assignment manufacturing --out grades
 course grade my_submission --practice
 course grade totals grades
 course grade merge grades marks_ada.json marks_bob.json
@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from course_utils.assignments.handout import assignment_folder, recognise
+from course_utils.assignments.definition import find
+from course_utils.assignments.handout import recognise
 from course_utils.console import console
 from course_utils.errors import Stopped, UsageError
 from course_utils.execution.sandbox.limits import GIB
@@ -73,7 +74,7 @@ def mount(app: typer.Typer) -> None:
 
 @grade_app.command(
     BATCH,
-    epilog="Example:  course grade inbox --assignment week09_10 --out grades --jobs 2",
+    epilog="Example:  course grade inbox --assignment manufacturing --out grades --jobs 2",
 )
 def grade_batch(
     submissions: Annotated[
@@ -83,7 +84,10 @@ def grade_batch(
         ),
     ],
     assignment: Annotated[
-        str | None, typer.Option(help="week05 or week09_10. With --practice: known by its files.")
+        str | None,
+        typer.Option(
+            help="A name of `course assignment list`. With --practice: known by its files."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -137,8 +141,11 @@ def grade_batch(
     elif assignment:
         name = assignment
     else:
-        raise UsageError("--assignment is missing", "--assignment week05 or week09_10")
-    assignment_folder(name)  # says which names there are
+        raise UsageError(
+            "--assignment is missing",
+            "for example --assignment manufacturing; `course assignment list` has all names",
+        )
+    name = find(name).id
     screen = console()
     tried = level_for(sandbox, practice)
     screen.print(f"sandbox {tried.line()}", markup=False, highlight=False, soft_wrap=True)

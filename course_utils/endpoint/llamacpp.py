@@ -119,6 +119,7 @@ class _Server(Remote):
         settings.n_ctx = self.context * self.slots  # shared out among the slots
         settings.cache_ram_mib = 0  # else prompts of the past are kept, up to 8 GiB of them
         settings.warmup = False  # the self-test does that
+        settings.fit_params = False  # it would load twice, to find a context that fits; ours is set
         settings.verbosity = 0
         threads = self.threads or conversion.idle_cores()
         settings.cpuparams.n_threads = threads

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.folder import show
-from course_utils.assignments.handout import ASSIGNMENTS
 from course_utils.errors import CourseError
 from course_utils.grading import archives, names
 from course_utils.grading.finding import say, wrong

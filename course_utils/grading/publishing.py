@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from course_utils import ownership
-from course_utils.assignments.handout import ASSIGNMENTS, assignment_folder
+from course_utils.assignments.definition import find
 from course_utils.assignments.rubric import Rubric, load_rubric
 from course_utils.errors import CourseError
 from course_utils.grading import pages
@@ -33,18 +33,22 @@ INTEGRITY, LEADERBOARD = "integrity.html", "leaderboard.html"
 
 def claim(grades: Path | str, assignment: str) -> Path:
     """Make a folder of grades ours. Raises CourseError when it is somebody else's."""
-    return ownership.claim(Path(grades), of=f"grades of {assignment}")
+    names = {f"grades of {name}" for name in find(assignment).names}
+    owner = ownership.owner_of(Path(grades))  # made under an old name of the assignment, perhaps
+    of = owner if owner in names else f"grades of {find(assignment).id}"
+    return ownership.claim(Path(grades), of=of)
 
 
 def rubric_of(assignment: str, path: Path | None = None) -> Rubric:
     """The rubric of an assignment, or the one in `path`, which must be of it."""
-    rubric = load_rubric(path or assignment_folder(assignment) / "rubric.yaml")
-    if rubric.assignment != ASSIGNMENTS[assignment].folder:
+    about = find(assignment)
+    rubric = load_rubric(path or about.path / "rubric.yaml")
+    if rubric.assignment != about.folder:
         raise CourseError(
             f"{path}: the rubric of {rubric.assignment}, not of {assignment}",
-            f"give a rubric that begins with assignment: {ASSIGNMENTS[assignment].folder}",
+            f"give a rubric that begins with assignment: {about.folder}",
         )
-    return rubric
+    return rubric.model_copy(update={"title": about.title})
 
 
 def totals_of(grades: Path | str, rubric_path: Path | None = None) -> tuple[list[Total], Rubric]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from course_utils.assignments.definition import canonical
 from course_utils.assignments.rubric import Rubric
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
@@ -175,6 +176,11 @@ class Result(Model):
     figures: Figures = Figures()
     integrity: Fingerprints = Fingerprints()
     leaderboard: Entry | None = None
+
+    @field_validator("assignment")
+    @classmethod
+    def _is_known_by_its_id(cls, name: str) -> str:
+        return canonical(name)  # a folder of grades may be older than the id
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> "Result":

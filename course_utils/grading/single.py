@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import __version__
-from course_utils.assignments import week05, week09_10
+from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.folder import scan, show
 from course_utils.errors import CourseError
 from course_utils.execution.jobs import NotebookResult
@@ -34,7 +34,6 @@ from course_utils.grading.workshop import Workshop
 from course_utils.hardware import GIB
 from course_utils.messages import Explained
 
-REQUIRED = {"week05": week05.REQUIRED, "week09_10": week09_10.REQUIRED}
 EXECUTED, LOG = "executed.ipynb", "log.txt"
 TOO_LONG = ("wall", "cell", "cpu")
 BROKEN = ("memory", "disk", "output", "files", "processes", "message", "died", "protocol")
@@ -106,7 +105,7 @@ def _judged(
     plan = shop.plan
     out = shop.work / f"{submission.slug}.out"
     out.mkdir(exist_ok=True)
-    folder = scan(root.resolve(), REQUIRED[plan.assignment])
+    folder = scan(root.resolve(), checker_of(plan.assignment).REQUIRED)
     tell("hidden records")  # drawn once for a class, which takes a while
     case = Case(
         assignment=plan.rubric.assignment,

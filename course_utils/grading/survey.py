@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils.assignments import week05, week09_10
+from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.findings import SubmissionReport
-from course_utils.assignments.folder import show
+from course_utils.assignments.folder import scan, show
 from course_utils.assignments.handout import recognise
+from course_utils.assignments.submitted import Submitted, read_submitted
 from course_utils.errors import CourseError
 from course_utils.grading.inbox import Submission, find_submissions, opened
 from course_utils.grading.numbers import cell
 from course_utils.grading.sheets import read_sheet, write_rows
+from course_utils.messages import Explained
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-CHECKERS = {"week05": week05.check_submission, "week09_10": week09_10.check_submission}
 COLUMNS = (
     *("submission", "name", "from", "late", "assignment", "complete"),
-    *("missing", "wrong", "warning", "ok", "verdict", "first"),
+    *("missing", "wrong", "warning", "ok", "verdict", "first", "group", "members", "starter"),
 )
 SHOWN = 3  # findings of a row
 
@@ -38,6 +39,7 @@ class Row:
     assignment: str
     report: SubmissionReport | None
     problem: str = ""
+    submitted: Submitted = Submitted()  # what its submission.yaml says
 
     @property
     def ok(self) -> bool:
@@ -60,7 +62,9 @@ class Row:
         """As plain values, for JSON: that of the single check, with who it is."""
         about = {"submission": self.submission.slug, "assignment": self.assignment, "ok": self.ok}
         report = self.report.to_dict() if self.report else {"problem": self.problem}
-        return {**report, **about, "notes": list(self.submission.notes)}
+        named = {"group": self.submitted.group, "members": self.submitted.members}
+        named["starter"] = self.submitted.starter
+        return {**report, **about, **named, "notes": list(self.submission.notes)}
 
     def cells(self) -> list[str]:
         """The row of the CSV."""
@@ -69,7 +73,10 @@ class Row:
         late = {True: "late", False: "in time", None: ""}[own.late]
         texts = [own.slug, own.name, own.lms, late, self.assignment, "yes" if self.ok else "no"]
         numbers = [str(counts.get(state, "")) for state in COLUMNS[6:10]]
-        return [*map(cell, texts), *numbers, cell(self.verdict), cell(self.first, 1000)]
+        who = self.submitted
+        named = [show(who.group), "; ".join(who.names), show(who.starter)]
+        told = [cell(self.verdict), cell(self.first, 1000), *map(cell, named)]
+        return [*map(cell, texts), *numbers, *told]
 
 
 def survey(inbox: Path, assignment: str | None = None) -> list[Row]:
@@ -86,10 +93,18 @@ def _row(submission: Submission, assignment: str | None, work: Path) -> Row:
     try:
         with opened(submission, work) as folder:
             name = assignment or recognise(folder)
-            return Row(submission, name, CHECKERS[name](folder))
+            report = checker_of(name).check_submission(folder)
+            return Row(submission, name, report, submitted=_submitted(folder))
     except CourseError as error:
         problem = show(error.message.replace(str(work), "").replace(str(submission.path), ""), 300)
         return Row(submission, assignment or "", None, problem.lstrip("/: "))
+
+
+def _submitted(folder: Path) -> Submitted:
+    try:
+        return read_submitted(scan(folder)) or Submitted()
+    except Explained:  # the report says what is wrong with it
+        return Submitted()
 
 
 def write_survey(path: Path, rows: Sequence[Row]) -> Path:

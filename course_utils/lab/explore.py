@@ -149,7 +149,7 @@ class Lab:
     """One set of settings behind all 13 sections.
 
     `data` is a JSON-lines file of your own records; without one the lengths are those of the
-    real work orders, and the number of records is a slider. `command` sets the sliders to begin
+    real work orders, and the number of records is free. `command` sets the sliders to begin
     with. `static` None finds out whether somebody can move a slider.
     """
 

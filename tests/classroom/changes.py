@@ -14,7 +14,7 @@ import nbformat
 from classroom import study
 
 from course_utils import kit
-from course_utils.assignments.handout import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS
 
 CHANGES: dict[tuple[str, str], Callable[..., None]] = {}  # (module, name)
 ADAPTERS = ("adapter", "models/finetuned_model")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import nbformat
 from classroom import study, words
+from lab_submissions import copy_solution
 
 from course_utils import kit
-from course_utils.assignments.handout import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.reports import write
 
 Change = Callable[[Path], None]
@@ -41,7 +42,7 @@ TRAINING = [
 
 def reference(folder: Path) -> None:
     """The notebook with its outputs, run in the folder of a first student."""
-    shutil.copytree(SOLUTION, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__py*"))
+    copy_solution(folder)
     _make(folder, FIRST)
     study.say("week 5: running the notebook")
     command = [sys.executable, "-m", "course_utils", "run", NOTEBOOK, "--out", "run/notebook"]
@@ -54,7 +55,7 @@ def reference(folder: Path) -> None:
 
 def short_reference(folder: Path) -> None:
     """A notebook of two sections that is drawn in a second, for classes that must be quick."""
-    shutil.copytree(SOLUTION, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__py*"))
+    copy_solution(folder)
     path = folder / NOTEBOOK
     notebook = nbformat.read(path, as_version=4)
     texts = {c.source.split("\n")[0][4:]: c for c in notebook.cells if c.source.startswith("### ")}

@@ -1,18 +1,23 @@
 """The commands around an assignment as a student meets them: exit codes and messages."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from course_utils import files
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.commands import main as cli
 
 ROOT = Path(__file__).parents[2]
 GROUPS = (
     ("assignment", "start"),
+    ("assignment", "list"),
     ("assignment", "release"),
+    ("assignment", "export"),
+    ("rubric", "check"),
     ("submit", "check"),
     ("submit", "pack"),
     ("review", "make"),
@@ -52,10 +57,41 @@ def test_the_starter_is_copied_and_the_hand_out_named(course, tmp_path):
     assert "week09_10_manufacturing/README.md" in said
 
 
+def test_a_release_needs_its_name(course):
+    code, said = course("assignment", "release")
+    assert code == 2
+    assert "Missing argument 'NAME'" in said
+
+
+def test_the_list_has_ids_and_old_names(course):
+    code, said = course("assignment", "list")
+    assert code == 0
+    for about in ASSIGNMENTS.values():
+        assert all(name in said for name in (about.id, *about.aliases))
+
+
+def test_hand_outs_that_say_otherwise_exit_1_until_they_are_written(course, tmp_path, monkeypatch):
+    for about in ASSIGNMENTS.values():
+        (tmp_path / about.folder).mkdir()
+        for name in ("assignment.yaml", "rubric.yaml", "README.md"):
+            shutil.copy(about.path / name, tmp_path / about.folder)
+    monkeypatch.setattr("course_utils.kit.ASSIGNMENTS", tmp_path)
+    page = tmp_path / "week05_parameter_lab" / "README.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("| computer |", "| nobody |", 1), encoding="utf-8")
+    code, said = course("rubric", "check", "week05")
+    assert code == 1
+    assert "README.md, line " in said
+    assert "Cure: course rubric check --write" in said
+    assert course("rubric", "check", "week05", "--write")[0] == 0
+    assert course("rubric", "check", "parameter_lab")[0] == 0
+    assert page.read_text(encoding="utf-8") == text
+
+
 def test_an_unknown_assignment_is_one_message(course, tmp_path):
     code, said = course("assignment", "start", "week3", tmp_path / "mine")
     assert code == 1
-    assert "Error: there is no assignment 'week3' Cure: choose one of: week09_10" in said
+    assert "Error: there is no assignment 'week3' Cure: choose one of: " in said
 
 
 def test_the_check_of_the_starter_exits_1_and_as_json_too(course, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from course_utils import kit, messages
-from course_utils.assignments import handout
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.explaining import bearing_on
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import explain
@@ -19,10 +19,7 @@ from course_utils.records import validate
 from course_utils.settings import Settings
 
 KNOWN = {key: message for _, key, message in messages.everything()}
-ITEMS = {
-    name: load_rubric(handout.assignment_folder(name) / "rubric.yaml").items
-    for name in handout.ASSIGNMENTS
-}
+ITEMS = {name: load_rubric(ASSIGNMENTS[name].path / "rubric.yaml").items for name in ASSIGNMENTS}
 
 
 @pytest.fixture
@@ -170,7 +167,7 @@ def sources_of(script):
     """What the options of this script are read from: the script itself, and what it shares."""
     shared = ["assignments/scripts.py", "lab/parameters.py", "lab/runs.py", "lab/questions.py"]
     paths = [kit.ROOT / "course_utils" / name for name in shared]
-    paths += kit.ASSIGNMENTS.glob(f"*/solution/**/{script}.py")
+    paths += kit.ASSIGNMENTS.glob(f"*/starter/**/{script}.py")
     return "".join(path.read_text(encoding="utf-8") for path in paths)
 
 

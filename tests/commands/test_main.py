@@ -136,7 +136,7 @@ def test_without_a_command_the_help_is_shown(course, arguments):
         ("run --preset nano -p lora_r=0", 2, "lora_r = 0"),
         ("run --preset nano -p lorar 8", 2, "no such setting Cure: did you mean lora_r?"),
         ("run --preset nano -p sise=8", 2, "no such setting Cure: did you mean size?"),
-        ("run --preset nano -p qqqqqqqqqq 8", 2, "no such setting Cure: known: base_model"),
+        ("run --preset nano -p qqqqqqqqqq 8", 2, "no such setting Cure: known: asked_records"),
         ("run --preset nano -p lorar 8 -p sise 9", 2, "-p lorar, sise: there is no such setting"),
         ("run --preset nano -p lorar 8 -p sise 9", 2, "lora_r (lorar), size (sise)? known:"),
         (

@@ -9,14 +9,18 @@ import os
 import subprocess
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from course_utils import environment
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
+COLAB_LIST = ROOT / "tests" / "colab" / "packages_2026-08-19.txt"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -31,23 +35,41 @@ def test_missing_lists_what_is_absent_below_its_floor_or_off_its_pin(tmp_path):
     assert environment.missing_requirements(path, installed) == ["b>=2", "c==1.5", "e"]
 
 
-# Colab's image of August 2026; where its list was not at hand, that of June.
-COLAB_IMAGE = """
-torch==2.11.0+cu128 transformers==5.15.0 peft==0.20.0 datasets==4.0.0 accelerate==1.14.0
-numpy==2.1.3 pandas==2.2.3 matplotlib==3.10.0 nbclient==0.10.4 ipywidgets==7.7.1 pillow==11.3.0
-scipy==1.16.3 ipykernel==6.17.1 psutil==5.9.5 packaging==26.2 nbformat==5.10.4 tensorboard==2.20.0
-pydantic==2.12.3 typer==0.25.1 rich==13.9.4 jinja2==3.1.6 pyyaml==6.0.3 openai==2.40.0
-fastapi==0.136.3 uvicorn==0.48.0 torchao==0.10.0 scikit-learn==1.6.1
-httpx==0.28.1 jsonschema==4.26.0 prometheus-client==0.26.0
-"""
+def colab_image() -> dict[str, str]:
+    """Package -> version of Colab's image; make colab-twin builds this very list."""
+    lines = COLAB_LIST.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
-def test_on_colab_only_the_exact_pins_are_installed():
-    """A floor that Colab misses would replace packages its kernel has loaded."""
-    installed = dict(line.split("==") for line in COLAB_IMAGE.split())
-    missing = environment.missing_requirements(installed=installed)
+def test_on_colab_nothing_is_replaced_and_what_it_lacks_comes_at_its_exact_version():
+    missing = environment.missing_requirements(installed=colab_image())
     assert [line for line in missing if "==" not in line] == []
-    assert {"trl==1.16.0", "transformers==5.23.0"} <= set(missing)
+    assert "trl==1.16.0" in missing
+    names = {environment.canonical(line.partition("==")[0]) for line in missing}
+    assert names & set(colab_image()) == set()
+
+
+def test_what_is_installed_alone_finds_all_that_it_needs_in_the_other_requirements():
+    """trl comes without what it asks for, so each of that must come with another line."""
+    needs = environment.read_requirements(environment.REQUIREMENTS)
+    reached, names = set(), [name for name in needs if name not in environment.ALONE]
+    while names:
+        name = names.pop()
+        if name not in reached:
+            reached.add(name)
+            names += asked_for_by(name)
+    for alone in environment.ALONE:
+        assert set(asked_for_by(alone)) - reached == set()
+
+
+def asked_for_by(name: str) -> list[str]:
+    """What an installed package asks for on this machine, without extras."""
+    try:
+        lines = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+    needs = map(Requirement, lines)
+    return [canonicalize_name(n.name) for n in needs if not n.marker or n.marker.evaluate()]
 
 
 def test_names_are_compared_in_their_canonical_spelling(tmp_path):
@@ -128,7 +150,7 @@ WHEELS = {  # name, version: what it requires
     ("torchao", "0.10.0"): [],
     ("pyarrow", "18.1.0"): [],
     ("pyarrow", "24.0.0"): [],
-    ("trl", "1.16.0"): ["numpy", "torch"],
+    ("trl", "1.16.0"): ["numpy", "torch", "pyarrow>=21", "not-to-be-had"],
     ("datasets", "5.2.0"): ["numpy", "pyarrow>=24"],
     ("wants-new-numpy", "1.0"): ["numpy>=2.4"],
 }
@@ -210,7 +232,7 @@ def colab(colab_once):
 
 
 def test_setup_adds_what_is_missing_leaves_torch_and_numpy_and_removes_old_torchao(colab):
-    first = colab.prepare("numpy>=2.0\ntorch>=2.11\ntrl==1.16.0\n", imports="numpy")
+    first = colab.prepare("numpy>=2.0\ntorch>=2.11\ntrl==1.16.0\n", imports="numpy, pyarrow")
     assert first.splitlines()[0] == "installing: trl==1.16.0"
     assert "removed: torchao" in first
     assert colab.versions() == {

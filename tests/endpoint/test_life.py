@@ -12,6 +12,7 @@ import pytest
 from served import Running, running
 
 from course_utils import kit, serving
+from course_utils.commands import main
 
 QUICK = ("--format", "f16", "--threads", "1", "--slots", "2", "--context", "512")
 KEY = "a-key-of-more-than-16-characters"
@@ -38,13 +39,20 @@ def refused(*words, before=()) -> str:
         (("nowhere", "--api-key-file", "nowhere"), "2 Error: nowhere: no key can be read"),
         (("nowhere", "--origin", "*"), "2 Error: --origin *: not an origin"),
         (("nowhere", "--origin", "https://a.example/x"), "2 Error: --origin https://a.example/x"),
-        (("--upstream", "http://127.0.0.1:9"), "1 Error: http://127.0.0.1:9: /v1/models gave"),
     ],
     ids=str,
 )
-def test_what_cannot_be_served_is_said_in_two_lines(serving, words, said):
-    found = refused(*words)
-    assert found.startswith(said)
+def test_what_cannot_be_served_is_said_in_two_lines(serving, words, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["course", "serve", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert f"{ended.value.code} {(told := capsys.readouterr().err)}".startswith(said)
+    assert "Cure: " in told
+
+
+def test_a_server_that_is_not_there_cannot_stand_behind():
+    found = refused("--upstream", "http://127.0.0.1:9")
+    assert found.startswith("1 Error: http://127.0.0.1:9: /v1/models gave")
     assert "Cure: " in found
     assert "Traceback" not in found
 
@@ -69,36 +77,52 @@ def test_too_little_memory_is_said(server, adapter):
     assert "Traceback" not in found
 
 
-def test_a_second_start_converts_nothing_and_loads_no_pytorch(server, adapter):
-    with running(adapter, *QUICK) as second:
-        assert "converting" not in second.said
-        assert "PyTorch" not in second.said
+@pytest.fixture(scope="module")
+def locked(server, adapter, tmp_path_factory):
+    """A second start of the same, with a key and one origin; what it said never held the key."""
+    key = tmp_path_factory.mktemp("key") / "key.txt"
+    key.write_text(f"{KEY}\n", encoding="utf-8")
+    with running(
+        adapter, *QUICK, "--api-key-file", key, "--origin", "https://a.example"
+    ) as started:
+        yield started
+        assert KEY not in started.stop()
 
 
-def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(server, adapter, tmp_path):
-    (tmp_path / "key.txt").write_text(f"{KEY}\n", encoding="utf-8")
-    options = ("--api-key-file", tmp_path / "key.txt", "--origin", "https://a.example")
-    with running(adapter, *QUICK, *options) as locked:
-        client = httpx.Client(base_url=locked.url, timeout=60)
-        for path in ("/v1/models", "/v1/models/base", "/metrics", "/examples"):
-            answer = client.get(path)
-            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-        for path in ("/health", "/", "/docs", "/openapi.json"):
-            assert client.get(path).status_code == 200
-        wrong = {"Authorization": "Bearer another-key-of-16-characters"}
-        answer = client.post("/v1/chat/completions", content=b"{", headers=wrong)
-        assert answer.json()["error"]["type"] == "authentication_error"  # before the body is read
-        right = locked.client(api_key=KEY)
-        assert [model.id for model in right.models.list()] == ["base", "tuned"]
-        origins = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
-        allowed = client.options("/v1/chat/completions", headers=origins)
-        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
-        assert "access-control-allow-credentials" not in allowed.headers
-        other = client.options(
-            "/v1/chat/completions", headers=origins | {"Origin": "https://b.example"}
-        )
-        assert "access-control-allow-origin" not in other.headers
-        assert KEY not in locked.stop()
+@pytest.fixture
+def stranger(locked):
+    """A client of it without the key."""
+    with httpx.Client(base_url=locked.url, timeout=60) as client:
+        yield client
+
+
+def test_a_second_start_converts_nothing_and_loads_no_pytorch(locked):
+    assert "converting" not in locked.said
+    assert "PyTorch" not in locked.said
+
+
+def test_a_key_is_asked_for_everywhere_but_where_nothing_is_told(locked, stranger):
+    for path in ("/v1/models", "/v1/models/base", "/metrics", "/examples"):
+        answer = stranger.get(path)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    for path in ("/health", "/", "/docs", "/openapi.json"):
+        assert stranger.get(path).status_code == 200
+    wrong = {"Authorization": "Bearer another-key-of-16-characters"}
+    answer = stranger.post("/v1/chat/completions", content=b"{", headers=wrong)
+    assert answer.json()["error"]["type"] == "authentication_error"  # before the body is read
+    right = locked.client(api_key=KEY)
+    assert [model.id for model in right.models.list()] == ["base", "tuned"]
+
+
+def test_a_page_of_a_named_origin_may_ask_without_cookies_and_no_other(stranger):
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    allowed = stranger.options("/v1/chat/completions", headers=asked)
+    assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+    assert "access-control-allow-credentials" not in allowed.headers
+    other = stranger.options(
+        "/v1/chat/completions", headers=asked | {"Origin": "https://b.example"}
+    )
+    assert "access-control-allow-origin" not in other.headers
 
 
 def streamed_after(server, tokens, stop):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_utils.assignments.handout import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.grading.judging.registry import checks_of, needs_of
 from course_utils.grading.publishing import rubric_of
 

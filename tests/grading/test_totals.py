@@ -112,14 +112,15 @@ def changed_rubric(tmp_path, **points):
 def test_a_changed_rubric_prices_the_class_anew_and_shows_old_and_new(grades, tmp_path):
     before = gradebook(grades)
     stamps = {path: path.stat().st_mtime_ns for path in grades.glob("*/result.json")}
-    path = changed_rubric(tmp_path, data_size=4, data_valid=1)
+    size, valid = (rubric().item(name).points for name in ("data_size", "data_valid"))
+    path = changed_rubric(tmp_path, data_size=size + 1, data_valid=valid - 1)
     class_ = publishing.publish(grades, path)
     after = gradebook(grades)
     for own in class_.totals:
         name = own.result.submission
         if own.line("data_size").points is not None:
-            share = own.result.item("data_size").points / 3
-            assert float(after[name]["data_size"]) == pytest.approx(4 * share, abs=0.005)
+            share = own.result.item("data_size").points / size
+            assert float(after[name]["data_size"]) == pytest.approx((size + 1) * share, abs=0.005)
     assert class_.changes
     for change in class_.changes:
         assert float(before[change.submission]["total"]) == change.before

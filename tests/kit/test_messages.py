@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from course_utils import kit, messages
-from course_utils.assignments import handout
+from course_utils.assignments.checkers import CHECKERS
+from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.rubric import load_rubric
 from course_utils.checks import CHECKS
 from course_utils.messages import placeholders
@@ -197,13 +198,13 @@ def test_ids_are_lower_case_and_begin_with_what_they_are_about():
     begins = {name.split(".")[0] for name in KNOWN}
     shared = {"folder", "file", "notebook", "records", "adapter", "training", "hollow"}
     shared |= {"inbox", "overrides", "marks", "integrity", "export"}  # the grader's
-    shared |= {"leaderboard", "judged"}
-    assert begins == shared | {"checks", "analysis", "doctor", *handout.ASSIGNMENTS}
+    shared |= {"leaderboard", "judged", "submission"}
+    assert begins == shared | {"checks", "analysis", "doctor", *CHECKERS}
 
 
 def test_every_rubric_item_that_a_message_names_exists():
     items = set()
-    for name in handout.ASSIGNMENTS:
-        rubric = load_rubric(handout.assignment_folder(name) / "rubric.yaml")
+    for name in ASSIGNMENTS:
+        rubric = load_rubric(ASSIGNMENTS[name].path / "rubric.yaml")
         items |= {item.id for item in rubric.items}
     assert [(n, i) for n, message in KNOWN.items() for i in message.items if i not in items] == []

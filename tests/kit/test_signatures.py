@@ -100,7 +100,11 @@ def expansion_keys(helper: Any) -> frozenset[str] | None:
     """The keys of what a helper of `compat` returns, as in SFTConfig(**helper(...))."""
     from course_utils import compat
 
-    samples = {compat.warmup_arguments: [0.03], compat.precision_arguments: ["bf16"]}
+    samples: dict[Any, list] = {
+        compat.warmup_arguments: [0.03],
+        compat.precision_arguments: ["bf16"],
+        compat.plain_weights_arguments: [],
+    }
     return frozenset(helper(*samples[helper])) if helper in samples else None
 
 
@@ -306,6 +310,17 @@ def test_what_compat_returns_is_taken_by_sft_config(tmp_path):
     assert config.get_warmup_steps(100) == 25
     assert not config.bf16
     assert not config.fp16
+
+
+def test_a_gguf_file_becomes_plain_weights_with_and_without_ggufconfig(monkeypatch):
+    """transformers 5.15, which Colab has, has no GgufConfig, and needs no keyword."""
+    import transformers
+
+    from course_utils import compat
+
+    assert compat.plain_weights_arguments()["quantization_config"].dequantize
+    monkeypatch.setattr(transformers, "GgufConfig", None)  # delattr: a lazy module finds it again
+    assert compat.plain_weights_arguments() == {}
 
 
 # --- The checker, checked on planted faults ---------------------------------------------------

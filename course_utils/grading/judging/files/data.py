@@ -6,8 +6,9 @@ from typing import Any
 
 from course_utils import splits, tasks
 from course_utils.assignments.checklist import finding_of
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import json_object
-from course_utils.assignments.week09_10 import MINIMUM, MOST_RECORDS, PARTS, overlap_of, read_part
+from course_utils.assignments.week09_10 import MOST_RECORDS, PARTS, overlap_of, read_part
 from course_utils.errors import CourseError
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
@@ -44,8 +45,9 @@ def data_size(case: Case) -> Judgement:
         for part, report in reports.items()
     ]
     evidence.append(Evidence(label="records in all", found=f"{total:,}", stated=f"{told}"))
-    if total < MINIMUM:
-        few = say("week09_10.judged.too_few_records", count=total, least=MINIMUM)
+    least = find(case.assignment).thresholds.records
+    if total < least:
+        few = say("week09_10.judged.too_few_records", count=total, least=least)
         return failed(*evidence, feedback=advise(few))
     return earned(case, 1, *evidence)
 
@@ -102,17 +104,18 @@ def data_no_leak(case: Case) -> Judgement:
 
 @check(WEEK09_10)
 def data_coverage(case: Case) -> Judgement:
-    """All points for three tasks in every part, none below a tenth, and two kinds of document."""
+    """All points for each task in every part, none below a tenth, and two kinds of document."""
     reports = readable_parts(case)
     problems, evidence = [], []
+    wanted = find(case.assignment).thresholds.tasks
     documents: Counter[str] = Counter()
     for part in PARTS:
         records = _records(reports[part]) if part in reports else []
         counts = Counter(tasks.task_of(record) for record in records)
         documents.update(record["document"] for record in records if record.get("document"))
-        found = ", ".join(f"{task} {counts[task]:,}" for task in tasks.TASKS)
+        found = ", ".join(f"{task} {counts[task]:,}" for task in wanted)
         evidence.append(Evidence(label=f"data/{part}.jsonl", found=found if records else "none"))
-        few = [t for t in tasks.TASKS if counts[t] < max(1, LEAST_SHARE * len(records))]
+        few = [t for t in wanted if counts[t] < max(1, LEAST_SHARE * len(records))]
         if few:
             lacking = {"part": part, "tasks": ", ".join(few), "share": LEAST_SHARE}
             problems.append(say("week09_10.judged.coverage", "tasks", **lacking))

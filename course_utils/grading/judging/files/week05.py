@@ -6,13 +6,12 @@ from typing import Any
 from course_utils import splits
 from course_utils.assignments import figures
 from course_utils.assignments.adapter import ATTENTION
+from course_utils.assignments.definition import find
 from course_utils.assignments.findings import wrong
 from course_utils.assignments.folder import json_object, listed
 from course_utils.assignments.week05 import (
     ADAPTER,
     ANALYSIS,
-    LEAST_QUESTIONS,
-    LEAST_RECORDS,
     MOST_QUESTIONS,
     MOST_RECORDS,
     QUESTIONS,
@@ -46,6 +45,7 @@ from course_utils.lab.questions import question_of
 
 ANSWERS = "answers.json"
 LEAST_GROUPS = 4
+REPEATED = {"duplicate", "conflict"}  # kinds of errors in a file whose lines can all be read
 NEAR_SHARE = 0.2  # of the questions may nearly be a record, for half the points
 
 
@@ -103,8 +103,9 @@ def records_enough(case: Case) -> Judgement:
         Evidence(label="valid records", found=f"{len(records):,}"),
         Evidence(label="nearly the same as an earlier one", found=f"{len(near):,}"),
     ]
-    if count < LEAST_RECORDS:
-        few = {"count": count, "least": LEAST_RECORDS, "missing": LEAST_RECORDS - count}
+    least = find(case.assignment).thresholds.records
+    if count < least:
+        few = {"count": count, "least": least, "missing": least - count}
         return failed(*evidence, feedback=advise(say("week05.judged.too_few_records", **few)))
     return earned(case, 1, *evidence)
 
@@ -150,6 +151,16 @@ def _records(case: Case) -> list[dict[str, Any]] | Judgement:
             feedback=advise(say("week05.judged.no_records")),
         )
     return list(seen.values())
+
+
+def unreadable_records(case: Case) -> Judgement | None:
+    """No points, where train_lora.py could not have read records.jsonl either.
+
+    A question that stands twice costs `records_valid`, and no item that rests on the training.
+    """
+    problem, visit = unmet(case, "records"), visit_of(case)
+    kinds = {error.kind for error in visit.report.errors} if visit.report else set()
+    return None if kinds and kinds <= REPEATED and visit.records else problem
 
 
 def _absent(case: Case, name: str, check_name: str) -> Judgement | None:
@@ -222,8 +233,9 @@ def questions_complete(case: Case) -> Judgement:
     count = f"{len(complete)} of {len(rows)} lines"
     evidence = Evidence(label="different questions with an answer", found=count)
     advice = "; ".join(problems[:3])
-    if len(complete) < LEAST_QUESTIONS:
-        more = advise(say("week05.judged.too_few_questions", least=LEAST_QUESTIONS))
+    least = find(case.assignment).thresholds.questions
+    if len(complete) < least:
+        more = advise(say("week05.judged.too_few_questions", least=least))
         return failed(evidence, feedback=f"{advice}; {more}" if advice else more)
     return earned(case, 1, evidence, feedback=advice)
 
@@ -236,9 +248,8 @@ def questions_held_out(case: Case) -> Judgement:
         return rows
     asked = [row for number, row in rows if _is_question(number, row)]
     if not asked:
-        return failed(
-            feedback=advise(say("week05.judged.too_few_questions", least=LEAST_QUESTIONS))
-        )
+        least = find(case.assignment).thresholds.questions
+        return failed(feedback=advise(say("week05.judged.too_few_questions", least=least)))
     records = _records(case)
     if isinstance(records, Judgement):  # nothing to hold out from
         return failed(*records.evidence, feedback=advise(say("week05.judged.no_records")))

@@ -4,12 +4,21 @@ import json
 import shutil
 
 import pytest
-from file_cases import case_of, judged, share
-from lab_submissions import MINERALS, SOLUTION, ask, read_lines, save_adapter, write_lines
+from file_cases import case_of, judged, share, worth
+from lab_submissions import (
+    MINERALS,
+    SOLUTION,
+    ask,
+    copy_solution,
+    read_lines,
+    save_adapter,
+    write_lines,
+)
 from submissions import edit_json
 
 from course_utils.assignments import handout
 from course_utils.grading.judging.files.common import WEEK05
+from course_utils.grading.judging.files.week05 import unreadable_records
 from course_utils.lab import analysis, parameters
 
 AUTOMATIC = (
@@ -62,8 +71,9 @@ def test_each_incomplete_section_costs_its_point(lab):
     # "One point for each parameter whose section has its four answers": two lack some, 11 of 13.
     cut = lambda source: source[: source.index("**What happens")]  # noqa: E731
     edit_sections(lab, ("lora_r", "precision"), cut)
-    found = judged(case(lab, "analysis_complete"))
-    assert found.points == 11
+    own = case(lab, "analysis_complete")
+    found = judged(own)
+    assert found.points == worth(own.item, 11 / 13)
     assert {row.label for row in found.evidence[1:]} == {"lora_r", "precision"}
 
 
@@ -86,7 +96,8 @@ def test_a_section_copied_from_another_is_not_in_its_own_words(lab):
     sources = ["".join(cell["source"]) for cell in notebook["cells"]]
     other = next(s for s in sources if s.startswith("### lora_r\n")).partition("\n")[2]
     edit_sections(lab, ("lora_alpha",), lambda source: f"### lora_alpha\n{other}")
-    assert judged(case(lab, "analysis_complete")).points == 12
+    own = case(lab, "analysis_complete")
+    assert judged(own).points == worth(own.item, 12 / 13)
 
 
 def test_a_notebook_without_its_saved_figures_earns_nothing(lab):
@@ -259,6 +270,27 @@ def test_an_answer_that_was_changed_is_not_the_scored_one(lab):
     assert share(case(lab, "scores_true")) == 0
 
 
+def test_scores_of_too_few_questions_are_judged_all_the_same(lab):
+    # "computed again from the stored answers": three answers have scores too.
+    ask(lab, [f"How does {name} feel in the hand?" for name in MINERALS[:3]])
+    assert share(case(lab, "scores_true")) == 1
+    assert share(case(lab, "questions_complete")) == 0
+
+
+def test_a_repeated_question_costs_no_item_that_rests_on_the_training(lab):
+    # "no question stands twice" is asked for by `records_valid` alone.
+    records = read_lines(lab / "records.jsonl")
+    write_lines(lab / "records.jsonl", [*records, records[0]])
+    assert share(case(lab, "records_valid")) == 0
+    assert unreadable_records(case(lab, "training_true")) is None
+
+
+def test_a_line_that_is_cut_off_leaves_no_records_to_train_on(lab):
+    path = lab / "records.jsonl"
+    path.write_text(path.read_text()[:-40])
+    assert unreadable_records(case(lab, "training_true")).points == 0
+
+
 def test_without_answers_json_there_is_no_score(lab):
     (lab / "answers.json").unlink()
     found = judged(case(lab, "scores_true"))
@@ -293,8 +325,7 @@ def test_links_are_not_followed(lab, tmp_path):
 
 def test_the_reference_solution_before_its_run_earns_its_texts_and_no_figures(tmp_path):
     # Its answers stand, but no output is saved and nothing was trained: nothing is complete yet.
-    folder = tmp_path / "solution"
-    shutil.copytree(SOLUTION, folder)
+    folder = copy_solution(tmp_path / "solution")
     own = case(folder, "analysis_complete")
     assert judged(own).points == 0
     assert own.facts.get("hollow", ["hollow.solution"]) == ["hollow.solution"]

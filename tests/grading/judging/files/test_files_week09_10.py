@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from file_cases import case_of, judged, share
+from file_cases import case_of, judged, share, worth
 from lab_submissions import save_adapter
 from submissions import CONFIG, edit_json, replace
 
@@ -305,8 +305,9 @@ def test_points_for_each_task_by_its_interval(week9):
         measure(content, systems)
 
     rewrite(week9, change)
-    found = judged(case(week9, "tuned_beats_base"))
-    assert found.points == 3, found
+    own = case(week9, "tuned_beats_base")
+    found = judged(own)
+    assert found.points == worth(own.item, 3 / 6), found
     assert "report, qa" in found.feedback
 
 
@@ -314,7 +315,7 @@ def test_a_task_whose_answers_were_not_the_adapters_shows_no_gain(week9):
     # answers_reproduced asks again; of qa hardly any stored answer was the adapter's: 4 of 6.
     own = case(week9, "tuned_beats_base", facts={"reproduced": {"qa": 0.1, "report": 0.9}})
     found = judged(own)
-    assert found.points == 4
+    assert found.points == worth(own.item, 4 / 6)
     assert "10% of the stored answers" in found.evidence[-1].found
 
 

@@ -22,7 +22,7 @@ def test_evidence_that_is_true_earns_all_points(case, name):
 
 def test_an_adapter_of_random_numbers_does_not_improve_the_loss(case):
     found = judged(case, "validation_improves")
-    assert found.points <= 3
+    assert found.points <= case.rubric.item("validation_improves").points / 2
     assert "20% earn all points" in found.feedback
 
 

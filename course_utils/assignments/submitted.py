@@ -1,0 +1,118 @@
+"""submission.yaml: who hands a submission in, and which starter of which kit it began with.
+
+    group: Bauxite
+    members: [Ada Lovelace, Grace Hopper]
+    assignment: parameter_lab
+    kit: 0.1.0 (revision 3f2a9c1)
+    starter: 5d0c2e77a1b4
+
+A student fills in the first two; `course assignment start` writes the others, so that everybody can
+see who began with an older starter.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from course_utils import kit, ownership
+from course_utils.assignments.definition import Definition
+from course_utils.assignments.findings import warn
+from course_utils.assignments.folder import Folder, show
+from course_utils.files import write_text_atomic
+from course_utils.messages import Explained
+
+FILE = "submission.yaml"
+LARGEST = 10_000  # bytes
+LONGEST, MOST = 200, 100  # characters of a name, members of a group
+
+
+class Submitted(BaseModel):
+    """What the file holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    group: str = Field("", max_length=LONGEST)
+    members: list[str | int] = Field([], max_length=MOST)
+    assignment: str = Field("", max_length=LONGEST)
+    kit: str = Field("", max_length=LONGEST)
+    starter: str = Field("", max_length=LONGEST)
+
+    @field_validator("members")
+    @classmethod
+    def _are_names(cls, members: list[str | int]) -> list[str | int]:
+        names = [str(member).strip() for member in members]
+        if any(not name or len(name) > LONGEST for name in names):
+            raise ValueError("a name is empty, or longer than 200 characters")
+        if len(set(names)) < len(names):
+            raise ValueError("a name stands twice")
+        return members
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody in it, as one prints them."""
+        return [show(str(member).strip(), 60) for member in self.members]
+
+
+def fingerprint(starter: Path) -> str:
+    """Twelve characters that are the same for starters with the same files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in starter.rglob("*") if path.is_file()):
+        if path.name not in (ownership.MARK, FILE):
+            digest.update(f"{path.relative_to(starter).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def stamp(folder: Path, about: Definition) -> None:
+    """Write into a new submission which assignment, kit and starter it began with."""
+    path = folder / FILE
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8")
+    starter = fingerprint(about.path / "starter")
+    values = {"assignment": about.id, "kit": kit.version(), "starter": starter}
+    for name, value in values.items():
+        text = re.sub(rf'^{name}: ""$', f'{name}: "{value}"', text, flags=re.M)
+    write_text_atomic(path, text)
+
+
+def read_submitted(folder: Folder) -> Submitted | None:
+    """What a submission says of itself; None without the file.
+
+    Raises Explained (a warning) where the file cannot be read.
+    """
+    if FILE not in folder.files:
+        return None
+    if folder.files[FILE] > LARGEST:
+        raise warn("submission.unreadable", problem=f"longer than {LARGEST:,} bytes")
+    try:
+        return Submitted.model_validate(yaml.safe_load(folder.text(FILE)))
+    except Explained as problem:
+        raise warn("submission.unreadable", problem=problem.message) from None
+    except (yaml.YAMLError, RecursionError):
+        raise warn("submission.unreadable", problem="no YAML") from None
+    except ValueError as error:  # pydantic's, of which the input is not shown
+        first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        problem = f"{show(place, 40)}: {show(first['msg'], 80)}"
+        raise warn("submission.unreadable", problem=problem) from None
+
+
+def judge(folder: Folder, about: Definition) -> str:
+    """Who hands in, as the check says it; raises a warning for what an instructor has to know."""
+    found = read_submitted(folder)
+    if found is None:
+        raise warn("submission.missing")
+    count = len(found.members)
+    if not count:
+        raise warn("submission.nobody")
+    if not about.group.least <= count <= about.group.most:
+        raise warn("submission.group", count=count, group=str(about.group))
+    if found.starter and found.starter != (own := fingerprint(about.path / "starter")):
+        values = {"kit": show(found.kit, 40) or "no version", "now": kit.version()}
+        raise warn("submission.starter", theirs=show(found.starter, 20), own=own, **values)
+    group = f"{show(found.group, 60)}: " if found.group.strip() else ""
+    return f"{group}{', '.join(found.names)}"
