@@ -129,7 +129,7 @@ def test_a_copied_run_belongs_together_and_so_does_one_whose_data_come_out_the_s
 def test_a_copied_run_split_again_is_not_evaluated_before_it_is_trained_again(lora, tmp_path):
     copy = copy_of(lora[0], tmp_path / "copy")
     split = ["run", "--only", "01", "--out", str(copy), "-p", "near_duplicate_threshold", "0.5"]
-    printed = course(*split).stdout
+    printed = course(*split, "--seed", "7").stdout  # another draw, whatever the threshold drops
     assert "From before a change: the adapter was trained on another training part" in printed
     assert "No table: results.json is from before this change." in printed
     assert "Results:" not in printed
