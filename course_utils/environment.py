@@ -30,7 +30,7 @@ REQUIREMENTS = ROOT / "requirements.txt"
 CORE = ("torch", "numpy", "pandas", "pillow")
 
 # Installed without what they ask for. trl 1.16 asks for datasets 4.7 and pyarrow 21, which would
-# replace the pyarrow that pandas has loaded; the supervised training of the course works with
+# replace the pyarrow that pandas has loaded; its supervised training uses of both nothing newer than
 # Colab's 4.0 and 18.1. All that trl needs is asked for by the other lines of requirements.txt.
 ALONE = ("trl",)
 
