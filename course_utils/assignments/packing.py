@@ -10,6 +10,7 @@ from course_utils import ownership
 from course_utils.assignments.checklist import Checklist
 from course_utils.assignments.findings import SubmissionReport
 from course_utils.assignments.folder import Folder, kind_problem, listed, scan, size_text
+from course_utils.assignments.scrubbing import Scrubber
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 
@@ -50,21 +51,22 @@ def pack(report: SubmissionReport, checklist: Checklist, target: Path, force: bo
         if checklist.belongs(name) and not kind_problem(name) and not found.size_problem(name)
     )
     left = sorted({*found.files, *found.links, *found.strange} - set(names)) + found.aside
+    scrubber = Scrubber(root)
     with atomic_path(target) as temporary:
-        _write_archive(temporary, found, names)
-    print("\n".join(_packing_lines(target, found, names, left)))
+        _write_archive(temporary, found, names, scrubber)
+    print("\n".join(filter(None, [scrubber.told(), *_packing_lines(target, found, names, left)])))
     return target
 
 
-def _write_archive(target: Path, found: Folder, names: Sequence[str]) -> None:
-    """Sorted names, one date, one mode: equal files give equal bytes."""
+def _write_archive(target: Path, found: Folder, names: Sequence[str], scrubber: Scrubber) -> None:
+    """Sorted names, one date, one mode, no paths of this machine: equal files give equal bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         archive.comment = ownership.MAKER.encode()
         for name in names:
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-            archive.writestr(entry, found.bytes_of(name))
+            archive.writestr(entry, scrubber.clean(name, found.bytes_of(name)))
 
 
 def _packing_lines(

@@ -146,11 +146,11 @@ def read_own_records(visit: Visit) -> CheckReport:
 @_check("records", 2, RECORDS)
 def _records(visit: Visit) -> str:
     report = read_own_records(visit)
-    if report.errors:
-        raise record_error(report, RECORDS)
     if len(report.records) > MOST_RECORDS:
         raise wrong("records.too_many", most=MOST_RECORDS)
     visit.records = [record for _, record in report.records]
+    if report.errors:
+        raise record_error(report, RECORDS)
     return f"{len(visit.records):,} records, every line right"
 
 
@@ -257,16 +257,25 @@ def _questions(visit: Visit) -> str:
     rows = json_lines(visit.folder.text(QUESTIONS))
     for number, row in rows:
         require_question(number, row)
-    least = visit.checklist.about.thresholds.questions
-    if len(rows) < least:
-        raise wrong("week05.questions.too_few", count=len(rows), least=least)
+    if not rows:
+        least = visit.checklist.about.thresholds.questions
+        raise wrong("week05.questions.too_few", count=0, least=least)
     if len(rows) > MOST_QUESTIONS:
         raise wrong("week05.questions.too_many", most=MOST_QUESTIONS)
-    prompts = [(row["instruction"], row.get("context", "")) for _, row in rows]
-    if len(set(prompts)) < len(prompts):
-        raise wrong("week05.questions.twice")
     visit.questions = [row for _, row in rows]
     return f"{len(rows)} questions with the expected answer"
+
+
+@_check("questions.count", 4, QUESTIONS, "questions")
+def _questions_count(visit: Visit) -> str:
+    """Apart from their form: what was answered of too few questions can still be checked."""
+    count, least = len(visit.questions), visit.checklist.about.thresholds.questions
+    if count < least:
+        raise wrong("week05.questions.too_few", count=count, least=least)
+    prompts = {(row["instruction"], row.get("context", "")) for row in visit.questions}
+    if len(prompts) < count:
+        raise wrong("week05.questions.twice")
+    return f"{count} different questions, at least {least} are asked for"
 
 
 def require_question(number: int, row: Mapping[str, Any]) -> None:

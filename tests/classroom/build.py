@@ -1,7 +1,9 @@
 """Builds a class: folders and archives as students hand them in, and what each must earn.
 
-python tests/classroom/build.py week05 runs/class_week05             # the class of the long test
-python tests/classroom/build.py week09_10 runs/class --only small    # its small part
+python tests/classroom/build.py week05 runs/class_week05              # the class of the long test
+python tests/classroom/build.py week09_10 runs/class --only small     # its small part
+python tests/classroom/build.py week05 runs/two --only bruno empty    # two members
+python tests/classroom/compare.py runs/two/expected.yaml runs/two_grades    # once it is graded
 
 Writes OUT/inbox/ and OUT/expected.yaml. The class is described in week05.yaml and week09_10.yaml
 beside this file: a row says what was done to an honest submission and what it costs, argued from
@@ -74,11 +76,15 @@ class ClassFile(BaseModel):
     members: dict[str, Row]
 
 
-def read_class(assignment: str, only: str = "") -> ClassFile:
-    """The class file; with `only`, the members of that group and whom they copied."""
+def read_class(assignment: str, *only: str) -> ClassFile:
+    """The class file; with `only`, the members of these groups or names, and whom they copied."""
     content = yaml.safe_load((HERE / f"{assignment}.yaml").read_text("utf-8"))
     found = ClassFile.model_validate(content)
-    members = {n: row for n, row in found.members.items() if not only or only in row.groups}
+    members = {
+        name: row
+        for name, row in found.members.items()
+        if not only or {name, *row.groups} & set(only)
+    }
     for row in list(members.values()):
         for other in (row.like, _source_of_words(row)):
             if other:
@@ -95,9 +101,9 @@ def _source_of_words(row: Row) -> str:
     return words[0] if words else ""
 
 
-def build(assignment: str, out: Path, only: str = "") -> Path:
+def build(assignment: str, out: Path, *only: str) -> Path:
     """OUT/inbox and OUT/expected.yaml; honest work is kept in runs/classroom and built once."""
-    found = read_class(assignment, only)
+    found = read_class(assignment, *only)
     inbox = out / "inbox"
     shutil.rmtree(out, ignore_errors=True)
     inbox.mkdir(parents=True)
@@ -224,9 +230,11 @@ def main(given: list[str] | None = None) -> None:
     )
     parser.add_argument("assignment", choices=STUDIES)
     parser.add_argument("out", type=Path, help="a new folder")
-    parser.add_argument("--only", choices=["small", "demo"], default="", help="a part of the class")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="members, or small or demo"
+    )
     options = parser.parse_args(given)
-    out = build(options.assignment, options.out, options.only)
+    out = build(options.assignment, options.out, *options.only)
     print(f"Class: {out / 'inbox'}")
     print(f"Expected: {out / 'expected.yaml'}")
 

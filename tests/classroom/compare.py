@@ -1,5 +1,10 @@
-"""What a batch gave, beside what the class file expects: points, verdicts, integrity report."""
+"""What a batch gave, beside what the class file expects: points, verdicts, integrity report.
 
+python tests/classroom/compare.py OUT/expected.yaml GRADES    # a line for each disagreement
+"""
+
+import argparse
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -93,3 +98,18 @@ def same_marks(one: Path, other: Path) -> list[str]:
             if item.points != items[item.id].points
         ]
     return lines
+
+
+def main() -> int:
+    """The command line; 1 where something differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("expected", type=Path, help="expected.yaml, as build.py wrote it")
+    parser.add_argument("grades", type=Path, help="what `course grade --out` filled")
+    options = parser.parse_args()
+    found = differences(options.expected, options.grades)
+    print("\n".join(found) or "as expected")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

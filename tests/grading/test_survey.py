@@ -46,8 +46,8 @@ def test_a_class_is_one_table_and_one_csv(inbox, monkeypatch, capsys):
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert tuple(next(iter(rows.values()))) == COLUMNS
     assert rows.keys() == {"Zoë Müller", "doejane", "broken"}
-    assert (rows["doejane"]["assignment"], rows["doejane"]["late"]) == ("week05", "late")
-    assert rows["Zoë Müller"]["assignment"] == "week09_10"
+    assert (rows["doejane"]["assignment"], rows["doejane"]["late"]) == ("parameter_lab", "late")
+    assert rows["Zoë Müller"]["assignment"] == "manufacturing"
     assert int(rows["Zoë Müller"]["missing"]) > 5
     assert "can't be read" in rows["broken"]["verdict"]
     assert not list(inbox.rglob("was_run"))

@@ -45,6 +45,7 @@ from course_utils.lab.questions import question_of
 
 ANSWERS = "answers.json"
 LEAST_GROUPS = 4
+REPEATED = {"duplicate", "conflict"}  # kinds of errors in a file whose lines can all be read
 NEAR_SHARE = 0.2  # of the questions may nearly be a record, for half the points
 
 
@@ -150,6 +151,16 @@ def _records(case: Case) -> list[dict[str, Any]] | Judgement:
             feedback=advise(say("week05.judged.no_records")),
         )
     return list(seen.values())
+
+
+def unreadable_records(case: Case) -> Judgement | None:
+    """No points, where train_lora.py could not have read records.jsonl either.
+
+    A question that stands twice costs `records_valid`, and no item that rests on the training.
+    """
+    problem, visit = unmet(case, "records"), visit_of(case)
+    kinds = {error.kind for error in visit.report.errors} if visit.report else set()
+    return None if kinds and kinds <= REPEATED and visit.records else problem
 
 
 def _absent(case: Case, name: str, check_name: str) -> Judgement | None:

@@ -27,6 +27,7 @@ from course_utils.grading.judging.files.common import (
     unmet,
     visit_of,
 )
+from course_utils.grading.judging.files.week05 import unreadable_records
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.models.common import (
     Losses,
@@ -58,7 +59,7 @@ TRAIN = "run python train_lora.py again, and hand in what it writes"
 @check(WEEK05, needs=("adapter_loads",))
 def training_true(case: Case) -> Judgement:
     """All points, where loss and perplexity are those of the adapter on its validation part."""
-    if problem := unmet(case, "training", "records"):
+    if problem := unmet(case, "training") or unreadable_records(case):
         return problem
     told = visit_of(case).training
     loss, stated = (number_in(told[name], name) for name in ("eval_loss", "perplexity"))
@@ -136,7 +137,7 @@ def _size(record: Mapping[str, str]) -> int:
 @check(WEEK05, needs=("adapter_loads",))
 def validation_improves(case: Case) -> Judgement:
     """All points for a loss at least 10 % lower with the adapter, a third for any drop."""
-    if problem := unmet(case, "training", "records"):
+    if problem := unmet(case, "training") or unreadable_records(case):
         return problem
     options = _options(case)
     if options.folds:
@@ -191,7 +192,7 @@ def _options(case: Case) -> argparse.Namespace:
 # --- Answers ------------------------------------------------------------------------------------
 
 
-@check(WEEK05, needs=("adapter_loads", "questions_complete"))
+@check(WEEK05, needs=("adapter_loads",))
 def answers_reproduced(case: Case) -> Judgement:
     """Points by the share of answers that the adapter gives again."""
     if problem := unmet(case, "questions", "questions.answers"):
@@ -290,7 +291,7 @@ def _held_out(case: Case) -> list[Question] | Judgement:
         return failed(
             feedback=advise(say("week05.judged.held_out", "missing", least=LEAST_HELD_OUT))
         )
-    if problem := unmet(case, "records"):
+    if problem := unreadable_records(case):
         return problem
     if problem := case.folder.size_problem(HELD_OUT):
         large = say("week05.judged.held_out", "large", problem=problem, least=LEAST_HELD_OUT)

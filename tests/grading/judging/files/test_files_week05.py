@@ -18,6 +18,7 @@ from submissions import edit_json
 
 from course_utils.assignments import handout
 from course_utils.grading.judging.files.common import WEEK05
+from course_utils.grading.judging.files.week05 import unreadable_records
 from course_utils.lab import analysis, parameters
 
 AUTOMATIC = (
@@ -267,6 +268,27 @@ def test_an_answer_that_was_changed_is_not_the_scored_one(lab):
     # The scores are of other answers than those in test_questions.jsonl.
     change_questions(lab, lambda rows: rows[0].update(answer="Cold and heavy."))
     assert share(case(lab, "scores_true")) == 0
+
+
+def test_scores_of_too_few_questions_are_judged_all_the_same(lab):
+    # "computed again from the stored answers": three answers have scores too.
+    ask(lab, [f"How does {name} feel in the hand?" for name in MINERALS[:3]])
+    assert share(case(lab, "scores_true")) == 1
+    assert share(case(lab, "questions_complete")) == 0
+
+
+def test_a_repeated_question_costs_no_item_that_rests_on_the_training(lab):
+    # "no question stands twice" is asked for by `records_valid` alone.
+    records = read_lines(lab / "records.jsonl")
+    write_lines(lab / "records.jsonl", [*records, records[0]])
+    assert share(case(lab, "records_valid")) == 0
+    assert unreadable_records(case(lab, "training_true")) is None
+
+
+def test_a_line_that_is_cut_off_leaves_no_records_to_train_on(lab):
+    path = lab / "records.jsonl"
+    path.write_text(path.read_text()[:-40])
+    assert unreadable_records(case(lab, "training_true")).points == 0
 
 
 def test_without_answers_json_there_is_no_score(lab):
