@@ -169,8 +169,9 @@ def compared(rates: Mapping[str, Sequence[float]]) -> str:
     else:
         verdict = "the passes overlap, so no difference is shown"
     told = [f"{name} {_spread(own)} tokens/s" for name, own in rates.items()]
-    gain = statistics.median(after) / statistics.median(before)
-    return f"{', '.join(told)}: x {gain:.2f}; {verdict}"
+    usual = statistics.median(before)
+    gain = f"x {statistics.median(after) / usual:.2f}; " if usual else ""  # 0: nothing was written
+    return f"{', '.join(told)}: {gain}{verdict}"
 
 
 def _spread(values: Sequence[float]) -> str:

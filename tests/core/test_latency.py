@@ -101,3 +101,8 @@ def test_passes_that_overlap_show_no_difference():
 def test_passes_that_lie_apart_show_which_is_faster(after, word):
     told = latency.compared({"adapter": [10, 11], "merged": after})
     assert f"every pass of merged was {word} than every pass of adapter" in told
+
+
+def test_passes_in_which_nothing_was_written_have_no_ratio():
+    told = latency.compared({"adapter": [0, 0], "merged": [0, 0]})
+    assert told.endswith("tokens/s: the passes overlap, so no difference is shown")
