@@ -30,8 +30,9 @@ REQUIREMENTS = ROOT / "requirements.txt"
 CORE = ("torch", "numpy", "pandas", "pillow")
 
 # Installed without what they ask for. trl 1.16 asks for datasets 4.7 and pyarrow 21, which would
-# replace the pyarrow that pandas has loaded; the supervised training of the course works with
-# Colab's 4.0 and 18.1. All that trl needs is asked for by the other lines of requirements.txt.
+# replace the pyarrow that pandas has loaded; its supervised training uses nothing of both that is
+# newer than Colab's 4.0 and 18.1. All that it needs is asked for by the other lines of
+# requirements.txt.
 ALONE = ("trl",)
 
 # From this version on peft accepts it. An older one makes plain LoRA raise an ImportError in

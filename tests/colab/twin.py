@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -178,7 +179,7 @@ def _printed(cell: nbformat.NotebookNode) -> str:
 
 
 def _measured(cells: list[nbformat.NotebookNode], used: list[float]) -> Iterator[Cell]:
-    for cell, before, after in zip(cells, used, used[1:], strict=True):
+    for cell, (before, after) in zip(cells, pairwise(used), strict=True):
         times = cell.metadata.get("execution", {})
         ends = [times.get(name) for name in ("iopub.execute_input", "shell.execute_reply")]
         if all(ends):

@@ -309,6 +309,14 @@ def test_training_on_the_test_part_is_found(tested):
     assert kinds(prints) == {"integrity.test_known"}
 
 
+def test_a_broken_line_does_not_hide_that_the_test_part_was_known(tested):
+    root, own, hidden = tested
+    with (root / "data/test.jsonl").open("a") as file:
+        file.write("{broken\n")
+    prints = prints_of(case_of(root, models=Remembering(own), hidden=hidden))
+    assert kinds(prints) == {"integrity.test_known"}
+
+
 def test_an_adapter_that_never_saw_its_test_part_is_not_found(tested):
     root, _, hidden = tested
     prints = prints_of(case_of(root, models=Remembering(), hidden=hidden))

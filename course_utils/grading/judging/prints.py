@@ -24,9 +24,9 @@ from course_utils.grading.cache import BatchStopped, digest_of_file
 from course_utils.grading.fingerprints import adapter_sketch, code_prints, text_prints
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import readable_records
 from course_utils.grading.results import Fingerprints, Prints, Stated
 from course_utils.lab.questions import question_of
-from course_utils.records import read_records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +202,7 @@ def _of_records(case: Case) -> dict[str, Prints]:
     if case.assignment != WEEK05 or name not in case.folder.files or case.hidden is None:
         return {}
     try:
-        own = read_records(case.folder.path(name), "geology")
+        own = readable_records(case, name, "geology")
     except CourseError:
         return {}
     written = [record for record in own if not case.hidden.was_given(record)][:MOST_TEXTS]
@@ -241,7 +241,7 @@ def _of_test_part(case: Case) -> Losses | None:
     """Weeks 9-10: records of the test part against hidden ones of the same task and document."""
     test = [
         record
-        for record in read_records(case.folder.path("data/test.jsonl"), "manufacturing")
+        for record in readable_records(case, "data/test.jsonl", "manufacturing")
         if _is_the_kits(record)
     ]
     random.Random(f"{case.seed} known test part").shuffle(test)

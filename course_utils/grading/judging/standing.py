@@ -23,9 +23,9 @@ from course_utils.grading import hidden as hidden_module
 from course_utils.grading.cache import BatchStopped, digest, sources
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.files.common import readable_records
 from course_utils.grading.results import Entry
 from course_utils.messages import Explained
-from course_utils.records import read_records
 
 WEEK05 = "week05_parameter_lab"
 COUNT = {"understanding": 20, "report": 8, "qa": 20}  # records; a report takes the longest
@@ -81,9 +81,7 @@ def _own(case: Case) -> list[Record]:
         if case.assignment == WEEK05:
             name, schema = week05.RECORDS, "geology"
         try:
-            found = (
-                read_records(case.folder.path(name), schema) if name in case.folder.files else []
-            )
+            found = readable_records(case, name, schema) if name in case.folder.files else []
         except CourseError:
             found = []
         case.facts["training records"] = found

@@ -25,6 +25,7 @@ from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judgement import Judgement, failed
 from course_utils.grading.results import Evidence, Stated
 from course_utils.messages import Explained
+from course_utils.records import check_file
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
 CHECKLISTS: dict[str, Any] = {WEEK05: week05, WEEK09_10: week09_10}
@@ -63,6 +64,14 @@ def advice(found: Finding) -> str:
     """What a finding says to do, and where more stands."""
     more = f" (course explain {found.message_id})" if found.message_id else ""
     return f"{found.path}: {found.cure or found.message}{more}"
+
+
+def readable_records(case: Case, name: str, schema: str) -> list[dict[str, Any]]:
+    """The records of a file whose lines can be read: a broken line hides none of the others.
+
+    Raises CourseError where the file has no lines.
+    """
+    return [record for _, record in check_file(case.folder.path(name), schema, near=None).records]
 
 
 @contextmanager

@@ -37,7 +37,7 @@ GAIN_WORDS = {1.0: "above 0", 0.5: "the mean is above 0, the interval holds 0", 
 @check(WEEK09_10)
 def baseline_scores(case: Case) -> Judgement:
     """All points, where both prompts' scores follow from their answers to all test records."""
-    if missing := unmet(case, "run.baseline") or _not_evaluated(case):
+    if missing := unmet(case, "run.baseline") or not_evaluated(case):
         return missing
     content, systems = _stored(case)
     rows = len(content["predictions"])
@@ -61,7 +61,7 @@ def baseline_scores(case: Case) -> Judgement:
 @check(WEEK09_10)
 def scores_true(case: Case) -> Judgement:
     """All points, where every score in run/evaluation.json follows from the stored answers."""
-    if missing := _not_evaluated(case):
+    if missing := not_evaluated(case):
         return missing
     content, systems = _stored(case)
     others: list[str] = []
@@ -92,7 +92,7 @@ def tuned_beats_base(case: Case) -> Judgement:
 
     It rests on stored answers, so nothing is judged where they were not the models' own.
     """
-    if missing := unmet(case, "run.baseline") or _not_evaluated(case):
+    if missing := unmet(case, "run.baseline") or not_evaluated(case):
         return missing
     content, systems = _stored(case)
     if not _all_answered(content, systems):
@@ -112,7 +112,7 @@ def tuned_beats_base(case: Case) -> Judgement:
 @check(WEEK09_10)
 def reports_true(case: Case) -> Judgement:
     """All points for two pages as they are written again; half where only words differ."""
-    if missing := _not_evaluated(case):
+    if missing := not_evaluated(case):
         return missing
     content = visit_of(case).evaluation
     evidence, figures_differ, words_differ = [], [], []
@@ -143,7 +143,7 @@ def reports_true(case: Case) -> Judgement:
 # --- Reading ------------------------------------------------------------------------------------
 
 
-def _not_evaluated(case: Case) -> Judgement | None:
+def not_evaluated(case: Case) -> Judgement | None:
     """No points, where run/evaluation.json can not be judged; a broken line elsewhere is no matter.
 
     Its records are looked up in data/test.jsonl, as far as that can be read.

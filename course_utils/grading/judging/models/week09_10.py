@@ -12,6 +12,7 @@ from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK09_10, note_stated, reading, unmet
 from course_utils.grading.judging.files.data import readable_parts
+from course_utils.grading.judging.files.evaluation import not_evaluated
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.models.common import (
     Losses,
@@ -180,10 +181,10 @@ def answers_reproduced(case: Case) -> Judgement:
 def _predictions(case: Case) -> list[Record]:
     """The test records that the evaluation answered, as their rows say; checked by the checklist.
 
+    A line of data/test.jsonl that is broken, or stands twice, costs `data_valid` and no answer.
     Raises CourseError where run/evaluation.json can not be used.
     """
-    name = "run.evaluation"
-    if problem := unmet(case, name):
+    if problem := not_evaluated(case):
         raise CourseError(f"{EVALUATION} can not be used", problem.feedback)
     with reading(case, EVALUATION):
         rows = json_object(case.folder.json(EVALUATION))["predictions"]

@@ -20,6 +20,14 @@ def test_evidence_that_is_true_earns_all_points(case, name):
     assert share(case, name) == 1, judged(case, name)
 
 
+def test_a_line_of_the_test_part_that_stands_twice_costs_no_answer(work, box):
+    # "no prompt stands twice in a part" is asked for by `data_valid` alone.
+    path = work / "data" / "test.jsonl"
+    text = path.read_text()
+    path.write_text(text + text.splitlines()[0] + "\n")
+    assert share(case_of(work, box), "answers_reproduced") == 1
+
+
 def test_an_adapter_of_random_numbers_does_not_improve_the_loss(case):
     found = judged(case, "validation_improves")
     assert found.points <= case.rubric.item("validation_improves").points / 2
