@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils import provenance
 from course_utils.assignments.review.answers import read_answers
 from course_utils.assignments.review.making import CHOICES, Review, make_review
 from course_utils.assignments.review.report import write_summary
 from course_utils.assignments.review.summary import summarise
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.records import read_records
 
 TEMPLATE = "review.html.jinja"
 
@@ -85,8 +87,8 @@ def _script_json(content: Any) -> str:
 def review_make(run_folder: Path, out: Path, count: int = 30, seed: int = 0) -> Review:
     """Make a review of the predictions in a run folder's evaluation.json; write it to `out`.
 
-    `run_folder` may also be the submission that holds run/. Raises CourseError where
-    evaluation.json is missing or holds no predictions.
+    `run_folder` may be that of the five notebooks, or the submission that holds run/. Raises
+    CourseError where evaluation.json is missing or holds no predictions.
     """
     folder = Path(run_folder).resolve()
     if not (folder / "evaluation.json").exists() and (folder / "run").is_dir():
@@ -102,18 +104,41 @@ def review_make(run_folder: Path, out: Path, count: int = 30, seed: int = 0) -> 
 
 def _predictions(path: Path) -> list[dict[str, Any]]:
     """The rows {"instruction", "input", "base", "tuned", ...} of evaluation.json."""
-    again = "run scripts/evaluate.py: it writes the file"
+    again = "run scripts/evaluate.py, or notebook 04 of a course's run: it writes the file"
     if not path.exists():
         raise CourseError(f"{path}: there is no such file", again)
     content = read_json(path)
     rows = content.get("predictions") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows:
         raise CourseError(f'{path}: it holds no "predictions" of the two models', again)
+    if all(isinstance(row, str) for row in rows):
+        rows = _joined(path.parent, rows)
     for number, row in enumerate(rows, 1):
         for name in ("instruction", "input", "base", "tuned"):
             if not (isinstance(row, dict) and isinstance(row.get(name), str)):
                 raise CourseError(f"{path}: prediction {number} has no text {name!r}", again)
     return rows
+
+
+def _joined(run: Path, tuned: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a run of the five notebooks, where each notebook keeps what it made.
+
+    The records lie in data/test.jsonl, the base model's few-shot answers in baseline.json, the
+    tuned model's in evaluation.json. Raises CourseError where these are not of the same records.
+    """
+    provenance.require(run, "evaluation.json", warns=False)
+    asked, baseline = read_records(run / "data" / "test.jsonl"), read_json(run / "baseline.json")
+    try:
+        provenance.require_asked(asked, baseline)
+        return [
+            {**record, "reference": record["output"], "base": base["few_shot"], "tuned": answer}
+            for record, base, answer in zip(asked, baseline["predictions"], tuned, strict=True)
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise CourseError(
+            f"{run}: baseline.json and evaluation.json do not hold an answer to each test record",
+            f"run notebooks 02 and 04 again: course run --only 02,04 --out {run}",
+        ) from None
 
 
 def review_import(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
