@@ -4,7 +4,8 @@ import re
 
 # Sentences for those who see code: cells to run, values to replace, objects to call.
 CODE = re.compile(
-    r"\bcells?\b|\bformula\b|\bin code\b|\breplace\b|\bpaste\b(?!:)|in place of .?None|"
+    r"\bcells?\b|\bformula\b|\bin code\b|\bpaste\b(?!:)|in place of .?None|"
+    r'(?<!")\breplace\b|'  # in quotes it is a label, of a work order
     r"\bthis notebook\b|\bchecks\.|\.hint\(|\bvariable\b|course_utils|\bimport\b",
     re.I,
 )

@@ -203,7 +203,7 @@ def test_a_folder_that_is_no_run_is_a_problem(tmp_path):
 
 def test_diagnosis_of_a_described_colab_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    installed = TESTED | {"torchao": "0.10.0", "ipywidgets": "7.7.1", "transformers": "5.15.0"}
+    installed = TESTED | {"torchao": "0.10.0", "ipywidgets": "7.7.1", "transformers": "5.9.0"}
     findings = doctor.diagnose(hardware=T4, installed=installed, environ={"COLAB_RELEASE_TAG": "x"})
     by_name = {finding.name: finding for finding in findings}
     assert by_name["torchao"].state == "problem"

@@ -186,7 +186,7 @@ def test_where_time_differs_it_is_not_called_the_same():
 
 
 def test_bf16_against_fp32():
-    told = first("precision", "On this processor")
+    told = first("precision", "On the processor of these runs")
     for key, unit in (("cpu_seconds", "processor time"), ("peak_memory_gb", "memory")):
         found = by_value("precision", key)
         ratio = mean(found["fp32"]) / mean(found["bf16"])
