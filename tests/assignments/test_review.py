@@ -600,7 +600,7 @@ def test_review_make_reads_the_predictions_of_a_submission(tmp_path, given_folde
             {"predictions": [{**predictions()[0], "tuned": None}]},
             "prediction 1 has no text 'tuned'",
         ),
-        ({"predictions": ["x"]}, "prediction 1 has no text 'instruction'"),
+        ({"predictions": ["x"]}, "test.jsonl: there is no such file"),
         (None, "no such file"),
     ],
 )
