@@ -600,7 +600,7 @@ def test_review_make_reads_the_predictions_of_a_submission(tmp_path, given_folde
             {"predictions": [{**predictions()[0], "tuned": None}]},
             "prediction 1 has no text 'tuned'",
         ),
-        ({"predictions": ["x"]}, "test.jsonl: there is no such file"),
+        ({"predictions": ["x"]}, "bare answers, and data/test.jsonl is not beside it"),
         (None, "no such file"),
     ],
 )

@@ -126,6 +126,12 @@ def _joined(run: Path, tuned: Sequence[str]) -> list[dict[str, Any]]:
     The records lie in data/test.jsonl, the base model's few-shot answers in baseline.json, the
     tuned model's in evaluation.json. Raises CourseError where these are not of the same records.
     """
+    for name in ("data/test.jsonl", "baseline.json"):
+        if not (run / name).is_file():
+            raise CourseError(
+                f"{run / 'evaluation.json'}: it holds bare answers, and {name} is not beside it",
+                "name a whole run folder of the five notebooks, or a submission",
+            )
     provenance.require(run, "evaluation.json", warns=False)
     asked, baseline = read_records(run / "data" / "test.jsonl"), read_json(run / "baseline.json")
     try:
