@@ -128,3 +128,12 @@ def read_json(path: Path, maker: str = "") -> Any:
         ) from None
     except OSError as error:
         raise CourseError(f"{path}: {error.strerror or error}", "check the path") from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where none can be read: whoever needs it says so."""
+    try:
+        content = read_json(path)
+    except CourseError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.files import read_json
+from course_utils.files import read_object
 from course_utils.packages import sha256_of
 from course_utils.records import read_records
 from course_utils.runs import WRITTEN_BY, Run
@@ -122,7 +122,7 @@ class _Now:
         if part == "adapter":
             return of_weights(path.parent)
         if part == "baseline":
-            return _of_baseline(_object(path))
+            return _of_baseline(read_object(path))
         try:
             records = read_records(path)
         except CourseError:
@@ -131,21 +131,12 @@ class _Now:
 
     @cached_property
     def base_model(self) -> str | None:
-        settings = _object(self.folder / "settings.json").get("settings")
+        settings = read_object(self.folder / "settings.json").get("settings")
         return settings.get("base_model") if isinstance(settings, dict) else None
 
     def texts(self, part: str) -> list[str]:
         """A short print of each record's text, so that it can be looked up without the record."""
         return [_text_print(record) for record in read_records(self.folder / _file_of(part))]
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is none: whoever needs it says so."""
-    try:
-        content = read_json(path)
-    except CourseError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _of_baseline(content: Mapping[str, Any]) -> str | None:
@@ -194,7 +185,7 @@ def stale(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> list[Stale]:
 
 def _prints_in(folder: Path, name: str) -> dict[str, Any] | None:
     """The prints of a result; None where it is not there, or has none."""
-    prints = _object(Path(folder) / name).get(PRINTS)
+    prints = read_object(Path(folder) / name).get(PRINTS)
     return prints if isinstance(prints, dict) and prints else None
 
 

@@ -1,12 +1,10 @@
 """The model card of an export: base model, data, scores, limits, how to load it."""
 
 from pathlib import Path
-from typing import Any
 
 from course_utils import models, provenance
 from course_utils.endpoint.source import Source
-from course_utils.errors import CourseError
-from course_utils.files import read_json
+from course_utils.files import read_object
 
 SCORES = {
     "field_f1": "field F1",
@@ -36,18 +34,10 @@ def text(source: Source, kind: str, agreement: str) -> str:
         kind=kind,
         agreement=agreement,
         data=_data(source.folder),
-        settings=_object(source.folder / "settings.json").get("settings") or {},
+        settings=read_object(source.folder / "settings.json").get("settings") or {},
         scores=_scores(source.folder),
-        test_records=_object(source.folder / "results.json").get("test_records"),
+        test_records=read_object(source.folder / "results.json").get("test_records"),
     )
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except CourseError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _data(folder: Path) -> dict[str, int]:
@@ -67,7 +57,7 @@ def _scores(folder: Path) -> list[tuple[str, str, str, str]]:
     """
     if provenance.stale(folder, provenance.COMPARED):  # scores of another adapter, or other data
         return []
-    results = _object(folder / "results.json")
+    results = read_object(folder / "results.json")
     rows = []
     for name, title in SCORES.items():
         values = [(results.get(model) or {}).get(name) for model in ("base", "tuned")]

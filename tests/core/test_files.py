@@ -151,6 +151,19 @@ def test_a_missing_file_names_itself_and_what_writes_it(tmp_path):
     assert caught.value.cure == "run notebook 02_baseline first"
 
 
+@pytest.mark.parametrize("text", [None, "{", "[1]", "7", '"a"'])
+def test_where_no_object_can_be_read_it_is_an_empty_one(tmp_path, text):
+    path = tmp_path / "a.json"
+    if text:
+        path.write_text(text, encoding="utf-8")
+    assert files.read_object(path) == {}
+
+
+def test_an_object_is_read_as_it_is(tmp_path):
+    path = files.write_json_atomic(tmp_path / "a.json", {"a": [1]})
+    assert files.read_object(path) == {"a": [1]}
+
+
 def test_a_missing_file_of_no_notebook_speaks_of_none(tmp_path):
     with pytest.raises(CourseError) as caught:
         files.read_json(tmp_path / "other.json")
