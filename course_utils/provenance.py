@@ -15,7 +15,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,18 +105,15 @@ class _Now:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._known: dict[str, Any] = {}
+        self.print_of = cache(self._print_of)
+        self._records = cache(read_records)
 
-    def print_of(self, part: str) -> Any:
+    def _print_of(self, part: str) -> Any:
         """A part's print; None where it is not there or cannot be read, so nothing is compared."""
-        if part not in self._known:
-            self._known[part] = self._make(part)
-        return self._known[part]
-
-    def _make(self, part: str) -> Any:
         path = self.folder / _file_of(part)
         if part == "base_model":
-            return self.base_model
+            settings = read_object(self.folder / "settings.json").get("settings")
+            return settings.get("base_model") if isinstance(settings, dict) else None
         if not path.is_file():
             return None
         if part == "adapter":
@@ -124,19 +121,14 @@ class _Now:
         if part == "baseline":
             return _of_baseline(read_object(path))
         try:
-            records = read_records(path)
+            records = self._records(path)
         except CourseError:
             return None
         return {"records": len(records), "print": _of(records)}
 
-    @cached_property
-    def base_model(self) -> str | None:
-        settings = read_object(self.folder / "settings.json").get("settings")
-        return settings.get("base_model") if isinstance(settings, dict) else None
-
     def texts(self, part: str) -> list[str]:
         """A short print of each record's text, so that it can be looked up without the record."""
-        return [_text_print(record) for record in read_records(self.folder / _file_of(part))]
+        return [_text_print(record) for record in self._records(self.folder / _file_of(part))]
 
 
 def _of_baseline(content: Mapping[str, Any]) -> str | None:
@@ -207,7 +199,8 @@ def _told(name: str, differ: Sequence[str], prints: Mapping[str, Any], now: _Now
         )
         yield f"{name} is of another {told} than data/ holds"
     if "base_model" in differ:
-        yield f"{name} is of the base model {prints['base_model']}, the run now of {now.base_model}"
+        new = now.print_of("base_model")
+        yield f"{name} is of the base model {prints['base_model']}, the run now of {new}"
     if "adapter" in differ:
         verb = "tells" if name == "training.json" else "is"
         yield f"{name} {verb} of another adapter than lies in adapter/"
