@@ -256,13 +256,17 @@ def warning(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> str:
     )
 
 
-def lines(folder: Path, names: Sequence[str] = tuple(SEEN_BY)) -> Iterator[str]:
-    """What does not belong together in a run folder, with the cure last; nothing where all does."""
-    found = stale(folder, names)
+def spoils_table(found: Sequence[Stale]) -> bool:
+    """Whether the table of base and tuned model rests on one of these."""
+    return any(one.file in COMPARED for one in found)
+
+
+def lines(folder: Path, found: Sequence[Stale]) -> Iterator[str]:
+    """What was `found` stale in a run folder, with the cure last; nothing where all is well."""
     yield from (f"From before a change: {one.found}." for one in found)
     if found:
         yield f"Cure: {cure(folder, found)}"
-    if told := warning(folder, names):
+    if told := warning(folder):
         yield f"Warning: {told}."
 
 

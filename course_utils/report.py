@@ -284,7 +284,7 @@ def report_view(run_folder: Path) -> dict[str, Any]:
         finished = results and results.get("tuned")
         view["headline"] = headline(results) if finished else _unfinished(files)
         cards = _cards(results or {}, files.get("training.json") or {})
-    if any(one.file in provenance.COMPARED for one in outdated):  # no sentence, no large numbers
+    if provenance.spoils_table(outdated):  # no sentence, no large numbers
         view["headline"], cards = OUTDATED, []
     missing = {part: {"file": part, "notebook": WRITTEN_BY[part]} for part in PARTS}
     return {

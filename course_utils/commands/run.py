@@ -370,9 +370,10 @@ def _finish(console: Any, folder: Path, results: list[Any]) -> None:
 
 def _tell_outdated(folder: Path) -> bool:
     """Say what in the run folder is from before a change; whether the table would be, too."""
-    for line in provenance.lines(folder):
+    found = provenance.stale(folder)
+    for line in provenance.lines(folder, found):
         typer.secho(line, fg="yellow")
-    outdated = bool(provenance.stale(folder, provenance.COMPARED))
+    outdated = provenance.spoils_table(found)
     if outdated and (folder / "results.json").is_file():
         typer.secho("No table: results.json is from before this change.", fg="yellow")
     return outdated
