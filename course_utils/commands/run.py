@@ -26,7 +26,7 @@ from course_utils.execution.notebooks import (
 )
 from course_utils.execution.reading import read_notebook
 from course_utils.execution.runner import execute_notebooks
-from course_utils.runs import Run, find_root, save_settings, saved_settings
+from course_utils.runs import NOT_A_RESULT, Run, find_root, save_settings, saved_settings
 from course_utils.settings import Settings, preset_settings, resolve_precision
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
@@ -280,7 +280,7 @@ def _other_kind(default: Any, value: Any) -> str:
 
 def _check_names(values: dict[str, Any], declared: set[str]) -> None:
     """UsageError for names that nobody declares: all of them at once, each with its nearest."""
-    known = declared | set(Settings.model_fields) - {"purpose", "measured", "expected_minutes"}
+    known = declared | set(Settings.model_fields) - NOT_A_RESULT
     known -= set(OWN_OPTION)
     for name in values:
         if name in OWN_OPTION:
