@@ -12,6 +12,7 @@ Some checks ask for an answer of the student's own. Its cell starts with `my_cou
 long as that stands there the check says "Your turn": nothing is wrong, nothing is answered.
 """
 
+import contextlib
 import inspect
 import math
 import re
@@ -163,14 +164,10 @@ def _read(text: str) -> float | str:
     plain = text.strip()
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
         plain = plain.replace(",", "")
-    try:
-        return int(plain)
-    except ValueError:
-        pass
-    try:
-        return float(plain)
-    except ValueError:
-        return text
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(plain)
+    return text
 
 
 def _list(values: object) -> list:
@@ -463,9 +460,9 @@ def better_than_base(
     lower_is_better = metric == "perplexity"
     least, most = (high, low) if lower_is_better else (low, high)
     gain = _number(gain)
-    right = {"": least, "mean": mean, "most": most}
-    others = {"width": high - low, "sign": -least, "percent": 100 * least}
-    case = _nearest_case(gain, right | others)
+    known = {"": least, "mean": mean, "most": most}
+    known |= {"width": high - low, "sign": -least, "percent": 100 * least}
+    case = _nearest_case(gain, known)
     told = {"value": f"{gain:g}", "metric": metric}
     _need(case != "mean", "mean", **told)
     _need(case != "most", "most", **told)
