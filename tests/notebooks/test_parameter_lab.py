@@ -188,26 +188,6 @@ def test_every_source_that_a_section_names_has_a_title_and_an_address():
     assert unused == []
 
 
-TERMS = {
-    "LoRA": "low-rank adaptation",
-    "SFT": "supervised fine-tuning",
-    "adapter": "two thin matrices beside each adapted layer",
-    "PEFT": "parameter-efficient fine-tuning",
-    "AdamW": "the rule that turns gradients into steps",
-    "nats": "the natural logarithm",
-    "logits": "a score for each word",
-    "rsLoRA": "rank-stabilised LoRA",
-}
-
-
-@pytest.mark.parametrize("term", TERMS)
-def test_a_term_is_explained_where_it_first_stands(term):
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    said = [c.source for c in cells if c.cell_type == "markdown"]
-    first = next(text for text in said if re.search(rf"\b{term}\b", text))
-    assert TERMS[term] in first
-
-
 def test_no_base_model_is_loaded():
     code = "".join(c.source for c in nbformat.read(NOTEBOOK, as_version=4).cells)
     assert not re.search(r"load_base|load_model|from_pretrained", code)

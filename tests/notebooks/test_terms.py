@@ -1,15 +1,17 @@
 """A term is explained where a student first meets it, in one clause."""
 
 import re
-from functools import cache
+from collections.abc import Sequence
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from course_utils import kit
 
-IN_ORDER = sorted(kit.NOTEBOOKS.glob("0*.ipynb"))
-TERMS = {
+COURSE = sorted(kit.NOTEBOOKS.glob("0*.ipynb"))
+LAB = [kit.NOTEBOOKS / "parameter_lab.ipynb"]
+IN_THE_COURSE = {
     "SFT": "supervised fine-tuning",
     "EOS": "end-of-answer token",
     "nf4": "4-bit",
@@ -21,20 +23,30 @@ TERMS = {
     "Adam": "two running means",
     "logits?": "scores of all possible next tokens",
 }
+IN_THE_LAB = {
+    "LoRA": "low-rank adaptation",
+    "SFT": "supervised fine-tuning",
+    "adapter": "two thin matrices beside each adapted layer",
+    "PEFT": "parameter-efficient fine-tuning",
+    "AdamW": "the rule that turns gradients into steps",
+    "nats": "the natural logarithm",
+    "logits": "a score for each word",
+    "rsLoRA": "rank-stabilised LoRA",
+}
 
 
-@cache
-def texts() -> list[tuple[str, str]]:
-    """(notebook, text) of every cell that a student reads, in the order of the course."""
-    return [
-        (path.stem, cell.source)
-        for path in IN_ORDER
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "markdown"
-    ]
+def first_with(term: str, paths: Sequence[Path]) -> str:
+    """The first text that a student reads with this word, in the order of the notebooks."""
+    cells = (cell for path in paths for cell in nbformat.read(path, as_version=4).cells)
+    said = (cell.source for cell in cells if cell.cell_type == "markdown")
+    return next(text for text in said if re.search(rf"\b{term}\b", text))
 
 
-@pytest.mark.parametrize("term", TERMS)
-def test_a_term_is_explained_where_it_first_stands(term):
-    first = next(text for _, text in texts() if re.search(rf"\b{term}\b", text))
-    assert TERMS[term] in first
+@pytest.mark.parametrize(("term", "clause"), IN_THE_COURSE.items())
+def test_a_term_is_explained_where_it_first_stands_in_the_course(term, clause):
+    assert clause in first_with(term, COURSE)
+
+
+@pytest.mark.parametrize(("term", "clause"), IN_THE_LAB.items())
+def test_a_term_is_explained_where_it_first_stands_in_the_lab(term, clause):
+    assert clause in first_with(term, LAB)
