@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from course_utils import environment
 from course_utils.errors import CourseError
@@ -69,7 +68,7 @@ def asked_for_by(name: str) -> list[str]:
     except metadata.PackageNotFoundError:
         return []
     needs = map(Requirement, lines)
-    return [canonicalize_name(n.name) for n in needs if not n.marker or n.marker.evaluate()]
+    return [environment.canonical(n.name) for n in needs if not n.marker or n.marker.evaluate()]
 
 
 def test_names_are_compared_in_their_canonical_spelling(tmp_path):

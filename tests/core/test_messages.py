@@ -17,6 +17,10 @@ week05.records.too_few:
   cure: "write {least} or more"
   example: '{"instruction": "..."}'
 """
+SEVERAL = GOOD.replace(
+    '"{count} records, at least {least} are asked for"',
+    '{few: "{count} of {least}", none: no records}',
+)
 
 
 @pytest.fixture
@@ -46,11 +50,7 @@ def test_in_general_the_declared_values_are_shown(room):
 
 
 def test_a_message_found_in_several_ways_is_said_by_its_case(room):
-    text = GOOD.replace(
-        '"{count} records, at least {least} are asked for"',
-        '{few: "{count} of {least}", none: no records}',
-    )
-    made = room(text)
+    made = room(SEVERAL)
     assert made.say("week05.records.too_few", "none", count=0, least=20).found == "no records"
     assert made.say("week05.records.too_few", "few", count=4, least=20).found == "4 of 20"
     general = made.known["week05.records.too_few"].parts()["What was found"]
@@ -58,10 +58,7 @@ def test_a_message_found_in_several_ways_is_said_by_its_case(room):
 
 
 def test_a_case_may_have_a_cure_of_its_own(room):
-    text = GOOD.replace(
-        '"{count} records, at least {least} are asked for"',
-        '{few: "{count} of {least}", none: no records}\n  cures: {none: "write the first"}',
-    )
+    text = SEVERAL.replace("no records}", 'no records}\n  cures: {none: "write the first"}')
     made = room(text)
     assert made.say("week05.records.too_few", "none", count=0, least=20).cure == "write the first"
     assert made.say("week05.records.too_few", "few", count=4, least=20).cure == "write 20 or more"
