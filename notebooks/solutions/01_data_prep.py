@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from solving import main
+from solving import main, part
 
 from course_utils import chat, checks, gold, models, records, sources
 from course_utils.commands.gold import labels_against_gold
@@ -51,7 +51,7 @@ def exercise_2(run: Run) -> dict:
     repeats the rules without a mistake gets that F1 on such orders and no more, however long it
     trains. Orders of which the rules know nothing are not among them (*our rules, all orders*).
     """
-    train = records.read_records(run.folder / "data" / "train.jsonl")[:50]
+    train = part(run, "train")[:50]
     silver = labels_against_gold(gold.read_gold())["silver: trained on"]
     return {
         "fifty": [f"{record['input']} -> {record['output']}" for record in train],
@@ -69,10 +69,11 @@ def exercise_3(run: Run) -> dict:
     """
     tokenizer = models.load_tokenizer(run.settings.base_model)
     cleaned = sources.clean_work_orders(sources.load_work_orders())
-    counted = {chat.count_tokens(record, tokenizer): record for record in cleaned.records}
-    lengths = sorted(chat.count_tokens(record, tokenizer) for record in cleaned.records)
+    counted = [(chat.count_tokens(record, tokenizer), record) for record in cleaned.records]
+    counted.sort(key=lambda pair: pair[0])
+    lengths, in_order = zip(*counted, strict=True)
     limit = lengths[int(0.9 * len(lengths))]
-    cut = chat.tokenize_record(counted[lengths[-1]], tokenizer).cut(limit)
+    cut = chat.tokenize_record(in_order[-1], tokenizer).cut(limit)
     eos = tokenizer.eos_token_id
     return {
         "max_length": limit,
@@ -107,8 +108,8 @@ def exercise_4(run: Run) -> dict:
 
 
 def _brewing(number: int) -> dict:
-    part = ("pump", "valve", "kettle", "hose", "filter")[number % 5]
-    labels = {"part": part, "fault": ("leaks", "blocked")[number // 5]}
+    piece = ("pump", "valve", "kettle", "hose", "filter")[number % 5]
+    labels = {"part": piece, "fault": ("leaks", "blocked")[number // 5]}
     return {
         "instruction": "Turn the brewer's note into JSON.",
         "input": f"{labels['part']} of tank {number + 1} {labels['fault']}",

@@ -4,11 +4,10 @@ import math
 import random
 import sys
 
-from solving import again, main
+from solving import again, main, part
 
 from course_utils import chat, hardware, metrics, models
 from course_utils.generation import question_cost
-from course_utils.records import read_records
 from course_utils.runs import Run
 
 ANSWERS = {"my_perplexity": "math.exp(sum(zero_nll) / sum(counts))"}
@@ -58,9 +57,8 @@ def _few(baseline: dict) -> list[str]:
 def _cost(run: Run, count: int, answers: list[str]) -> dict[str, int]:
     """Tokens a question with so many examples, drawn as the notebook draws them."""
     tokenizer = models.load_tokenizer(run.settings.base_model)
-    train, test = (read_records(run.folder / "data" / f"{n}.jsonl") for n in ("train", "test"))
-    examples = random.Random(run.settings.seed).sample(train, count)
-    prompts = [chat.few_shot_messages(record, examples, tokenizer) for record in test]
+    examples = random.Random(run.settings.seed).sample(part(run, "train"), count)
+    prompts = [chat.few_shot_messages(record, examples, tokenizer) for record in part(run, "test")]
     return question_cost(prompts, answers, tokenizer)
 
 

@@ -4,12 +4,11 @@ import json
 import sys
 from collections import Counter
 
-from solving import main
+from solving import main, part, questions
 
-from course_utils import chat, metrics, models, rivals
+from course_utils import metrics, models, rivals
 from course_utils.generation import generate_answers
 from course_utils.lab import learning_curve
-from course_utils.records import read_records
 from course_utils.runs import Run
 
 ANSWERS = {"my_gain": 'difference[main_metric]["low"]'}
@@ -25,7 +24,7 @@ def exercise_1(run: Run) -> dict:
     since no known value is named; the model took a familiar word ("low", "stop") for a label all
     the same. It has learned words, and that there is always something to fill in.
     """
-    seen = Counter(word for record in _part(run, "train") for word in _words(record["input"]))
+    seen = Counter(word for record in part(run, "train") for word in _words(record["input"]))
     examples = run.read("evaluation.json")["examples"]
     return {
         kind: [
@@ -93,7 +92,7 @@ def exercise_5(run: Run) -> dict:
     alone gives the number at which you change your mind. That the curve goes on rising beyond your
     own records is a hope. So is the adapter on texts that look otherwise: see the next exercise.
     """
-    train, test, references = _part(run, "train"), _part(run, "test"), _references(run)
+    train, test, references = part(run, "train"), part(run, "test"), _references(run)
     fitted = {}
     for size in (min(FEW, len(train) // 2), len(train)):
         found = rivals.answer(train[:size], test)
@@ -117,13 +116,13 @@ def exercise_6(run: Run) -> dict:
     misspelt word in its first training. One letter a text is mild: the benchmark goes up to a tenth
     of all letters.
     """
-    train, test, references = _part(run, "train"), _part(run, "test"), _references(run)
+    train, test, references = part(run, "train"), part(run, "test"), _references(run)
     wrong = [misspelt(record) for record in test]
     tokenizer = models.load_tokenizer(run.settings.base_model)
     model = models.load_adapter(models.load_base(run.settings), run.folder / "adapter")
-    prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in wrong]
     limit, batch = run.settings.max_new_tokens, run.settings.eval_batch_size
-    after = {"tuned": generate_answers(model, tokenizer, prompts, limit, batch)}
+    asked = questions(wrong, tokenizer)
+    after = {"tuned": generate_answers(model, tokenizer, asked, limit, batch)}
     after |= {name: one.answers for name, one in rivals.answer(train, wrong).items()}
     before = {"tuned": _tuned(run)}
     before |= {name: one.answers for name, one in rivals.answer(train, test).items()}
@@ -161,12 +160,8 @@ def _words(text: str) -> list[str]:
     return text.lower().split()
 
 
-def _part(run: Run, name: str) -> list[dict]:
-    return read_records(run.folder / "data" / f"{name}.jsonl")
-
-
 def _references(run: Run) -> list[str]:
-    return [record["output"] for record in _part(run, "test")]
+    return [record["output"] for record in part(run, "test")]
 
 
 def _tuned(run: Run) -> list[str]:

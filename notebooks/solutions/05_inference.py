@@ -8,11 +8,10 @@ import sys
 import time
 from typing import Any
 
-from solving import again, main
+from solving import again, main, part, questions
 
 from course_utils import chat, latency, metrics, models, serving, sources
 from course_utils.generation import generate_answers
-from course_utils.records import read_records
 from course_utils.runs import Run
 
 ANSWERS = {"my_agree": "sum(a == b for a, b in zip(on, again, strict=True))"}
@@ -28,7 +27,7 @@ def exercise_1(run: Run) -> dict:
     part that the training records do not name cannot be told from the text by what they taught, so
     a known one comes. Look for such words before you trust an answer.
     """
-    seen = {word for record in _part(run, "train") for word in record["input"].lower().split()}
+    seen = {word for record in part(run, "train") for word in record["input"].lower().split()}
     model, tokenizer = _with_adapter(run)
     answers = _answers(model, tokenizer, run, _prompts(tokenizer, OWN_ORDERS))
     return {
@@ -44,12 +43,12 @@ def exercise_2(run: Run) -> dict:
     name the same part in different words; there the base knew it, and training taught the form.
     """
     tokenizer = models.load_tokenizer(run.settings.base_model)
-    questions = [chat.record_messages(r, tokenizer)["prompt"] for r in _part(run, "test")[:6]]
+    asked = questions(part(run, "test")[:6], tokenizer)
     length = run.settings.max_new_tokens
     with serving.serve(run.folder, *_options()) as server:
         client = server.client()
         told = {
-            name: [latency.of_endpoint(client, name, q, length).text for q in questions]
+            name: [latency.of_endpoint(client, name, q, length).text for q in asked]
             for name in ("base", "tuned")
         }
     pairs = list(zip(*told.values(), strict=True))
@@ -64,14 +63,14 @@ def exercise_3(run: Run) -> dict:
     the other. The first start merges and converts, which takes longest; later ones find the file.
     """
     tokenizer = models.load_tokenizer(run.settings.base_model)
-    questions = [chat.record_messages(r, tokenizer)["prompt"] for r in _part(run, "test")[:4]]
+    asked = questions(part(run, "test")[:4], tokenizer)
     rates: dict[str, list[float]] = {}
     found: dict[str, Any] = {}
     for name, more in {"adapter": [], "merged": ["--merged"]}.items():
         with serving.serve(run.folder, *_options(), *more) as server:
             client = server.client()
             rates[name] = [
-                _rate(client, question, run.settings.max_new_tokens) for question in questions
+                _rate(client, question, run.settings.max_new_tokens) for question in asked
             ]
             found[name] = {"load": server.load_seconds, "megabytes": server.memory()}
     return {**found, "rates": rates, "gain": latency.compared(rates)}
@@ -85,8 +84,7 @@ def exercise_4(run: Run) -> dict:
     requests wait in proportion to the users.
     """
     tokenizer = models.load_tokenizer(run.settings.base_model)
-    asked = [chat.record_messages(r, tokenizer)["prompt"] for r in _part(run, "test")]
-    asked = (asked * ASKED)[:ASKED]
+    asked = (questions(part(run, "test"), tokenizer) * ASKED)[:ASKED]
     with serving.serve(run.folder, *_options()) as server:
         client = server.client()
         latency.of_endpoint(client, "tuned", asked[0], run.settings.max_new_tokens)  # warms up
@@ -105,10 +103,10 @@ def exercise_5(run: Run) -> dict:
     errors the same correction may help or harm. If the two differ by more than the interval of
     notebook 04, serve the model that you scored.
     """
-    test = _part(run, "test")
+    test = part(run, "test")
     model, tokenizer = _with_adapter(run)
     merged = model.merge_and_unload()
-    prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in test]
+    prompts = questions(test, tokenizer)
     answers = _answers(merged, tokenizer, run, prompts)
     return {
         "quantization": run.settings.quantization,
@@ -165,10 +163,6 @@ def _rate(client: Any, question: Any, length: int) -> float:
     ]
 
 
-def _part(run: Run, name: str) -> list[dict]:
-    return read_records(run.folder / "data" / f"{name}.jsonl")
-
-
 def _with_adapter(run: Run) -> tuple[Any, Any]:
     """The model of section 1 on this machine, and its tokenizer."""
     import torch
@@ -181,7 +175,7 @@ def _with_adapter(run: Run) -> tuple[Any, Any]:
 
 def _prompts(tokenizer: Any, orders: tuple[str, ...]) -> list:
     records = [sources.work_order_record(text, answer="{}") for text in orders]
-    return [chat.record_messages(record, tokenizer)["prompt"] for record in records]
+    return questions(records, tokenizer)
 
 
 def _answers(model: Any, tokenizer: Any, run: Run, prompts: list) -> list[str]:

@@ -5,19 +5,15 @@ what it found, and its docstring is the answer in words. Nothing that recorded r
 down here: it is read from data/sweeps/ each time. The fifth trains, and takes minutes on a CPU.
 """
 
-import inspect
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from course_utils import kit
-from course_utils.errors import CourseError
+from solving import carry_out, main
+
 from course_utils.files import read_json
 from course_utils.lab import arithmetic, explore, findings, own_words, parameters, sweeps
 
@@ -95,7 +91,10 @@ def exercise_5(base_model: str = "", runs: int = 4) -> dict:
     more = ["--base_model", base_model] if base_model else []
     with tempfile.TemporaryDirectory(prefix="solution-") as place:
         for words in commands(own_words.LAB.read_text(encoding="utf-8"))[: 2 + runs]:
-            _run([*words, *(more if words[0] == "python" else [])], Path(place))
+            command = [sys.executable, *words[1:], *more]
+            if words[0] == "course":
+                command = [sys.executable, "-m", "course_utils", *words[1:]]
+            carry_out(command, Path(place))
         found = sorted(Path(place).glob("my_lab/r*_*/training.json"))
         return {path.parent.name: read_json(path)["eval_loss"] for path in found}
 
@@ -107,21 +106,5 @@ def commands(notebook: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
-def _run(words: Sequence[str], place: Path) -> None:
-    """A command as a student types it, in a folder of its own."""
-    python = [sys.executable, "-m", "course_utils"] if words[0] == "course" else [sys.executable]
-    environment = {**os.environ, "PYTHONPATH": str(kit.ROOT)}
-    done = subprocess.run(
-        [*python, *words[1:]], cwd=place, env=environment, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise CourseError(f"{shlex.join(words)}: {done.stdout}{done.stderr}", "see its message")
-
-
 if __name__ == "__main__":
-    exercises = [exercise_1, exercise_2, exercise_3, exercise_4, exercise_5]
-    wanted = [int(number) for number in sys.argv[1:]] or range(1, 6)
-    for number in wanted:
-        print(f"\n--- Exercise {number} ---\n{inspect.getdoc(exercises[number - 1])}\n")
-        for name, value in exercises[number - 1]().items():
-            print(f"{name}: {value}")
+    main(sys.modules[__name__], of_a_run=False)

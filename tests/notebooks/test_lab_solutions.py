@@ -1,23 +1,18 @@
 """Every exercise of the parameter lab has a solution that comes true, and every check an answer."""
 
 import contextlib
-import importlib.util
 import io
 import re
 import shlex
 
 import nbformat
 import pytest
+from solved import OPEN, solution
 
-from course_utils import kit
 from course_utils.lab import arithmetic, explore, memory, own_words, parameters, sweeps
 
-FILE = kit.NOTEBOOKS / "solutions" / "parameter_lab.py"
-SPEC = importlib.util.spec_from_file_location("solution_parameter_lab", FILE)
-lab = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(lab)
+lab = solution("parameter_lab")
 CELLS = nbformat.read(own_words.LAB, as_version=4).cells
-OPEN = re.compile(r"^(my_\w+) = None", re.MULTILINE)
 
 
 def exercises() -> str:

@@ -6,7 +6,6 @@ only a trained model shows is looked up in a finished run of the kit (`long`).
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -17,30 +16,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from solved import FOLDER, OPEN, solution, solving
 
 from course_utils import kit
 from course_utils.settings import load_presets, preset_settings
 from course_utils.training import order_by_length, plan_schedule
 
-FOLDER = kit.NOTEBOOKS / "solutions"
 NAMES = sorted(path.stem for path in FOLDER.glob("0*.py"))
-OPEN = re.compile(r"^(my_\w+) = None", re.MULTILINE)
-
-
-@cache
-def solution(name: str):
-    """The module of the solutions to this notebook."""
-    if str(FOLDER) not in sys.path:
-        sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location(f"solution_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def solving():
-    solution(NAMES[0])
-    return sys.modules["solving"]
 
 
 def notebook(name: str):
@@ -62,12 +44,12 @@ def code(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_has_a_solution_and_every_solution_an_exercise(name):
     asked = {int(number) for number in re.findall(r"^(\d+)\. ", exercises_text(name), re.MULTILINE)}
-    assert set(solving().exercises(solution(name))) == asked
+    assert set(solving.exercises(solution(name))) == asked
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_solution_answers_in_words(name):
-    for solve in solving().exercises(solution(name)).values():
+    for solve in solving.exercises(solution(name)).values():
         assert len(solve.__doc__.split()) > 20
 
 
@@ -99,7 +81,7 @@ def run(tmp_path_factory, nano_model_path):
     place = tmp_path_factory.mktemp("solved")
     (place / "filled").mkdir()
     for name in NAMES:
-        filled = solving().with_answers(notebook(name), solution(name).ANSWERS)
+        filled = solving.with_answers(notebook(name), solution(name).ANSWERS)
         nbformat.write(filled, place / "filled" / f"{name}.ipynb")
     command = [sys.executable, "-m", "course_utils", "run", str(place / "filled")]
     command += ["--out", str(place / "executed"), "--preset", "nano", "-p", f"run_dir={place}/run"]
@@ -108,7 +90,7 @@ def run(tmp_path_factory, nano_model_path):
         command, cwd=kit.ROOT, capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return solving().opened(place / "run")
+    return solving.opened(place / "run")
 
 
 def verdicts(folder: Path) -> dict[str, list[str]]:
@@ -139,7 +121,7 @@ def done(run):
     @cache
     def do(name: str, number: int) -> dict:
         with contextlib.redirect_stdout(None):
-            return solving().exercises(solution(name))[number](run)
+            return solving.exercises(solution(name))[number](run)
 
     return do
 
@@ -353,7 +335,7 @@ def finished():
         settings = place / "settings.json"
         whole = settings.is_file() and (place / "evaluation.json").is_file()
         if whole and json.loads(settings.read_text())["settings"]["preset"] != "nano":
-            return solving().opened(place)
+            return solving.opened(place)
     pytest.skip("no finished run: course run --preset quick")
 
 
