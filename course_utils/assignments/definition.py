@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from course_utils import kit
+from course_utils import kit, ownership
 from course_utils.assignments.rubric import NAME, load_rubric
 from course_utils.errors import CourseError
 from course_utils.handwritten import read_as
@@ -105,6 +105,15 @@ class Definition(_Data):
     def names(self) -> tuple[str, ...]:
         """Every name it is known by, the id first."""
         return tuple(dict.fromkeys((self.id, *self.aliases, self.folder)))
+
+    def claim(self, folder: Path, what: str) -> Path:
+        """Make a folder ours as `what` of this assignment; one made under an old name stays so.
+
+        Raises CourseError when it is somebody else's.
+        """
+        owner = ownership.owner_of(folder)
+        known = {f"{what} of {name}" for name in self.names}
+        return ownership.claim(folder, of=owner if owner in known else f"{what} of {self.id}")
 
     @property
     def titles(self) -> dict[int, str]:

@@ -48,7 +48,7 @@ def make_starter(solution: Path, target: Path, name: str) -> list[Path]:
     starter |= {file: _copied(source) for file, source in about.solution.made.items()}
     _refuse(list(search(starter, _lines_of(marked))), solution, name)
     starter |= {f"{folder}/.gitkeep": "" for folder in about.empty}
-    _write(target, starter, f"starter of {about.id}", about)
+    _write(target, starter, about)
     return sorted(target / path for path in starter)
 
 
@@ -196,10 +196,8 @@ def _copied(source: str) -> str:
     return (kit.ROOT / source).read_text(encoding="utf-8")
 
 
-def _write(target: Path, texts: Mapping[str, str], of: str, about: Definition) -> None:
-    old = ownership.owner_of(target)
-    known = {f"starter of {name}" for name in about.names}
-    ownership.claim(target, of=old if old in known else of)
+def _write(target: Path, texts: Mapping[str, str], about: Definition) -> None:
+    about.claim(target, "starter")
     ownership.forget_files(target, keep=texts)
     for path, text in texts.items():
         write_text_atomic(target / path, text)
