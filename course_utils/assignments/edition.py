@@ -6,6 +6,7 @@ edition.yaml lists what goes into it and what is left out. Links to what is left
 text, the README says what this is, and edition.json says which kit it was made from.
 """
 
+import posixpath
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -172,23 +173,12 @@ def _without_links(text: str, name: str, files: set[str]) -> str:
         target = found[2].partition("#")[0]
         if not target or re.match(r"[a-z]+:", target):
             return found[0]
-        path = _normal(PurePosixPath(name).parent / target)
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
         if path in files or path in folders:
             return found[0]
         return "" if found[0].startswith("!") else found[1]
 
     return LINK.sub(plain, text)
-
-
-def _normal(path: PurePosixPath) -> str:
-    """A path without its `..`."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            del parts[-1:]
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts) or "."
 
 
 def _without_targets(text: str) -> str:
