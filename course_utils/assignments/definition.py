@@ -179,9 +179,19 @@ def _by_id(found: list[Definition]) -> dict[str, Definition]:
 ASSIGNMENTS = Assignments(kit.ASSIGNMENTS)
 
 
+def there() -> Assignments:
+    """All assignments. Raises CourseError where the package lies without the kit around it."""
+    if not ASSIGNMENTS:
+        raise CourseError(
+            f"{ASSIGNMENTS.folder}: no assignment is there",
+            "change into the folder of the kit (git clone)",
+        )
+    return ASSIGNMENTS
+
+
 def find(name: str) -> Definition:
     """The assignment of this id or old name. Raises CourseError with those that there are."""
-    if name not in ASSIGNMENTS:
+    if name not in there():
         known = ", ".join(f"{own.id} ({', '.join(own.aliases)})" for own in ASSIGNMENTS.values())
         raise CourseError(f"there is no assignment {name!r}", f"choose one of: {known}")
     return ASSIGNMENTS[name]
