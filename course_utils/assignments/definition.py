@@ -9,9 +9,9 @@ name.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -140,15 +140,12 @@ class Assignments(Mapping[str, Definition]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[str, Definition] | None = None
 
-    @property
+    @cached_property
     def _all(self) -> dict[str, Definition]:
         """Read at the first look-up, so that importing costs nothing."""
-        if self._read is None:
-            files = sorted(self.folder.glob(f"*/{FILE}"))
-            self._read = _by_id([read_definition(path.parent) for path in files])
-        return self._read
+        files = sorted(self.folder.glob(f"*/{FILE}"))
+        return _by_id([read_definition(path.parent) for path in files])
 
     def __getitem__(self, name: str) -> Definition:
         for own in self._all.values():
@@ -208,6 +205,6 @@ def of_checker(checker: str) -> Definition:
     )
 
 
-def canonical(name: Any) -> Any:
+def canonical(name: str) -> str:
     """The id for an old name; anything else as it is."""
-    return ASSIGNMENTS[name].id if isinstance(name, str) and name in ASSIGNMENTS else name
+    return ASSIGNMENTS[name].id if name in ASSIGNMENTS else name
