@@ -2,9 +2,8 @@
 
 import math
 
-from course_utils.assignments.definition import ASSIGNMENTS
+from course_utils.assignments.definition import ASSIGNMENTS, find
 from course_utils.assignments.folder import scan
-from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.grading.judging.case import Case
@@ -16,7 +15,7 @@ NAMES = {about.folder: name for name, about in ASSIGNMENTS.items()}
 
 def case_of(folder, assignment, item, box=None, **more):
     """The case of one item; no model stands behind it."""
-    rubric = load_rubric(assignment_folder(NAMES[assignment]) / "rubric.yaml")
+    rubric = load_rubric(find(NAMES[assignment]).path / "rubric.yaml")
     values = {"limits": Limits(), "models": None, "seed": 7, **more}
     root = folder.resolve()
     return Case(assignment, rubric, rubric.item(item), scan(root), box, **values)

@@ -6,8 +6,8 @@ import struct
 import zlib
 from functools import cache
 
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import show
-from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.grading import names, publishing
 from course_utils.grading.results import (
@@ -61,7 +61,7 @@ def picture(red: int = 30) -> str:
 
 @cache
 def rubric(assignment="week09_10"):
-    return load_rubric(assignment_folder(assignment) / "rubric.yaml")
+    return load_rubric(find(assignment).path / "rubric.yaml")
 
 
 def make_item(item, rng, number=0):

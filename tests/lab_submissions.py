@@ -114,9 +114,10 @@ def write_notebook(path):
     notebook = json.loads((SOLUTION / analysis.NOTEBOOK).read_text(encoding="utf-8"))
     picture = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
     for number, cell in enumerate(notebook["cells"]):
-        source, rng = "".join(cell["source"]), random.Random(number)
-        cell["source"] = without_marks(study.reworded(source, rng))
+        source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            cell["source"] = without_marks(source)
             cell.update(outputs=[copy.deepcopy(picture)], execution_count=number)
+        else:
+            source = study.reworded(source, random.Random(number))
+        cell["source"] = without_marks(source)
     path.write_text(json.dumps(notebook), encoding="utf-8")

@@ -13,8 +13,7 @@ import signal
 import sys
 import time
 
-from course_utils.assignments.definition import ASSIGNMENTS
-from course_utils.assignments.handout import assignment_folder
+from course_utils.assignments.definition import ASSIGNMENTS, find
 from course_utils.assignments.rubric import load_rubric
 from course_utils.commands import main
 from course_utils.errors import CourseError
@@ -67,7 +66,7 @@ def install():
     registry.check_modules()
     workshop.hidden_records = lambda *_: None  # seconds that no test here is about
     for name in ASSIGNMENTS:
-        rubric = load_rubric(assignment_folder(name) / "rubric.yaml")
+        rubric = load_rubric(find(name).path / "rubric.yaml")
         checks = {item.check: score for item in rubric.of_kind("automatic")}
         registry.CHECKS[rubric.assignment] = checks
         registry.NEEDS[rubric.assignment] = {}

@@ -7,6 +7,7 @@ pyproject.toml is where the address stands (`setup_cell.stated`). Everything els
 it: set-up cells, badges, the citation, links in hand-outs and docs, the starters' requirements.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ PLACES = (
 NOT_OURS = {".git", ".venv", "runs", ".ipynb_checkpoints"}
 # Where the kit comes from: an address that a merge from there brings back.
 UPSTREAM = "https://github.com/fine-tuning-course-kit/fine-tuning-course-kit"
+COLAB = re.compile(r"(https://colab\.research\.google\.com/github/)[^/]+/[^/]+/blob/[^/]+/")
 BADGE = re.compile(
     r"\[!\[[^\]]*\]\([^)]*colab-badge[^)]*\)\]"
     r"\(https://colab\.research\.google\.com/github/[^/]+/[^/]+/blob/[^/]+/(?P<path>[^)]+)\)"
@@ -67,11 +69,6 @@ def read_address(repository: str, revision: str | None, root: Path = kit.ROOT) -
     if not TAG.fullmatch(tag):
         raise CourseError(f"{tag!r} is no tag", "use letters, digits, dots and hyphens")
     return Address(repository, tag)
-
-
-def on_github(address: Address) -> bool:
-    """Whether Colab can open this repository's notebooks by a link."""
-    return address.repository.startswith(GITHUB)
 
 
 def adopt(address: Address, root: Path = kit.ROOT) -> list[Path]:
@@ -118,9 +115,7 @@ def _text(path: Path, text: str, address: Address, others: tuple[str, ...]) -> s
         # Not the beginning of a longer name: .../course and .../course-2027 are two.
         text = re.sub(rf"{re.escape(other)}(?![\w-])", address.repository, text)
     text = _requirement(text, address) if path.name == "requirements.txt" else text
-    if path.suffix != ".ipynb":
-        return _links(text, address)
-    return setup_cell.in_notebook(text, address, _links)
+    return _notebook(text, address) if path.suffix == ".ipynb" else _links(text, address)
 
 
 def _project(text: str, address: Address) -> str:
@@ -136,8 +131,26 @@ def _requirement(text: str, address: Address) -> str:
     return re.sub(r"(?m)^fine-tuning-course-kit( @ \S+)?$", wanted, text)
 
 
+def _notebook(text: str, address: Address) -> str:
+    """A notebook's file with the set-up cell where the first code cell prepares the environment.
+
+    A badge may stand in the text cells before it.
+    """
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            if "environment.prepare(" in source:
+                source = address.setup_cell()
+            cell["source"] = source.splitlines(keepends=True)
+            break
+        cell["source"] = _links(source, address).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
 def _links(text: str, address: Address) -> str:
-    """Badges that lead to this address; elsewhere than on GitHub, links to download from."""
-    if on_github(address):
-        return address.badge(text)
-    return BADGE.sub(lambda found: f"`{found['path']}`", text)
+    """Colab's links lead to this address; elsewhere than on GitHub, badges become plain names."""
+    if not address.on_github:
+        return BADGE.sub(lambda found: f"`{found['path']}`", text)
+    owner = address.repository.removeprefix(GITHUB).removesuffix(".git")
+    return COLAB.sub(rf"\g<1>{owner}/blob/{address.revision}/", text)

@@ -10,7 +10,7 @@ CHECKERS: dict[str, ModuleType] = {"week05": week05, "week09_10": week09_10}
 
 
 def checker_of(assignment: str) -> ModuleType:
-    """The module with `check_submission` and `pack_submission` of an assignment."""
+    """The module with the CHECKLIST, `check_submission` and `pack_submission` of an assignment."""
     about = find(assignment)
     if about.checker not in CHECKERS:
         known = ", ".join(CHECKERS)

@@ -9,13 +9,13 @@ name.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from course_utils import kit
+from course_utils import kit, ownership
 from course_utils.assignments.rubric import NAME, load_rubric
 from course_utils.errors import CourseError
 from course_utils.handwritten import read_as
@@ -106,6 +106,15 @@ class Definition(_Data):
         """Every name it is known by, the id first."""
         return tuple(dict.fromkeys((self.id, *self.aliases, self.folder)))
 
+    def claim(self, folder: Path, what: str) -> Path:
+        """Make a folder ours as `what` of this assignment; one made under an old name stays so.
+
+        Raises CourseError when it is somebody else's.
+        """
+        owner = ownership.owner_of(folder)
+        known = {f"{what} of {name}" for name in self.names}
+        return ownership.claim(folder, of=owner if owner in known else f"{what} of {self.id}")
+
     @property
     def titles(self) -> dict[int, str]:
         """Part -> its heading in a report of the check; 0 is the folder as a whole."""
@@ -131,15 +140,12 @@ class Assignments(Mapping[str, Definition]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[str, Definition] | None = None
 
-    @property
+    @cached_property
     def _all(self) -> dict[str, Definition]:
         """Read at the first look-up, so that importing costs nothing."""
-        if self._read is None:
-            files = sorted(self.folder.glob(f"*/{FILE}"))
-            self._read = _by_id([read_definition(path.parent) for path in files])
-        return self._read
+        files = sorted(self.folder.glob(f"*/{FILE}"))
+        return _by_id([read_definition(path.parent) for path in files])
 
     def __getitem__(self, name: str) -> Definition:
         for own in self._all.values():
@@ -170,9 +176,19 @@ def _by_id(found: list[Definition]) -> dict[str, Definition]:
 ASSIGNMENTS = Assignments(kit.ASSIGNMENTS)
 
 
+def there() -> Assignments:
+    """All assignments. Raises CourseError where the package lies without the kit around it."""
+    if not ASSIGNMENTS:
+        raise CourseError(
+            f"{ASSIGNMENTS.folder}: no assignment is there",
+            "change into the folder of the kit (git clone)",
+        )
+    return ASSIGNMENTS
+
+
 def find(name: str) -> Definition:
     """The assignment of this id or old name. Raises CourseError with those that there are."""
-    if name not in ASSIGNMENTS:
+    if name not in there():
         known = ", ".join(f"{own.id} ({', '.join(own.aliases)})" for own in ASSIGNMENTS.values())
         raise CourseError(f"there is no assignment {name!r}", f"choose one of: {known}")
     return ASSIGNMENTS[name]
@@ -189,6 +205,6 @@ def of_checker(checker: str) -> Definition:
     )
 
 
-def canonical(name: Any) -> Any:
+def canonical(name: str) -> str:
     """The id for an old name; anything else as it is."""
-    return ASSIGNMENTS[name].id if isinstance(name, str) and name in ASSIGNMENTS else name
+    return ASSIGNMENTS[name].id if name in ASSIGNMENTS else name

@@ -6,6 +6,7 @@ edition.yaml lists what goes into it and what is left out. Links to what is left
 text, the README says what this is, and edition.json says which kit it was made from.
 """
 
+import posixpath
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -72,7 +73,8 @@ def export(folder: Path) -> Edition:
     """
     _check_target(folder)
     made = _chosen(folder, tracked())
-    texts = {name: _text(name, made.files) for name in made.files}
+    kept = _with_folders(made.files)
+    texts = {name: _text(name, kept) for name in made.files}
     _refuse(leaks({name: text for name, text in texts.items() if text is not None}))
     ownership.claim(folder, of=OF)
     ownership.forget_files(folder, keep=made.files)
@@ -149,7 +151,13 @@ def _below(name: str, pattern: str) -> bool:
 # --- Texts of the edition -----------------------------------------------------------------------
 
 
-def _text(name: str, files: list[str]) -> str | None:
+def _with_folders(files: Iterable[str]) -> set[str]:
+    """The files and the folders that they lie in: where a link of the edition may lead."""
+    folders = {parent for file in files for parent in PurePosixPath(file).parents}
+    return {*files, *(folder.as_posix() for folder in folders)}
+
+
+def _text(name: str, kept: set[str]) -> str | None:
     """A file's text as the edition has it; None for what is no text."""
     try:
         text = (kit.ROOT / name).read_bytes().decode("utf-8")
@@ -157,38 +165,26 @@ def _text(name: str, files: list[str]) -> str | None:
         return None
     if not name.endswith(".md"):
         return text
-    text = _without_targets(_without_links(text, name, set(files)))
+    text = _without_targets(_without_links(text, name, kept))
     if name == "README.md":
         title, _, rest = text.partition("\n")
         return f"{title}\n\n{NOTE.format(version=kit.version())}{rest}"
     return text
 
 
-def _without_links(text: str, name: str, files: set[str]) -> str:
+def _without_links(text: str, name: str, kept: set[str]) -> str:
     """Links to what the edition leaves out become their own words; pictures of it go."""
-    folders = {parent.as_posix() for file in files for parent in PurePosixPath(file).parents}
 
     def plain(found: re.Match) -> str:
         target = found[2].partition("#")[0]
         if not target or re.match(r"[a-z]+:", target):
             return found[0]
-        path = _normal(PurePosixPath(name).parent / target)
-        if path in files or path in folders:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        if path in kept:
             return found[0]
         return "" if found[0].startswith("!") else found[1]
 
     return LINK.sub(plain, text)
-
-
-def _normal(path: PurePosixPath) -> str:
-    """A path without its `..`."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            del parts[-1:]
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts) or "."
 
 
 def _without_targets(text: str) -> str:

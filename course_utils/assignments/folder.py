@@ -9,12 +9,18 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from course_utils.assignments.findings import wrong
+import yaml
+from pydantic import BaseModel
+
+from course_utils.assignments.findings import Warn, wrong
+from course_utils.messages import Explained
+
+Model = TypeVar("Model", bound=BaseModel)
 
 WRITE = "write it"
 # Never walked into and never packed: they can be made again, or hold another's work.
@@ -184,6 +190,30 @@ def kind_problem(name: str) -> str:
     if WEIGHTS.fullmatch(path.name):
         return "weights"
     return "archive" if path.suffix in ARCHIVES else ""
+
+
+def yaml_as(
+    model: type[Model], folder: Folder, name: str, largest: int, unreadable: Callable[[str], Warn]
+) -> Model | None:
+    """A YAML file of the submission as a model of pydantic; None without the file.
+
+    Raises what `unreadable` makes of the problem where the file is longer than `largest` bytes, or
+    not as `model` says.
+    """
+    if name not in folder.files:
+        return None
+    if folder.files[name] > largest:
+        raise unreadable(f"longer than {largest:,} bytes")
+    try:
+        return model.model_validate(yaml.safe_load(folder.text(name)))
+    except Explained as problem:
+        raise unreadable(problem.message) from None
+    except (yaml.YAMLError, RecursionError):
+        raise unreadable("no YAML") from None
+    except ValueError as error:  # pydantic's, of which the input is not shown
+        first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        raise unreadable(f"{show(place, 40)}: {show(first['msg'], 80)}") from None
 
 
 def json_object(content: Any) -> dict[str, Any]:

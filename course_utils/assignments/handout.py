@@ -12,16 +12,8 @@ from pathlib import Path
 from course_utils import ownership
 from course_utils.assignments import submitted
 from course_utils.assignments.checklist import root_of
-from course_utils.assignments.definition import ASSIGNMENTS, find
+from course_utils.assignments.definition import find, there
 from course_utils.errors import CourseError
-
-
-def assignment_folder(name: str) -> Path:
-    """The folder of an assignment in the kit; CourseError for an unknown name."""
-    folder = find(name).path
-    if not folder.is_dir():
-        raise CourseError(f"{folder}: not there", "change into the folder of the kit (git clone)")
-    return folder
 
 
 def start(name: str, folder: Path) -> Path:
@@ -30,7 +22,7 @@ def start(name: str, folder: Path) -> Path:
     Its submission.yaml says afterwards which kit and which starter it began with.
     """
     about = find(name)
-    starter = assignment_folder(name) / "starter"
+    starter = about.path / "starter"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CourseError(f"{folder}: already there", "choose a new folder, or empty this one")
     if not starter.is_dir():
@@ -66,9 +58,10 @@ def recognise(folder: Path) -> str:
     Raises CourseError when there is no such folder, or when its files fit none or two of them.
     """
     root = root_of(folder)
-    found = [n for n, a in ASSIGNMENTS.items() if any((root / mark).exists() for mark in a.marks)]
+    known = there()
+    found = [n for n, a in known.items() if any((root / mark).exists() for mark in a.marks)]
     if len(found) == 1:
         return found[0]
     why = "files of several assignments" if found else "none of an assignment's files"
-    names = " or ".join(f"--assignment {name}" for name in ASSIGNMENTS)
+    names = " or ".join(f"--assignment {name}" for name in known)
     raise CourseError(f"{folder}: it holds {why}", f"say which it is: {names}")

@@ -5,7 +5,6 @@ starter's. Each would otherwise be called complete, since nothing is missing and
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils.assignments.findings import warn
 from course_utils.assignments.folder import PLACEHOLDER, Folder, listed, scan, show
+from course_utils.assignments.regions import NAMED
 from course_utils.messages import Explained
 
 if TYPE_CHECKING:
     from course_utils.assignments.checklist import Visit
 
-MARK = re.compile(r"\b(?:BEGIN|END) SOLUTION\b")
 READ = (".py", ".md", ".yaml", ".yml", ".ipynb")
 NANO = "nano"
 
@@ -53,7 +52,7 @@ def _sources(name: str, text: str) -> str:
 
 def solution(visit: "Visit") -> str:
     """No file holds the marks that only the reference solution has."""
-    if found := [name for name, text in _texts(visit.folder) if MARK.search(text)]:
+    if found := [name for name, text in _texts(visit.folder) if NAMED.search(text)]:
         raise warn("hollow.solution", names=listed(found))
     return "no marks of the reference solution"
 

@@ -5,12 +5,10 @@
 Without the file, nobody is on it. The name is the only key.
 """
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from course_utils.assignments.findings import warn
-from course_utils.assignments.folder import Folder, show
-from course_utils.messages import Explained
+from course_utils.assignments.findings import Warn, warn
+from course_utils.assignments.folder import Folder, yaml_as
 
 FILE = "leaderboard.yaml"
 LARGEST = 1000  # bytes
@@ -37,19 +35,9 @@ def chosen_name(folder: Folder) -> str | None:
 
     Raises Explained (a warning) where the file says something else: then nobody is on it.
     """
-    if FILE not in folder.files:
-        return None
-    if folder.files[FILE] > LARGEST:
-        raise warn("leaderboard.name", problem=f"longer than {LARGEST:,} bytes")
-    try:
-        content = yaml.safe_load(folder.text(FILE))
-        return Chosen.model_validate(content).name
-    except Explained as problem:
-        raise warn("leaderboard.name", problem=problem.message) from None
-    except (yaml.YAMLError, RecursionError):
-        raise warn("leaderboard.name", problem="no YAML") from None
-    except ValueError as error:  # pydantic's, of which the input is not shown
-        first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        problem = f"{show(place, 40)}: {show(first['msg'], 80)}"
-        raise warn("leaderboard.name", problem=problem) from None
+    chosen = yaml_as(Chosen, folder, FILE, LARGEST, _unreadable)
+    return chosen.name if chosen else None
+
+
+def _unreadable(problem: str) -> Warn:
+    return warn("leaderboard.name", problem=problem)

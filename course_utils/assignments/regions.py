@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MARKER = re.compile(r"\s*(?:<!-- ?)?### (BEGIN|END) SOLUTION(?: ?-->)?\s*")
+NAMED = re.compile(r"\b(?:BEGIN|END) SOLUTION\b")  # wherever on a line it stands
 WRITE = "### BEGIN SOLUTION and ### END SOLUTION, each alone on its line (in Markdown as a comment)"
 DEFINED = re.compile(r"\s*(?:async )?(?:def|class) (\w+)")
 HEADING = re.compile(r"#{1,6} +(.+?)\s*$")
@@ -157,7 +158,7 @@ def _read_piece(piece: _Piece, name: str, found: Marked, of: str) -> str:
 
 def looks_like_a_marker(line: str) -> bool:
     """Whether a line seems to be meant as a marker: two words like its own, and hardly any more."""
-    if re.search(r"\b(?:BEGIN|END) SOLUTION\b", line):  # on a line with something else
+    if NAMED.search(line):  # on a line with something else
         return True
     words = re.findall(r"[a-z]+", line.lower())
     if not 1 <= len(words) <= WORDS:

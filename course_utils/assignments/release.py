@@ -18,6 +18,7 @@ from course_utils.assignments.definition import FILE, Definition, Solution, find
 from course_utils.assignments.regions import MARKER, Marked, Problem, read_regions, source_lines
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
+from course_utils.schemas import count_of
 
 TEXT_STUBS = {
     ".md": "YOUR ANSWER HERE",
@@ -48,7 +49,7 @@ def make_starter(solution: Path, target: Path, name: str) -> list[Path]:
     starter |= {file: _copied(source) for file, source in about.solution.made.items()}
     _refuse(list(search(starter, _lines_of(marked))), solution, name)
     starter |= {f"{folder}/.gitkeep": "" for folder in about.empty}
-    _write(target, starter, f"starter of {about.id}", about)
+    _write(target, starter, about)
     return sorted(target / path for path in starter)
 
 
@@ -135,16 +136,12 @@ def _unlisted(marked: Mapping[str, Marked], listed: Solution) -> list[Problem]:
         first = {region.of: region.line for region in reversed(own.regions)}
         for of in dict.fromkeys((*wanted, *found)):
             if found[of] != wanted.get(of, 0):
-                what = f"{FILE} lists {_lines(wanted.get(of, 0))} of {of!r}, "
+                what = f"{FILE} lists {count_of(wanted.get(of, 0), 'line')} of {of!r}, "
                 what += f"the markers take out {found[of]}"
                 cure = "put the markers back where they were; if you changed the solution, write "
                 cure += f"{of!r}: {found[of]}" if found[of] else f"no {of!r}"
                 problems.append(Problem(name, first.get(of, ""), what, f"{cure} into {FILE}"))
     return problems
-
-
-def _lines(count: int) -> str:
-    return f"{count} line" if count == 1 else f"{count} lines"
 
 
 def _refuse(problems: list[Problem], solution: Path, name: str) -> None:
@@ -196,10 +193,8 @@ def _copied(source: str) -> str:
     return (kit.ROOT / source).read_text(encoding="utf-8")
 
 
-def _write(target: Path, texts: Mapping[str, str], of: str, about: Definition) -> None:
-    old = ownership.owner_of(target)
-    known = {f"starter of {name}" for name in about.names}
-    ownership.claim(target, of=old if old in known else of)
+def _write(target: Path, texts: Mapping[str, str], about: Definition) -> None:
+    about.claim(target, "starter")
     ownership.forget_files(target, keep=texts)
     for path, text in texts.items():
         write_text_atomic(target / path, text)

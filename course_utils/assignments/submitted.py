@@ -14,15 +14,13 @@ import hashlib
 import re
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from course_utils import kit, ownership
 from course_utils.assignments.definition import Definition
-from course_utils.assignments.findings import warn
-from course_utils.assignments.folder import Folder, show
+from course_utils.assignments.findings import Warn, warn
+from course_utils.assignments.folder import Folder, show, yaml_as
 from course_utils.files import write_text_atomic
-from course_utils.messages import Explained
 
 FILE = "submission.yaml"
 LARGEST = 10_000  # bytes
@@ -84,21 +82,11 @@ def read_submitted(folder: Folder) -> Submitted | None:
 
     Raises Explained (a warning) where the file cannot be read.
     """
-    if FILE not in folder.files:
-        return None
-    if folder.files[FILE] > LARGEST:
-        raise warn("submission.unreadable", problem=f"longer than {LARGEST:,} bytes")
-    try:
-        return Submitted.model_validate(yaml.safe_load(folder.text(FILE)))
-    except Explained as problem:
-        raise warn("submission.unreadable", problem=problem.message) from None
-    except (yaml.YAMLError, RecursionError):
-        raise warn("submission.unreadable", problem="no YAML") from None
-    except ValueError as error:  # pydantic's, of which the input is not shown
-        first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        problem = f"{show(place, 40)}: {show(first['msg'], 80)}"
-        raise warn("submission.unreadable", problem=problem) from None
+    return yaml_as(Submitted, folder, FILE, LARGEST, _unreadable)
+
+
+def _unreadable(problem: str) -> Warn:
+    return warn("submission.unreadable", problem=problem)
 
 
 def judge(folder: Folder, about: Definition) -> str:

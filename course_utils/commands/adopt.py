@@ -47,7 +47,7 @@ def adopt(
     address = adoption.read_address(repository, tag)
     for path in (changed := adoption.adopt(address)):
         print(f"written: {path.relative_to(kit.ROOT)}")
-    if not adoption.on_github(address):
+    if not address.on_github:
         print(
             "Colab opens notebooks by a link from GitHub only, so the badges were taken out. "
             "Students upload a notebook to Colab (File > Upload notebook); its first cell fetches "

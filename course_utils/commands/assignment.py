@@ -71,7 +71,7 @@ def assignment_start(
 ) -> None:
     """Copy the starter of an assignment into a new folder."""
     print(f"Starter: {handout.start(name, folder)}")
-    print(f"Read first: {handout.assignment_folder(name) / 'README.md'}")
+    print(f"Read first: {find(name).path / 'README.md'}")
 
 
 @assignment_app.command("release", epilog="Example:  course assignment release manufacturing")

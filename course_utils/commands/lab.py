@@ -128,7 +128,7 @@ def command_of(program: str, notebook: Path, port: int) -> list[str]:
         words = ["voila", str(notebook), "--no-browser", f"--port={port}"]
         words += ["--Voila.ip=127.0.0.1", "--Voila.auto_token=True"]
         words += [f"--VoilaConfiguration.extension_denylist={list(NOT_FOR_VOILA)}"]
-        words += [f"--TagRemovePreprocessor.remove_cell_tags={{{ONLY_WITH_CODE!r}}}"]
+        words += [f"--TagRemovePreprocessor.remove_cell_tags={ONLY_WITH_CODE}"]
         return [sys.executable, "-m", *words]
     words = ["jupyterlab", str(notebook), "--no-browser", f"--ServerApp.port={port}"]
     words += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"]

@@ -9,7 +9,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,35 +74,26 @@ def merged(source: Source, out: Path) -> tuple[Path, Agreement]:
     """Save the merged model as safetensors; all of its answers must be the source's."""
     if source.adapter is None:
         raise CourseError(f"{source.folder}: this model is merged already", "use it as it is")
-    prompts, truths = _prompts(source)
-    expected = _answers_of_source(source, prompts)
-    ownership.claim(out, of=f"export {source.folder.name}")
-    with ownership.saving(out) as folder:
+
+    def make(folder: Path, prompts: Sequence[Messages]) -> list[str]:
         conversion.merge(source, folder)
         tokenizer, model = models.load_tokenizer(str(folder)), models.load_model(str(folder))
-        answers = generate_answers(model, tokenizer, prompts, TOKENS, 4, "checking the export")
-        agreement = _compared("merged", expected, answers, truths, folder)
-    _write_facts(source, out, "merged", agreement)
-    return out, agreement
+        return generate_answers(model, tokenizer, prompts, TOKENS, 4, "checking the export")
+
+    return _exported(source, "merged", out, make)
 
 
 def gguf(source: Source, form: str, out: Path) -> tuple[Path, Agreement]:
     """Save the (merged) model as GGUF for llama.cpp, Ollama and the like."""
-    prompts, truths = _prompts(source)
-    expected = _answers_of_source(source, prompts)
-    file = (
-        conversion.merged_file(source, form)
-        if source.adapter
-        else conversion.base_file(source, form)
-    )
-    answers = asyncio.run(_answers_of_engine(file, prompts))
-    ownership.claim(out, of=f"export {source.folder.name}")
-    with ownership.saving(out) as folder:
+    convert = conversion.merged_file if source.adapter else conversion.base_file
+    file = convert(source, form)
+
+    def make(folder: Path, prompts: Sequence[Messages]) -> list[str]:
         folder.mkdir()
-        agreement = _compared(form, expected, answers, truths, folder)
         shutil.copyfile(file, folder / f"model-{form}.gguf")
-    _write_facts(source, out, form, agreement)
-    return out, agreement
+        return asyncio.run(_answers_of_engine(file, prompts))
+
+    return _exported(source, form, out, make)
 
 
 def onnx(source: Source, out: Path) -> tuple[Path, Agreement]:
@@ -111,15 +102,27 @@ def onnx(source: Source, out: Path) -> tuple[Path, Agreement]:
     Raises CourseError when requirements-onnx.txt is not installed.
     """
     onnx_model.check_installed()
+
+    def make(folder: Path, prompts: Sequence[Messages]) -> list[str]:
+        with tempfile.TemporaryDirectory(prefix="course-") as work:
+            whole = conversion.merge(source, Path(work)) if source.adapter else source.folder
+            onnx_model.build(whole, folder)
+        return onnx_model.answers(folder, prompts, TOKENS)
+
+    return _exported(source, "onnx", out, make)
+
+
+def _exported(
+    source: Source, kind: str, out: Path, make: Callable[[Path, Sequence[Messages]], list[str]]
+) -> tuple[Path, Agreement]:
+    """What `make` writes into a folder, once its answers to the prompts agree with the source's."""
     prompts, truths = _prompts(source)
     expected = _answers_of_source(source, prompts)
     ownership.claim(out, of=f"export {source.folder.name}")
-    with ownership.saving(out) as folder, tempfile.TemporaryDirectory(prefix="course-") as work:
-        whole = conversion.merge(source, Path(work)) if source.adapter else source.folder
-        onnx_model.build(whole, folder)
-        answers = onnx_model.answers(folder, prompts, TOKENS)
-        agreement = _compared("onnx", expected, answers, truths, folder)
-    _write_facts(source, out, "onnx", agreement)
+    with ownership.saving(out) as folder:
+        answers = make(folder, prompts)
+        agreement = _compared(kind, expected, answers, truths, folder)
+    _write_facts(source, out, kind, agreement)
     return out, agreement
 
 

@@ -33,10 +33,7 @@ INTEGRITY, LEADERBOARD = "integrity.html", "leaderboard.html"
 
 def claim(grades: Path | str, assignment: str) -> Path:
     """Make a folder of grades ours. Raises CourseError when it is somebody else's."""
-    names = {f"grades of {name}" for name in find(assignment).names}
-    owner = ownership.owner_of(Path(grades))  # made under an old name of the assignment, perhaps
-    of = owner if owner in names else f"grades of {find(assignment).id}"
-    return ownership.claim(Path(grades), of=of)
+    return find(assignment).claim(Path(grades), "grades")
 
 
 def rubric_of(assignment: str, path: Path | None = None) -> Rubric:

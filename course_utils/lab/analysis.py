@@ -196,7 +196,8 @@ def find_gaps(
     for name, section in sections.items():
         for key, answer in section.answers.items():
             if key not in copies[name] and (place := own_words.source_of(answer, solution)):
-                copies[name][key] = place
+                told = {"question": QUESTIONS[key], "place": place}
+                copies[name][key] = MESSAGES.say("analysis.not_own", **told)
     return [
         gap
         for name in PARAMETERS
@@ -212,7 +213,7 @@ def sections_of_code(notebook: Mapping[str, Any]) -> list[tuple[Mapping[str, Any
 
 
 def _gaps_of(
-    name: str, section: Section | None, copies: Mapping[str, str], executed: bool
+    name: str, section: Section | None, copies: Mapping[str, Said], executed: bool
 ) -> Iterator[Gap]:
     if section is None:
         yield Gap(name, "", MESSAGES.say("analysis.no_section", name=name))
@@ -221,10 +222,7 @@ def _gaps_of(
         if problem := _answer_problem(question, section.answers.get(key)):
             yield Gap(name, key, problem)
         elif key in copies:
-            told = {"question": question, "place": copies[key]}
-            own = copies[key].endswith("?”")  # a question of this notebook
-            copied = MESSAGES.say("analysis.copied", **told)
-            yield Gap(name, key, copied if own else MESSAGES.say("analysis.not_own", **told))
+            yield Gap(name, key, copies[key])
     yield from _without_evidence(name, section.answers)
     if problem := _figure_problem(section.code, executed):
         yield Gap(name, "figure", problem)
@@ -282,9 +280,9 @@ def _is_picture(output: Mapping[str, Any]) -> bool:
     return bool({"image/png", "image/svg+xml", "image/jpeg"} & set(output.get("data", ())))
 
 
-def _copies(sections: Mapping[str, Section]) -> dict[str, dict[str, str]]:
-    """Parameter -> question -> where an earlier answer says it in (nearly) the same words."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+def _copies(sections: Mapping[str, Section]) -> dict[str, dict[str, Said]]:
+    """Parameter -> question -> which earlier answer says it in (nearly) the same words."""
+    found: dict[str, dict[str, Said]] = defaultdict(dict)
     seen: list[tuple[str, str, set]] = []
     for name in PARAMETERS:
         for key, answer in (sections[name].answers if name in sections else {}).items():
@@ -295,7 +293,9 @@ def _copies(sections: Mapping[str, Section]) -> dict[str, dict[str, str]]:
             for other, question, theirs in seen:
                 if len(own & theirs) >= ALIKE * len(own | theirs):
                     place = "this section" if other == name else other
-                    found[name][key] = f"{place}, “{QUESTIONS[question]}”"
+                    place = f"{place}, “{QUESTIONS[question]}”"
+                    told = {"question": QUESTIONS[key], "place": place}
+                    found[name][key] = MESSAGES.say("analysis.copied", **told)
                     break
             seen.append((name, key, own))
     return found

@@ -339,6 +339,7 @@ class Lab:
         wide = widgets.Layout(width="100%", max_width="860px", height="110px")
         copy = widgets.Textarea(value=self.command(), description="copy:", layout=wide)
         paste = widgets.Textarea(description="paste:", layout=wide, placeholder="python train_…")
+        paste.continuous_update = False  # letter by letter, the click would overtake the last ones
         button = widgets.Button(description="Load from command")
         told = widgets.HTML()
         told.add_class("course-told")

@@ -7,6 +7,7 @@ from course_utils import kit
 from course_utils.assignments import definition
 from course_utils.assignments.checkers import CHECKERS, checker_of
 from course_utils.assignments.definition import ASSIGNMENTS, Assignments, find
+from course_utils.assignments.handout import recognise
 from course_utils.assignments.rubric import load_rubric
 from course_utils.errors import CourseError
 
@@ -54,6 +55,14 @@ def test_a_third_assignment_is_a_folder_and_no_code(kit_folder):
     assert list(found) == ["another", "ores"]
     assert found["week03"].title == "Week 3: ores"
     assert found["week03_ores"].thresholds.records == 5000
+
+
+def test_a_package_without_the_kit_around_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(definition, "ASSIGNMENTS", Assignments(tmp_path / "assignments"))
+    (tmp_path / "records.jsonl").touch()
+    for look_up in (lambda: find("week05"), lambda: recognise(tmp_path)):
+        with pytest.raises(CourseError, match="no assignment is there.*\n.*git clone"):
+            look_up()
 
 
 def test_two_assignments_of_one_name_are_refused(kit_folder):

@@ -9,15 +9,16 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import lab_views
 import lab_words
 import nbformat
 import pytest
 from chromium import NEEDED, fresh_page
+from lab_views import SECTIONS
 
 from course_utils.commands import lab as lab_cli
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = ("learning_rate", "lora_alpha", "warmup_ratio")
 pytestmark = NEEDED
 MODULES = {"jupyter": "jupyterlab", "voila": "voila"}
 
@@ -120,19 +121,7 @@ def test_three_sliders_moved_by_keyboard_change_figure_and_command(opened, progr
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    """All texts of the lab with its checks, three sections and the command box."""
-    whole = nbformat.read(ROOT / "notebooks" / lab_cli.NOTEBOOK, as_version=4)
-    wanted = [f'lab.panel("{name}")' for name in SECTIONS]
-    wanted += ["environment.prepare()", "explore.Lab(data", "static = None", "lab.command_box()"]
-    wanted += ["checks.", "explore.Lab(static=True)", "lab.gallery()"]
-    whole.cells = [
-        cell
-        for cell in whole.cells
-        if cell.cell_type == "markdown" or any(text in cell.source for text in wanted)
-    ]
-    path = tmp_path_factory.mktemp("texts") / lab_cli.NOTEBOOK
-    nbformat.write(whole, path)
-    return path
+    return lab_views.write_texts(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="module")
@@ -156,17 +145,8 @@ def narrow(texts):
             yield page
 
 
-def shoot(page, name: str) -> None:
-    """A picture for whoever looks at it: COURSE_LAB_SHOTS=folder."""
-    if keep := os.environ.get("COURSE_LAB_SHOTS"):
-        page.screenshot(path=f"{keep}/{name}.png", full_page=True)
-
-
-@pytest.mark.xfail(
-    reason="seen to fail in a whole run of November 28; not understood yet", strict=False
-)
 def test_voila_shows_no_sentence_about_code(narrow):
-    shoot(narrow, "voila")
+    lab_views.shoot(narrow, "voila")
     words = " ".join(narrow.locator("body").inner_text().split())
     assert "Which value would you choose here, and why?" in words
     assert "Failure gallery" in words
@@ -206,9 +186,6 @@ def test_every_picture_says_its_finding(narrow):
     assert all(len(alt.split()) > 4 for alt in alts)
 
 
-@pytest.mark.xfail(
-    reason="seen to fail in a whole run of November 28; not understood yet", strict=False
-)
 def test_the_tabulator_reaches_every_control_of_a_section_and_the_command(narrow):
     narrow.get_by_role("slider", name="learning_rate").first.focus()
     seen = []
@@ -222,7 +199,9 @@ def test_the_tabulator_reaches_every_control_of_a_section_and_the_command(narrow
         if seen[-1] == "Load from command":
             break
         narrow.keyboard.press("Tab")
-    assert seen[:3] == ["learning_rate", "warmup_ratio (share of steps)", "lr_scheduler_type"]
+    # After each slider comes its number, which can be typed.
+    rate, warmup = ["learning_rate", "0.0002"], ["warmup_ratio (share of steps)", "0.03"]
+    assert seen[:5] == [*rate, *warmup, "lr_scheduler_type"]
     assert seen[-3:] == ["copy:", "paste:", "Load from command"]
 
 
@@ -237,26 +216,6 @@ def test_a_line_is_loaded_by_keyboard_and_told(narrow):
     assert "Left aside, since it is no slider here: --data x.jsonl." in told.inner_text()
 
 
-WIDER = """() => [...document.querySelectorAll(
-        'img, pre, code, table, textarea, .widget-hbox, p, li')]
-    .filter(e => e.offsetParent && e.getBoundingClientRect().right > 900.5)
-    .map(e => e.outerHTML.slice(0, 120))"""
-
-
 def test_at_900_pixels_nothing_runs_over_the_edge_in_voila(narrow):
-    assert narrow.evaluate(WIDER) == []
+    assert narrow.evaluate(lab_views.WIDER) == []
     assert narrow.problems == []
-
-
-def test_at_900_pixels_nothing_runs_over_the_edge_of_the_page(texts, tmp_path):
-    page_path = tmp_path / "lab.html"
-    page_path.write_text(lab_cli.page_of(lab_cli.execute(texts, tmp_path / "run")), "utf-8")
-    with fresh_page(900, 1400) as page:
-        page.goto(page_path.as_uri())
-        shoot(page, "static")
-        assert page.evaluate(WIDER) == []
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 900
-        assert page.asked == [page_path.as_uri()] or not [
-            asked for asked in page.asked if asked.startswith("http")
-        ]
-        assert page.problems == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.study_week05 import SHORT
 
-from course_utils.assignments.handout import assignment_folder
+from course_utils.assignments.definition import find
 from course_utils.assignments.rubric import Rubric, load_rubric
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def expected(
     assignment: str, members: "ClassFile", row: "Row", work: Path, honest: Path | None
 ) -> dict[str, Any]:
     """One member's entry of expected.yaml: points of the items, findings, the argument."""
-    rubric = load_rubric(assignment_folder(assignment) / "rubric.yaml")
+    rubric = load_rubric(find(assignment).path / "rubric.yaml")
     shares = _shares(assignment, members, row, honest)
     for name, share in shares.items():
         if share == "reached":
@@ -94,7 +94,7 @@ def _shares(
 
 def automatic(assignment: str) -> list[str]:
     """The items that a computer scores."""
-    rubric: Rubric = load_rubric(assignment_folder(assignment) / "rubric.yaml")
+    rubric: Rubric = load_rubric(find(assignment).path / "rubric.yaml")
     return [item.id for item in rubric.items if item.kind == "automatic"]
 
 

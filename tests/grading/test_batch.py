@@ -21,7 +21,7 @@ import pytest
 import quick_checks
 from sandboxes import level_or_skip
 
-from course_utils.assignments.handout import assignment_folder
+from course_utils.assignments.definition import find
 from course_utils.errors import CourseError, UsageError
 from course_utils.grading import publishing, workshop
 from course_utils.grading.batch import grade_class
@@ -190,7 +190,7 @@ def test_another_rubric_prices_the_class_anew_and_computes_nothing(quick, inbox,
     grade(inbox, grades)
     before = {row[0]: row for row in book(grades)}
     computed(tmp_path)
-    own = Path(assignment_folder("week05") / "rubric.yaml").read_text()
+    own = Path(find("week05").path / "rubric.yaml").read_text()
     assert own.count("points: 13\n") == 1
     assert own.count("points: 8\n") == 1
     changed = own.replace("points: 13\n", "points: 11\n").replace("points: 8\n", "points: 10\n")
@@ -318,7 +318,7 @@ def test_a_full_disk_stops_with_a_message(tmp_path, size, least):
 def test_a_rubric_with_a_missing_check_is_refused_before_anything_is_written(
     quick, inbox, tmp_path
 ):
-    own = (assignment_folder("week05") / "rubric.yaml").read_text()
+    own = (find("week05").path / "rubric.yaml").read_text()
     changed = own.replace("check: records_valid", "check: records_vaild")
     (tmp_path / "rubric.yaml").write_text(changed)
     with pytest.raises(CourseError, match="records_vaild"):

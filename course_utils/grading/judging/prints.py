@@ -16,8 +16,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from course_utils import kit, ownership, provenance, tasks
-from course_utils.assignments import hollow, week05, week09_10
+from course_utils.assignments import hollow, week05
 from course_utils.assignments.adapter import matrix_of
+from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.folder import Folder, scan, show
 from course_utils.errors import CourseError
 from course_utils.grading.cache import BatchStopped, digest_of_file
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
-CHECKLISTS = {WEEK05: week05.CHECKLIST, WEEK09_10: week09_10.CHECKLIST}
 # What tells of the adapter, and where in it the adapter's checksum stands.
 EVIDENCE = {
     WEEK05: {
@@ -51,7 +51,8 @@ BOOTSTRAP = 400
 
 def prints_of(case: Case) -> Fingerprints:
     """All that the class's report compares. Raises what no file of a student causes."""
-    adapter = f"{CHECKLISTS[case.assignment].adapter}/adapter_model.safetensors"
+    checklist = checker_of(case.assignment).CHECKLIST
+    adapter = f"{checklist.adapter}/adapter_model.safetensors"
     digest = _digest(case.folder, adapter)
     found = Fingerprints(
         adapter=digest,
@@ -59,7 +60,7 @@ def prints_of(case: Case) -> Fingerprints:
         code=_of_files(case, ".py", code_prints),
         text=_of_files(case, ".md", text_prints) | _of_records(case),
         stated=[*case.facts.get("stated", ()), *_adapter_named(case, digest)],
-        untouched=hollow.untouched(case.folder, CHECKLISTS[case.assignment].starter),
+        untouched=hollow.untouched(case.folder, checklist.starter),
         hollow=[name for name in case.facts.get("hollow", ()) if name != "hollow.starter"],
     )
     losses = _losses(case)

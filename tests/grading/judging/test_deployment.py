@@ -15,8 +15,8 @@ from submissions import CONFIG, README, SCRIPTS, deploy, edit_json, save_adapter
 from course_utils import packages, serving
 from course_utils.assignments import deployment as evidence
 from course_utils.assignments import scripts
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import scan
-from course_utils.assignments.handout import assignment_folder
 from course_utils.assignments.rubric import load_rubric
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
@@ -28,7 +28,7 @@ from course_utils.grading.probing.evidence import ModelEvidence
 from course_utils.latency import Timed
 from course_utils.records import write_records
 
-RUBRIC = load_rubric(assignment_folder("week09_10") / "rubric.yaml")
+RUBRIC = load_rubric(find("week09_10").path / "rubric.yaml")
 
 
 def of(name, share=1):

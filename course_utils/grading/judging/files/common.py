@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from course_utils import tasks
-from course_utils.assignments import hollow, week05, week09_10
+from course_utils.assignments import hollow
+from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.checklist import finding_of
 from course_utils.assignments.figures import Figure
 from course_utils.assignments.findings import Finding, wrong
@@ -28,7 +29,6 @@ from course_utils.messages import Explained
 from course_utils.records import check_file
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
-CHECKLISTS: dict[str, Any] = {WEEK05: week05, WEEK09_10: week09_10}
 HOLLOW = ("folder.solution", "folder.starter")  # asked of every submission
 SHOWN = 5  # figures that differ, in an item's evidence; all stand in the integrity report
 
@@ -36,7 +36,7 @@ SHOWN = 5  # figures that differ, in an item's evidence; all stand in the integr
 def visit_of(case: Case) -> Any:
     """The checklist's Visit of this submission, made once; hollow work is noted."""
     if "visit" not in case.facts:
-        assignment = CHECKLISTS[case.assignment]
+        assignment = checker_of(case.assignment)
         folder = replace(case.folder, required=assignment.REQUIRED)
         case.facts["visit"] = assignment.Visit(folder, assignment.CHECKLIST)
         for name in HOLLOW:

@@ -1,0 +1,39 @@
+"""A shorter lab to look at in a browser, and what is looked for in each of its views."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from course_utils import kit
+from course_utils.commands import lab as lab_cli
+
+SECTIONS = ("learning_rate", "lora_alpha", "warmup_ratio")
+# What ends to the right of a window of 900 pixels.
+WIDER = """() => [...document.querySelectorAll(
+        'img, pre, code, table, textarea, .widget-hbox, p, li')]
+    .filter(e => e.offsetParent && e.getBoundingClientRect().right > 900.5)
+    .map(e => e.outerHTML.slice(0, 120))"""
+
+
+def write_texts(folder: Path) -> Path:
+    """All texts of the lab with its checks, three sections and the command box."""
+    whole = nbformat.read(kit.NOTEBOOKS / lab_cli.NOTEBOOK, as_version=4)
+    wanted = [f'lab.panel("{name}")' for name in SECTIONS]
+    wanted += ["environment.prepare()", "explore.Lab(data", "static = None", "lab.command_box()"]
+    wanted += ["checks.", "explore.Lab(static=True)", "lab.gallery()"]
+    whole.cells = [
+        cell
+        for cell in whole.cells
+        if cell.cell_type == "markdown" or any(text in cell.source for text in wanted)
+    ]
+    path = folder / lab_cli.NOTEBOOK
+    nbformat.write(whole, path)
+    return path
+
+
+def shoot(page: Any, name: str) -> None:
+    """A picture for whoever looks at it: COURSE_LAB_SHOTS=folder."""
+    if keep := os.environ.get("COURSE_LAB_SHOTS"):
+        page.screenshot(path=f"{keep}/{name}.png", full_page=True)
