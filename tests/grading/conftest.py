@@ -27,6 +27,7 @@ def grades(published, tmp_path):
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Quick checks in place of those that need a model, for this test alone."""
+    registry.check_modules()  # registered once a process: not into the dictionary of this test
     monkeypatch.setattr(registry, "CHECKS", {})
     monkeypatch.setattr(registry, "NEEDS", {})
     monkeypatch.setattr(workshop, "hidden_records", workshop.hidden_records)
