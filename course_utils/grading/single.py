@@ -51,12 +51,13 @@ class Graded:
 
 def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: None) -> Graded:
     """Open, judge and name the verdict. Raises BatchStopped for a full disk, and nothing else."""
-    started = time.monotonic()
     shop.check_space()
     try:
         tell("waits for the GPU" if shop.box.devices else "opening")
-        with gpu_slot(shop.box.devices), opened(submission, shop.work) as root:
-            graded = _judged(submission, root, shop, tell, started)
+        with gpu_slot(shop.box.devices):
+            started = time.monotonic()  # how long others had the GPU is nobody's own time
+            with opened(submission, shop.work) as root:
+                graded = _judged(submission, root, shop, tell, started)
     except BatchStopped:
         raise
     except Explained as problem:
