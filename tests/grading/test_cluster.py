@@ -174,6 +174,7 @@ def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_pa
     assert sys.executable in command
     assert next(word for word in command if word.startswith("tls://"))
     assert command[command.index("--nthreads") + 1] == "1"
+    assert command[command.index("--death-timeout") + 1] == "600"
     assert "DASK_DISTRIBUTED__WORKER__DAEMON=False" in command
     key = Path(command[command.index("--tls-key") + 1])
     assert key.parent == tmp_path, "the keys of the batch lie where the page says"
