@@ -4,8 +4,11 @@ The small class runs with `make test`; the whole ones with `make classroom`: tes
 whole.py. What was trained once is kept in runs/classroom.
 """
 
+import json
+
 import pytest
 import yaml
+from classroom import whole
 from classroom.batches import grade
 from classroom.build import STUDIES, build, read_class
 from classroom.compare import compared, differences
@@ -58,3 +61,20 @@ def test_an_untouched_starter_earns_what_it_deserves(prepared, tmp_path, assignm
     folder = build(assignment, tmp_path / "class", "starter")
     grade(folder / "inbox", assignment, folder / "grades")
     assert differences(folder / "expected.yaml", folder / "grades") == []
+
+
+@pytest.mark.long
+def test_the_command_for_whole_classes_goes_on_where_it_was(prepared, tmp_path, capfd):
+    level_or_skip("auto")
+    words = ["week05", "--only", "empty", "--out", str(tmp_path)]
+    assert whole.main(words) == 0
+    inbox = tmp_path / "week05-empty" / "inbox"
+    first = inbox.stat().st_mtime_ns
+    capfd.readouterr()
+    assert whole.main(words) == 0
+    assert inbox.stat().st_mtime_ns == first, "it was not built again"
+    told = capfd.readouterr().out
+    assert "1 of 1 submissions are graded already" in told
+    assert "1 of 1 as expected" in told
+    assert json.loads((tmp_path / "week05-empty.grades.measured.json").read_text())["peak"] > 0
+    assert "| empty | 0 |" in (tmp_path / "week05-empty.md").read_text()
