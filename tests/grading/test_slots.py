@@ -91,8 +91,9 @@ def graded(tmp_path, submissions, jobs):
         (tmp_path / "inbox" / f"s{number}" / "README.md").write_text(str(number))
     rubric = publishing.rubric_of("week05", None)
     plan = Plan(tmp_path / "grades", "week05", rubric, "none", jobs, warm=False)
-    screen = SimpleNamespace(is_terminal=False, print=lambda *_, **__: None)
-    return grade_class(tmp_path / "inbox", plan, screen).results
+    said = []
+    screen = SimpleNamespace(is_terminal=False, print=lambda text, **_: said.append(str(text)))
+    return grade_class(tmp_path / "inbox", plan, screen).results, " ".join(said)
 
 
 @pytest.mark.parametrize(("device", "most"), [("/dev/null", 1), ("", 3)], ids=["one GPU", "no GPU"])
@@ -101,8 +102,9 @@ def test_three_jobs_on_one_gpu_are_judged_one_after_the_other(
 ):
     """The device's file is real, and so is the lock; what judges is quick."""
     monkeypatch.setenv(DEVICES, device)
-    results = graded(tmp_path, submissions=5, jobs=3)
+    results, said = graded(tmp_path, submissions=5, jobs=3)
     assert room.most == most
+    assert ("one at a time, for the GPU" in said) is bool(device)
     assert {result.status for result in results} == {"graded"}
     assert len({tuple(item.points for item in result.items) for result in results}) == 1
 
@@ -117,5 +119,5 @@ def test_the_time_that_others_had_the_gpu_is_not_counted(room, tmp_path, monkeyp
 
     monkeypatch.setattr(single, "gpu_slot", slot)
     monkeypatch.setattr(single, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    [result] = graded(tmp_path, submissions=1, jobs=1)
+    [result], _ = graded(tmp_path, submissions=1, jobs=1)
     assert result.seconds == 0
