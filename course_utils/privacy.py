@@ -26,7 +26,10 @@ READ_AGAIN = {".py", ".jsonl"}  # programs and records: only what names a person
 HOMES = re.compile(
     rb"(?:/home/|/Users/|[A-Za-z]:(?:\\\\|\\|/)Users(?:\\\\|\\|/))[^/\\\"'\s<>:,;)]+"
 )
-ROOT_HOME = re.compile(rb"(?<![\w./+-])/root(?=/)")
+# Where a path may begin: not inside a word or an address. In JSON a line's end and a colour are
+# written as letters, and a path behind them begins all the same.
+START = rb"(\\[nrt]|(?:\\u001[bB]|\x1b)\[[0-9;]*m|(?<![\w.~/:<+-]))"
+ROOT_HOME = re.compile(START + rb"/root(?=/)")
 LEAST = 4  # letters of a host's name: shorter ones are words
 # Folders of every system: paths below them say nothing of a person, and `#!/usr/bin/env` is one.
 SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "opt", "proc", "run", "sbin"}
@@ -43,11 +46,18 @@ def shown(path: Path | str) -> str:
     path = Path(path)
     for folder in (Path.cwd(), kit.ROOT):
         for root in (folder, folder.resolve()):
-            if path.is_relative_to(root):
+            if _is_inside(root) and path.is_relative_to(root):
                 return path.relative_to(root).as_posix()
-    if path.is_relative_to(Path.home()) and len(Path.home().parts) > 1:
+    if _is_inside(Path.home()) and path.is_relative_to(Path.home()):
         return f"~/{path.relative_to(Path.home()).as_posix()}"
     return path.name
+
+
+def _is_inside(folder: Path) -> bool:
+    """A folder that names may count from: not the root, where containers begin, nor any other that
+    holds the home folder, whose name is a login."""
+    home = Path.home()
+    return len(folder.parts) > 1 and (folder == home or not home.is_relative_to(folder))
 
 
 def shown_command(words: Iterable[str]) -> str:
@@ -59,8 +69,9 @@ def shown_command(words: Iterable[str]) -> str:
     )
 
 
-def relative_to(*folders: Path) -> dict[str, str]:
+def relative_to(*places: Path) -> dict[str, str]:
     """Places for a `Scrubber`: what lies in these folders is named from there."""
+    folders = [folder for folder in places if _is_inside(folder)]
     inside = {f"{folder}{os.sep}": "" for folder in folders}
     return {str(folder): "." for folder in folders} | inside
 
@@ -81,7 +92,7 @@ class Scrubber:
             (re.compile(re.escape(place.encode()) + _end(place)), places[place].encode())
             for place in sorted(places, key=len, reverse=True)
         ]
-        self._rules += [(HOMES, b"~"), (ROOT_HOME, b"~"), *_login(), *_host()]
+        self._rules += [(HOMES, b"~"), (ROOT_HOME, rb"\1~"), *_login(), *_host()]
         self._elsewhere = _elsewhere()
         self.found: Counter[str] = Counter()
 
@@ -148,5 +159,5 @@ def _elsewhere() -> list[tuple[re.Pattern[bytes], bytes]]:
     if os.name == "nt" or not tops:
         return []
     part = rb"[^/\\\"'\s<>:,;()|*]+"
-    path = rb"(?<![\w.~/:<+-])/(?:" + b"|".join(tops) + rb")/(?:" + part + rb"/)*(" + part + rb")?"
-    return [(re.compile(path), rb"\1")]
+    path = START + rb"/(?:" + b"|".join(tops) + rb")/(?:" + part + rb"/)*(" + part + rb")?"
+    return [(re.compile(path), rb"\1\2")]

@@ -13,6 +13,8 @@ from course_utils import kit, privacy
 from course_utils.execution.structure import INJECTED
 from course_utils.files import write_text_atomic
 
+HALVES = ("utf-8", "surrogatepass")  # a cell may print half a character
+
 
 def without_paths(copy: Path, cwd: Path) -> None:
     """Clean an executed copy in place; one that can't be read (a worker died) stays as it is."""
@@ -20,7 +22,7 @@ def without_paths(copy: Path, cwd: Path) -> None:
 
     def clean(value: Any) -> Any:
         text = json.dumps(value, ensure_ascii=False)
-        return json.loads(scrubber.clean("part.ipynb", text.encode()).decode())
+        return json.loads(scrubber.clean("part.ipynb", text.encode(*HALVES)).decode(*HALVES))
 
     try:
         notebook = json.loads(copy.read_text(encoding="utf-8"))

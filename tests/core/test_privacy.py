@@ -50,10 +50,24 @@ def test_a_command_names_its_paths_so_too(at_home):
         ("POST /v1/chat/completions, and/or, 3/4", "POST /v1/chat/completions, and/or, 3/4"),
         ("https://example.org/tmp/x", "https://example.org/tmp/x"),
         ("</tmp/x", "</tmp/x"),
+        (r"a\n/tmp/x/y.py\n/root/z", r"a\ny.py\n~/z"),  # a line's end as JSON has it
+        (r"\u001b[0;32m/tmp/x/y.py\u001b[0m", r"\u001b[0;32my.py\u001b[0m"),  # of a traceback
     ],
 )
 def test_any_other_path_of_this_machine_leaves_its_last_name(text, left):
     assert privacy.scrubbed(text) == left
+
+
+def test_who_works_in_the_root_as_in_a_container_names_no_more(monkeypatch):
+    monkeypatch.chdir("/")
+    assert privacy.shown("/srv/lovelace/a.json") == "a.json"
+    assert privacy.scrubbed("1/2 of /home/lovelace/a.json") == "1/2 of ~/a.json"
+
+
+def test_nobody_is_named_from_the_folder_that_holds_the_homes(at_home, monkeypatch):
+    home, _ = at_home
+    monkeypatch.chdir(home.parent)
+    assert privacy.shown(home / "a.json") == "~/a.json"
 
 
 def test_a_login_is_taken_out_of_paths_and_no_word_is(monkeypatch):

@@ -48,6 +48,14 @@ def test_what_a_cell_says_is_its_authors(copy):
     }
 
 
+def test_half_a_character_in_an_output_does_not_keep_the_paths(tmp_path):
+    path = tmp_path / "copy.ipynb"
+    printed = {"outputs": [{"text": "\ud800 /tmp/x/y"}], "metadata": {}, "source": ""}
+    path.write_text(json.dumps({"cells": [printed], "metadata": {}}))
+    without_paths(path, tmp_path / "course")
+    assert json.loads(path.read_text())["cells"][0]["outputs"] == [{"text": "? y"}]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": 1, "metadata": {}}', "[" * 100_000])
 def test_half_a_copy_stays_as_it_is(tmp_path, content):
     path = tmp_path / "copy.ipynb"
