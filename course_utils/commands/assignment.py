@@ -189,10 +189,16 @@ def submit_pack(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier archive of this command.")
     ] = False,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="To publish, not to hand in: without files that quote work orders."
+        ),
+    ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""
     checker = _checker(folder, assignment)
-    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite)
+    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite, public=public)
     print(f"Archive: {made}")
 
 
