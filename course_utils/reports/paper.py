@@ -161,9 +161,7 @@ class _Reader:
         path, _, anchor = href.partition("#")
         folder = self.folder.relative_to(kit.ROOT.resolve()).as_posix()
         name = posixpath.normpath(posixpath.join(folder, path))
-        home = setup_cell.stated()
-        kind = "tree" if (kit.ROOT / name).is_dir() else "blob"
-        address = f"{home.repository}/{kind}/{home.revision}/{name}"
+        address = setup_cell.stated().place(name)
         return f"{name} in the kit", f"{address}#{anchor}" if anchor else address
 
 
