@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import nbformat
 import pytest
+import site_runs
 
 from course_utils import kit, ownership
 from course_utils.assignments import edition
@@ -20,45 +21,21 @@ BUILT = pytest.mark.skipif(
     not all(map(find_spec, ("sphinx", "myst_nb", "furo"))),
     reason="no Sphinx: pip install -r requirements-site.txt",
 )
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJg"
-SETTINGS = {
-    "settings": {"preset": "quick", "base_model": "nano", "train_records": 3, "seed": 42},
-    "hardware": {"gpu_name": None, "cpu_model": "a CPU", "cores": 2},
-    "created": "2026-11-28T18:00:11+00:00",
-}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run folder with the kit's notebooks, each with outputs in its code cells."""
     folder = tmp_path_factory.mktemp("site") / "run"
-    (folder / "notebooks").mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
-    for path in kit.NOTEBOOKS.glob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs = outputs(folder)
-        notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
-        nbformat.write(notebook, folder / "notebooks" / path.name)
+    site_runs.make(folder)
     return folder
 
 
-def outputs(folder):
-    widget = {site.WIDGET: {"model_id": "1"}, "text/plain": "a bar"}
-    figure = {"image/png": PNG, "text/plain": "<Figure>"}
-    return [
-        nbformat.v4.new_output("stream", text=f"written: {folder}/data/train.jsonl\n"),
-        nbformat.v4.new_output("display_data", data=widget),
-        nbformat.v4.new_output(
-            "display_data", data=figure, metadata={"image/png": {"alt": "The loss falls"}}
-        ),
-    ]
-
-
 def texts(run):
-    lab = run / "notebooks" / "parameter_lab.ipynb"
-    return site._texts(run, site.Links(site.sources(run, lab)))
+    return site._texts(run, links_of(run))
+
+
+def links_of(run):
+    return site.Links(site.sources(run, site_runs.lab_of(run)))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +46,7 @@ def pages(run):
 @pytest.fixture(scope="module")
 def built(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "a site"
-    return site.build(run, run / "notebooks" / "parameter_lab.ipynb", out)
+    return site.build(run, site_runs.lab_of(run), out)
 
 
 class Reader(HTMLParser):
@@ -153,13 +130,11 @@ def test_pages_say_which_run_their_outputs_are_of(pages):
     ],
 )
 def test_a_link_leads_to_a_page_of_the_site_or_is_words(run, page, text, wanted):
-    assert site.Links(site.sources(run, run / "notebooks/01_data_prep.ipynb")).turn(text, page) == (
-        wanted
-    )
+    assert links_of(run).turn(text, page) == wanted
 
 
 def test_a_link_to_a_file_that_is_no_page_leads_to_the_repository(run):
-    links = site.Links(site.sources(run, run / "notebooks/01_data_prep.ipynb"))
+    links = links_of(run)
     turned = links.turn("[p](../course_utils/presets.yaml)", "docs/presets.md")
     assert turned == f"[p]({links.home.place('course_utils/presets.yaml')})"
 
@@ -221,7 +196,7 @@ def test_a_second_build_takes_the_place_of_the_first_and_leaves_what_is_ones_own
     stale.write_text("of a page that is gone", encoding="utf-8")
     names = json.loads((out / ownership.MARK).read_text(encoding="utf-8"))["files"]
     ownership.note_files(out, [*names, "stale.html"])
-    site.build(run, run / "notebooks" / "parameter_lab.ipynb", out)
+    site.build(run, site_runs.lab_of(run), out)
     assert (out / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert not stale.exists()
 
@@ -230,5 +205,5 @@ def test_a_foreign_folder_is_left(tmp_path, run):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "index.html").write_text("mine", encoding="utf-8")
     with pytest.raises(CourseError):
-        site.build(run, run / "notebooks" / "parameter_lab.ipynb", tmp_path / "out")
+        site.build(run, site_runs.lab_of(run), tmp_path / "out")
     assert (tmp_path / "out" / "index.html").read_text(encoding="utf-8") == "mine"
