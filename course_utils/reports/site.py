@@ -21,7 +21,7 @@ from course_utils import kit, ownership
 from course_utils.assignments import edition, setup_cell
 from course_utils.assignments.scrubbing import Scrubber
 from course_utils.errors import CourseError
-from course_utils.files import read_json
+from course_utils.files import atomic_path, read_json
 from course_utils.lab.page import ONLY_WITH_CODE, ONLY_WITH_SLIDERS, put_alt
 
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ GROUPS = {
 }
 OTHERS = "Reference"
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^()\s]*\)\]\(([^()\s]+)\)")
+# Mermaid is drawn by a script from another server, and Sphinx has no colours for CSV.
+PLAIN = re.compile(r"^([ ]*)```(?:mermaid|csv)$", re.M)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CONFIGURATION = {
     "project": "Fine-Tuning Course Kit",
-    "extensions": ["myst_nb"],
+    "extensions": ["myst_nb", "sphinx.ext.githubpages"],  # the latter: .nojekyll
     "root_doc": "index",
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
@@ -57,6 +59,7 @@ CONFIGURATION = {
     "html_static_path": ["_static"],
     "html_css_files": [STYLE.name],
     "html_copy_source": False,
+    "html_use_index": False,
     "html_show_sourcelink": False,
     "html_show_search_summary": False,  # would fetch pages, which a browser refuses to a folder
 }
@@ -131,12 +134,13 @@ def _sphinx(source: Path, out: Path) -> list[str]:
 
 def _replace(made: Path, out: Path) -> None:
     """The new site in the place of the last one; files that the kit did not make stay."""
-    shutil.rmtree(made / ".doctrees", ignore_errors=True)
     (made / ".buildinfo").unlink(missing_ok=True)
     names = [path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()]
     ownership.claim(out, of=OF)
     ownership.forget_files(out, keep=names)
-    shutil.copytree(made, out, dirs_exist_ok=True)
+    for name in names:
+        with atomic_path(out / name) as temporary:
+            shutil.copyfile(made / name, temporary)
     ownership.note_files(out, names)
 
 
@@ -208,7 +212,7 @@ class Links:
             return f"[{found[1]}]({address}{hash_sign}{anchor})"
 
         text = BADGE.sub(r"[\1](\2)", text)  # a badge lies on another server
-        text = re.sub(r"^```mermaid$", "```text", text, flags=re.M)  # so does what draws it
+        text = PLAIN.sub(r"\1```text", text)
         return edition.LINK.sub(one, text)
 
 
