@@ -44,6 +44,7 @@ OWNER = "course data split"  # in the mark of a folder that it wrote
 COPY = "same prompt as an earlier record"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 LEAST_RECORDS = 12  # fewer make no three parts that say anything
+SHOWN = 6  # test records that notebook 05 asks with the adapter off and on
 STEP = 8  # tokens: lengths are rounded up to a multiple
 
 
@@ -299,6 +300,28 @@ def _distinct(records: Sequence[Record]) -> list[Record]:
     return list(first.values())
 
 
+def to_ask(own: Sequence[str | Mapping[str, str]] | None, test: Sequence[Record]) -> list[Record]:
+    """The records that notebook 05 asks: the first of the test part, or texts of one's own.
+
+    A text takes the place of the first test record's input; a mapping the place of its fields.
+    """
+    if own is None:
+        return [dict(record) for record in test[:SHOWN]]
+    places = [{"input": one} if isinstance(one, str) else dict(one) for one in own]
+    return [{**test[0], **place} for place in places]
+
+
+def shown(record: Mapping[str, str]) -> str:
+    """A record's question as a person reads it: of JSON tasks the text, else instruction and text.
+
+    The instruction of JSON tasks is the same in each of them.
+    """
+    told = [record["input"]]
+    if tasks.task_of(record) != "understanding" or not record["input"]:
+        told.insert(0, record["instruction"])
+    return "\n".join(filter(None, told))
+
+
 class _Kept:
     """Parts of one's own: they stay as they were split; only what leaks or stands twice goes."""
 
@@ -319,6 +342,12 @@ class _Kept:
         if empty := [name for name, part in own.items() if not part]:
             raise CourseError(
                 f"nothing is left of {' and '.join(empty)} without what stands in another part",
+                "split the records anew: course data split FILE --out FOLDER",
+            )
+        trained = tasks.by_task(own["train"])
+        if strange := [task for task in tasks.by_task(own["test"]) if task not in trained]:
+            raise CourseError(
+                f"the test part has the task {', '.join(strange)}, the training part has not",
                 "split the records anew: course data split FILE --out FOLDER",
             )
         self.parts = own

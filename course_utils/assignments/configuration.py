@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from course_utils.assignments import definition
 from course_utils.errors import CourseError
 from course_utils.settings import Settings, resolve_precision
 from course_utils.tasks import TASKS
@@ -38,6 +39,13 @@ SYNONYMS = {
     "max_seq_length": "max_length",
 }
 ALL_LINEAR = "all-linear"
+
+
+def asked_tasks() -> list[str]:
+    """The tasks that assignment.yaml asks for; all of them where the kit lies without it."""
+    if not definition.ASSIGNMENTS:
+        return list(TASKS)
+    return list(definition.of_checker("week09_10").thresholds.tasks) or list(TASKS)
 
 
 class LoraFile(BaseModel):
@@ -68,7 +76,10 @@ class LoraFile(BaseModel):
     early_stopping_patience: int = Field(2, ge=1)
     evaluations: int = Field(5, ge=2, description="evaluations and checkpoints during training")
 
-    tasks: list[Literal["understanding", "report", "qa"]] = Field(list(TASKS), min_length=1)
+    records: str = Field("", description="a file of your own records; empty: the kit's track")
+    tasks: list[Literal["understanding", "report", "qa"]] = Field(
+        default_factory=asked_tasks, min_length=1
+    )
     train_records: int = Field(1500, ge=2, description="drawn evenly from the tasks")
     val_records: int = Field(60, ge=2)
     # 30 of each of the seven forms: solution/configs/lora_config.yaml has the argument.
@@ -98,7 +109,9 @@ class LoraFile(BaseModel):
 
     def settings(self) -> Settings:
         """The kit's settings object, precision resolved for this machine."""
-        own = self.model_dump(exclude={"r", "target_modules", "bias", "task_type", "tasks"})
+        own = self.model_dump(
+            exclude={"r", "target_modules", "bias", "task_type", "tasks", "records"}
+        )
         settings = Settings(
             **own,
             preset="assignment",

@@ -68,8 +68,8 @@ def examples() -> dict:
         "reference": work_order(system="bucket", part="cylinder", failure_mode="leak"),
         "base": "The left hand bucket cylinder is leaking and should be inspected by a technician.",
         "tuned": work_order(system="bucket", part="Cylinder", failure_mode="leak"),
-        "base_f1": 0.0,
-        "tuned_f1": 1.0,
+        "base_score": 0.0,
+        "tuned_score": 1.0,
     }
     second = {**best, "input": "repair broken seat", "reference": seat, "base": hose, "tuned": seat}
     worst = {
@@ -77,16 +77,16 @@ def examples() -> dict:
         "reference": hose,
         "base": "```json\n" + work_order(system="hose", part="case drain hose") + "\n```",
         "tuned": tram,
-        "base_f1": 0.0,
-        "tuned_f1": 0.25,
+        "base_score": 0.0,
+        "tuned_score": 0.25,
     }
     plain = {
         "input": "Which band shows kaolinite?",
         "reference": "Kaolinite absorbs near 2.2 micrometres.",
         "base": "Kaolinite is a clay.",
         "tuned": "Kaolinite absorbs near 1.4 micrometres.",
-        "base_f1": None,
-        "tuned_f1": None,
+        "base_score": None,
+        "tuned_score": None,
     }
     return {"best": [best, second], "worst": [worst, plain]}
 
