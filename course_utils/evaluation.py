@@ -5,6 +5,7 @@ The same functions serve notebooks, `scripts/evaluate.py` and the bonuses.
 
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, tasks
@@ -21,14 +22,20 @@ ROOM = 8  # tokens an answer may be longer than the longest of its task in train
 
 
 def draw(
-    records: Sequence[Record], count: int, seed: int, only: Sequence[str], by_form: bool = False
+    records: Sequence[Record],
+    count: int,
+    seed: int,
+    only: Sequence[str],
+    by_form: bool = False,
+    shares: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Record]:
     """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
 
     With `by_form` evenly from the forms of the tasks, so that each has enough for an interval of
-    its own. A task or form with too few records gives all it has and the others fill up. Which
-    records of a task are drawn does not depend on the other tasks, so one adapter for three tasks
-    and three adapters see the same ones. Raises CourseError when there are too few records.
+    its own. `shares` (task -> records of it in a round, 1 where none is named) gives a task more
+    than the others. A task or form with too few records gives all it has and the others fill up.
+    Which records of a task are drawn does not depend on the other tasks, so one adapter for three
+    tasks and three adapters see the same ones. Raises CourseError when there are too few records.
     """
     pools: dict[str, list[Record]] = {}
     for task, indices in tasks.by_task(records).items():
@@ -47,9 +54,10 @@ def draw(
         random.Random(f"{seed}/{name}").shuffle(pool)
     drawn: list[Record] = []
     while len(drawn) < count:
-        for pool in pools.values():
-            if pool and len(drawn) < count:
-                drawn.append(pool.pop())
+        for name, pool in pools.items():
+            for _ in range(shares.get(name.partition("/")[0], 1)):
+                if pool and len(drawn) < count:
+                    drawn.append(pool.pop())
     random.Random(seed).shuffle(drawn)
     return drawn
 

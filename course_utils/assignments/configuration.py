@@ -10,7 +10,7 @@ Four lines are a complete file:
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -39,6 +39,7 @@ SYNONYMS = {
     "max_seq_length": "max_length",
 }
 ALL_LINEAR = "all-linear"
+Task = Literal["understanding", "report", "qa"]
 
 
 def asked_tasks() -> list[str]:
@@ -77,10 +78,11 @@ class LoraFile(BaseModel):
     evaluations: int = Field(5, ge=2, description="evaluations and checkpoints during training")
 
     records: str = Field("", description="a file of your own records; empty: the kit's track")
-    tasks: list[Literal["understanding", "report", "qa"]] = Field(
-        default_factory=asked_tasks, min_length=1
+    tasks: list[Task] = Field(default_factory=asked_tasks, min_length=1)
+    train_records: int = Field(1500, ge=2, description="drawn from the tasks by task_shares")
+    task_shares: dict[Task, Annotated[int, Field(ge=1)]] = Field(
+        {}, description="training records of a task in a round; 1 for a task that is not named"
     )
-    train_records: int = Field(1500, ge=2, description="drawn evenly from the tasks")
     val_records: int = Field(60, ge=2)
     # 30 of each of the seven forms: solution/configs/lora_config.yaml has the argument.
     test_records: int = Field(210, ge=2, description="drawn evenly from the forms of the tasks")
@@ -109,9 +111,8 @@ class LoraFile(BaseModel):
 
     def settings(self) -> Settings:
         """The kit's settings object, precision resolved for this machine."""
-        own = self.model_dump(
-            exclude={"r", "target_modules", "bias", "task_type", "tasks", "records"}
-        )
+        others = {"r", "target_modules", "bias", "task_type", "tasks", "task_shares", "records"}
+        own = self.model_dump(exclude=others)
         settings = Settings(
             **own,
             preset="assignment",
@@ -177,7 +178,8 @@ def _parse(path: Path) -> dict[str, Any]:
         raise CourseError(f"{path}: this is no list of names and values", "write r: 16")
     flat: dict[str, Any] = {}
     for name, value in content.items():  # sections (lora:, training:) are only headings
-        for key, own in (value if isinstance(value, dict) else {name: value}).items():
+        heading = isinstance(value, dict) and name not in LoraFile.model_fields
+        for key, own in (value if heading else {name: value}).items():
             if str(key) in flat:
                 raise CourseError(f"{path}: {key} is there twice", "keep one of them")
             flat[str(key)] = own

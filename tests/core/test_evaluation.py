@@ -63,6 +63,13 @@ def test_a_small_task_gives_all_it_has_and_the_others_fill_up():
     assert Counter(r["task"] for r in drawn) == {"understanding": 2, "report": 15, "qa": 15}
 
 
+def test_a_task_with_a_larger_share_gives_more_and_the_same_records_first():
+    drawn = evaluation.draw(POOL, 40, 1, TASKS, shares={"qa": 3})
+    assert Counter(r["task"] for r in drawn) == {"understanding": 8, "report": 8, "qa": 24}
+    evenly = {r["instruction"] for r in evaluation.draw(POOL, 40, 1, TASKS) if r["task"] == "qa"}
+    assert evenly < {r["instruction"] for r in drawn}
+
+
 def test_the_draw_follows_the_seed_is_mixed_and_leaves_the_pool_alone():
     before = list(POOL)
     first, again, other = (evaluation.draw(POOL, 30, seed, TASKS) for seed in (1, 1, 2))

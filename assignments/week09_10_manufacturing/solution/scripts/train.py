@@ -90,7 +90,8 @@ def train(workspace, resume):
     parts, part_lengths = {}, {}
     for part, count in (("train", config.train_records), ("val", config.val_records)):
         pool = read_records(workspace.data(part), "manufacturing")
-        drawn = evaluation.draw(pool, count, config.seed, config.tasks)
+        shares = config.task_shares if part == "train" else {}  # validation: every task alike
+        drawn = evaluation.draw(pool, count, config.seed, config.tasks, shares=shares)
         tokens = [chat.tokenize_record(record, tokenizer) for record in drawn]
         # A record whose prompt alone fills max_length has no answer left to learn.
         parts[part], part_lengths[part] = training.usable(drawn, tokens, config.max_length, part)
