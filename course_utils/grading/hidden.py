@@ -127,7 +127,7 @@ def own_records(path: Path, seed: int) -> HiddenRecords:
     Raises CourseError for a file with broken lines.
     """
     records = read_records(path, "manufacturing")
-    return _in_order(_single(records), records, seed)
+    return HiddenRecords(_in_order(_single(records), records, seed).by_task)  # none is given
 
 
 def _plain(hidden: HiddenRecords) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def data_coverage(case: Case) -> Judgement:
     evidence.append(Evidence(label="kinds of document", found=kinds or "none"))
     if len(documents) < thresholds.documents:
         kinds_named = {"documents": len(documents), "share": LEAST_SHARE}
+        kinds_named["least"] = thresholds.documents
         problems.append(say("week09_10.judged.coverage", "documents", **kinds_named))
     if problems:
         return failed(*evidence, feedback=advise(*problems))
