@@ -19,6 +19,7 @@ from course_utils import chat, sources, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_object, write_json_atomic
 from course_utils.records import CheckReport, check_file, read_records, write_records
+from course_utils.runs import find_root
 from course_utils.schemas import schema_of
 from course_utils.sources import Cleaned
 from course_utils.splits import (
@@ -217,12 +218,12 @@ class Material:
 
 
 def material(track: str = "manufacturing", data: str | Path | None = None) -> Material:
-    """The work orders, or the parts in the folder `data`.
+    """The work orders, or the parts in the folder `data`; relative, it counts from the kit's folder.
 
     Raises CourseError for a track that is not the kit's and has no folder.
     """
     if data is not None:
-        return _of_folder(Path(data))
+        return _of_folder(find_root() / data)  # an absolute path stays as it is
     if track != "manufacturing":
         raise CourseError(
             f"the track {track!r} has no data here: `data` names no folder of parts",
