@@ -218,7 +218,7 @@ class Material:
 
 
 def material(track: str = "manufacturing", data: str | Path | None = None) -> Material:
-    """The work orders, or the parts in the folder `data`; relative, it counts from the kit's folder.
+    """The work orders, or the parts in the folder `data`, which counts from the kit's folder.
 
     Raises CourseError for a track that is not the kit's and has no folder.
     """
