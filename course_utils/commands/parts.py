@@ -13,7 +13,7 @@ SEED = 42  # of the geology track, as it is handed out
 
 
 def choose(track: str | None, folder: Path | None, reads: bool) -> tuple[str | None, Path | None]:
-    """(track, folder of parts or None for the work orders); builds geology where it is not yet.
+    """(track, folder of parts or None for the work orders); nothing is built yet.
 
     `reads`: whether notebook 01 runs, which alone reads the data. Raises UsageError for data that
     nobody would read, CourseError for a track that is none and for parts that are not whole.
@@ -31,20 +31,19 @@ def choose(track: str | None, folder: Path | None, reads: bool) -> tuple[str | N
 
 
 def _geology() -> Path:
-    folder = find_root() / "data" / "geology"
-    if not (folder / own_data.SUMMARY).is_file():
-        geology.prepare()
-        geology.write_track(geology.build_geology(SEED), folder, SEED)
-        print(f"geology track: built in {folder}")
-    return folder
+    return find_root() / "data" / "geology"
 
 
 def fetch(base_model: str, data: Path | None) -> None:
-    """What a run needs before any kernel starts: the embedded model, the work orders."""
+    """What a run needs before any kernel starts: embedded model, work orders, geology's parts."""
     if base_model in models.MADE_HERE:
         models.prepare_model(base_model)
     if data is None:
         sources.work_orders_path()
+    elif data == _geology() and not (data / own_data.SUMMARY).is_file():
+        geology.prepare()
+        geology.write_track(geology.build_geology(SEED), data, SEED)
+        print(f"geology track: built in {data}")
 
 
 def fitted(settings: Settings, data: Path | None, given: Collection[str]) -> Settings:
