@@ -5,6 +5,7 @@ from pathlib import Path
 
 from course_utils import models, own_data, sources
 from course_utils.errors import UsageError
+from course_utils.files import read_object
 from course_utils.runs import find_root
 from course_utils.settings import Settings, require_track
 from course_utils.tracks.geology import track as geology
@@ -28,6 +29,12 @@ def choose(track: str | None, folder: Path | None, reads: bool) -> tuple[str | N
     if track is not None:
         require_track(track)
     return track, _geology() if track == "geology" else None
+
+
+def saved_track(run: Path | None) -> str | None:
+    """The track that a run folder is of; None for one that was not begun."""
+    settings = read_object(run / "settings.json").get("settings") if run else None
+    return settings.get("track") if isinstance(settings, dict) else None
 
 
 def _geology() -> Path:

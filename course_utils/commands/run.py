@@ -163,6 +163,8 @@ def run(
     keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
     with _wrong_usage():
         reads = any(path.stem.startswith("01") for path in chosen)
+        if keep and data is None:
+            track = track or parts.saved_track(out)
         track, own = parts.choose(track, _absolute(data) if data else None, reads)
     begun = (preset or "auto", track, out, values, seed)
     _run_course(chosen, own, *begun, resume, keep, fresh, time_limit)
