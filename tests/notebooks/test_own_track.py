@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import kit, own_data, tasks
+from course_utils import kit, own_data, runs, tasks
 from course_utils.records import read_records
 from course_utils.tracks.geology import track as geology
 
@@ -66,6 +66,12 @@ def test_what_is_no_track_is_said_before_anything_runs(arguments, said, tmp_path
     told = course("run", "--preset", "nano", *arguments, cwd=tmp_path, code=2)
     assert said in " ".join(told.split())
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_goes_on_asks_for_its_data(tmp_path):
+    runs.open_run(tmp_path / "run", "nano", "brewing")
+    told = course("run", "--resume", "--out", "run", cwd=tmp_path, code=2)
+    assert "data of your own: --data FOLDER" in " ".join(told.split())
 
 
 # --- The five notebooks ---------------------------------------------------------------------------
