@@ -123,8 +123,10 @@ def test_a_cluster_without_workers_stops_the_batch_with_its_cure(dask, monkeypat
 
 
 def needs_jobqueue():
-    if not find_spec("dask_jobqueue"):  # not imported here: that changes what Ctrl-C does
+    if not find_spec("dask_jobqueue"):
         pytest.skip(f"dask-jobqueue is not installed: {CURE}")
+    # Its defaults, once and for all: those that are read within a test's settings go with them.
+    cluster_module._class("SLURMCluster")
 
 
 def settings_of_a_worker(names):
@@ -155,7 +157,8 @@ def page_configuration(**changes):
     block = next(b for b in re.findall(r"```yaml\n(.*?)```", text, re.S) if "jobqueue:" in b)
     given = yaml.safe_load(block.replace("# job-extra", "job-extra"))
     given["jobqueue"]["slurm"] |= changes
-    return given
+    # Key by key, as Dask lays a file over dask-jobqueue's defaults.
+    return {f"jobqueue.slurm.{name}": value for name, value in given["jobqueue"]["slurm"].items()}
 
 
 def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_path):
@@ -180,12 +183,27 @@ def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_pa
     assert key.parent == tmp_path, "the keys of the batch lie where the page says"
 
 
-@pytest.mark.parametrize("missing", ["cores", "memory"])
-def test_a_configuration_that_lacks_something_names_the_file_to_complete(dask, missing):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cores": None}, "how much cores"),
+        ({"memory": None}, "how much cores and memory"),
+        ({"shared-temp-directory": "/no/such/folder"}, "/no/such/folder"),
+        ({"interface": "no_such_net0"}, "no_such_net0"),
+    ],
+    ids=["cores", "memory", "folder of the keys", "network"],
+)
+def test_a_configuration_that_can_not_work_is_a_message_with_the_file(
+    dask, tmp_path, changes, said
+):
     needs_jobqueue()
-    given = page_configuration(interface="lo", **{missing: None})
-    with dask.config.set(given), pytest.raises(CourseError, match="slurm: ") as error:
+    whole = {"interface": "lo", "shared-temp-directory": str(tmp_path)} | changes
+    with (
+        dask.config.set(page_configuration(**whole)),
+        pytest.raises(CourseError, match="slurm: ") as error,
+    ):
         cluster_module.job_cluster("slurm")
+    assert said in error.value.message
     assert "jobqueue.yaml" in error.value.cure
 
 
