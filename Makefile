@@ -6,6 +6,7 @@
 # make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
 # make week05   the reference solution of week 5, end to end, in runs/week05
+# make site     the course as static pages in runs/site, for a browser without network
 # make setup    only the virtual environment, the model and the data (needs the network once)
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: whole course test hostile classroom grade-demo colab-twin assignment \
-	week05 setup doctor clean
+	week05 site setup doctor clean
 
 course: $(VENV)/.prepared
 	@$(BIN)/course run --preset $(PRESET) --resume $(if $(BASE_MODEL),\
@@ -114,6 +115,14 @@ week05: whole $(VENV)/.prepared $(VENV)/.report
 	$(BIN)/course submit check $(LAB_WORK)
 	$(BIN)/course submit pack $(LAB_WORK) --overwrite
 
+# From a run's executed notebooks; one is made where there is none. See course site --help.
+SITE_RUN ?= runs/manufacturing-quick
+SITE ?= runs/site
+
+site: $(VENV)/.prepared $(VENV)/.site
+	@test -f $(SITE_RUN)/results.json || $(BIN)/course run --preset quick --resume --out $(SITE_RUN)
+	@$(BIN)/course site $(SITE_RUN) --out $(SITE)
+
 setup: $(VENV)/.prepared
 
 doctor: $(VENV)/.installed
@@ -141,6 +150,11 @@ $(VENV)/.grading: requirements-grading.txt $(VENV)/.installed
 # Only the PDF and the slides of `course report` need these.
 $(VENV)/.report: requirements-report.txt $(VENV)/.installed
 	@$(PIP) -r requirements-report.txt -c constraints.txt
+	@touch $@
+
+# Only `course site` needs these.
+$(VENV)/.site: requirements-site.txt $(VENV)/.installed
+	@$(PIP) -r requirements-site.txt -c constraints.txt
 	@touch $@
 
 # The fast engine of `course serve`, and `course export --gguf`. The converter is fetched too.

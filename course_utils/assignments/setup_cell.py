@@ -31,6 +31,11 @@ class Address:
         template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
         return template.render(repository=self.repository, revision=self.revision)
 
+    def place(self, path: str) -> str:
+        """Where a browser shows a file or folder of the kit, given from the kit's folder."""
+        kind = "tree" if (kit.ROOT / path).is_dir() else "blob"
+        return f"{self.repository}/{kind}/{self.revision}/{path}"
+
     @property
     def on_github(self) -> bool:
         """Whether Colab can open this repository's notebooks by a link."""

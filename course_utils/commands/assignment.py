@@ -21,6 +21,7 @@ from course_utils.console import console, print_json
 from course_utils.errors import UsageError
 from course_utils.grading import survey
 from course_utils.grading.inbox import looks_like_inbox
+from course_utils.reports import paper
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -99,6 +100,25 @@ def assignment_export(
         where = "course_utils/assignments/edition.yaml"
         print(f"left out, since {where} does not list it: {', '.join(made.unlisted)}")
     print(f"Student edition: {folder} ({len(made.files)} files)")
+
+
+@assignment_app.command(
+    "print", epilog="Example:  course assignment print manufacturing --paper letter"
+)
+def assignment_print(
+    name: Name,
+    sheet: Annotated[
+        str, typer.Option("--paper", help=f"The paper: {' or '.join(paper.PAPERS)}.")
+    ] = "a4",
+    out: Annotated[
+        Path | None, typer.Option(help="The file. Default: NAME_PAPER.pdf in this folder.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that this kit did not make.")
+    ] = False,
+) -> None:
+    """Set the hand-out as PDF, to print it (needs requirements-report.txt)."""
+    print(f"Hand-out: {paper.write_handout(name, sheet, out, overwrite)}")
 
 
 @rubric_app.command("check", epilog="Example:  course rubric check --write")
@@ -189,10 +209,16 @@ def submit_pack(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier archive of this command.")
     ] = False,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="To publish, not to hand in: without files that quote work orders."
+        ),
+    ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""
     checker = _checker(folder, assignment)
-    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite)
+    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite, public=public)
     print(f"Archive: {made}")
 
 

@@ -5,9 +5,7 @@ course lab --static lab.html     # executed, with pictures in place of sliders
 """
 
 import contextlib
-import html
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -18,16 +16,15 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from course_utils import kit, ownership
 from course_utils.errors import CourseError, UsageError
-from course_utils.execution.display import failure_lines
 from course_utils.execution.kernels import environment_first
-from course_utils.execution.runner import execute_notebooks
 from course_utils.files import atomic_path, write_json_atomic, write_text_atomic
+from course_utils.lab.page import ONLY_WITH_CODE, execute, page_of
 from course_utils.runs import find_root
 
 NOTEBOOK = "parameter_lab.ipynb"
@@ -35,8 +32,6 @@ START_SECONDS = 60  # a server that does not answer until then has a problem
 # Buttons for JupyterLab and Notebook, which in Voila only raise errors.
 NOT_FOR_VOILA = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension")
 NOT_FOR_STUDENTS = "@jupyter/nbgrader"  # its "Create Assignment" and "Validate"
-# Tags of cells that mean nothing where no code is seen, or where nothing can be moved.
-ONLY_WITH_CODE, ONLY_WITH_SLIDERS = "only-with-code", "only-with-sliders"
 INSTALL = "pip install -r requirements-lab.txt (or: pip install voila)"
 
 
@@ -247,42 +242,3 @@ def write_static(out: Path) -> Path:
     ownership.check_file(out, "name another file, or remove that one")
     executed = execute(lab_notebook(), find_root() / "runs" / "lab" / "static")
     return write_text_atomic(out, f"{page_of(executed)}\n<!-- {ownership.MAKER} -->\n")
-
-
-def execute(source: Path, folder: Path) -> Path:
-    """The executed copy of the notebook in `folder`; CourseError when a cell fails."""
-    values = {"static": True}
-    options = {"resume": False, "stop_on_failure": True, "cwd": Path.cwd()}
-    result = execute_notebooks([source], folder, values, {}, None, **options)[0]
-    if result.status != "done":
-        raise CourseError("; ".join(failure_lines(result)), f"read {result.log}")
-    return result.executed
-
-
-def page_of(executed: Path) -> str:
-    """An executed notebook as one HTML page without code; it asks no other server for anything."""
-    import nbformat
-    from nbconvert import HTMLExporter
-    from traitlets.config import Config
-
-    config = Config()
-    config.TagRemovePreprocessor.remove_cell_tags = {ONLY_WITH_CODE, ONLY_WITH_SLIDERS}
-    exporter = HTMLExporter(config=config, exclude_input=True, exclude_input_prompt=True)
-    exporter.exclude_output_prompt = True
-    exporter.require_js_url = exporter.mathjax_url = exporter.jquery_url = ""
-    notebook = nbformat.read(executed, as_version=4)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            _put_alt(output)
-    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
-    # A badge lies on another server: its words do as well.
-    return re.sub(r'<img[^>]*alt="([^"]*)"[^>]*src="https?:[^>]*>', r"\1", page)
-
-
-def _put_alt(output: Any) -> None:
-    """A picture becomes HTML with its alternative text, which nbconvert's template leaves out."""
-    alt = output.get("metadata", {}).get("image/png", {}).get("alt")
-    png = output.get("data", {}).get("image/png")
-    if alt and png:
-        source = f"data:image/png;base64,{''.join(png.split())}"
-        output.data = {"text/html": f'<img alt="{html.escape(alt)}" src="{source}">'}

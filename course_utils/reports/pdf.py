@@ -23,20 +23,26 @@ INSTALL = "install it: pip install -r requirements-report.txt"
 
 def write_pdf(report: Mapping[str, Any], out: Path) -> Path:
     """Write the PDF whole or not at all; CourseError when Typst is missing or fails."""
+    with tempfile.TemporaryDirectory(prefix="course-report-") as folder:
+        source = prepare(report, Path(folder))
+        cure = "try --format html, and report this as an error of the kit"
+        return typeset(source, out, cure)
+
+
+def typeset(source: Path, out: Path, cure: str = "report this as an error of the kit") -> Path:
+    """Set a template, with the data and pictures beside it, and write the PDF whole or not at all.
+
+    Raises CourseError when Typst is missing or fails.
+    """
     try:
         import typst
     except ImportError:
         raise CourseError("a PDF needs the package typst", INSTALL) from None
-    with tempfile.TemporaryDirectory(prefix="course-report-") as folder:
-        source = prepare(report, Path(folder))
-        try:
-            # No packages and no fonts from elsewhere: the same pages on every machine.
-            pdf = typst.compile(source, root=folder, font_paths=[font_folder()])
-        except RuntimeError as error:
-            raise CourseError(
-                f"{out}: Typst could not set the report ({error})",
-                "try --format html, and report this as an error of the kit",
-            ) from None
+    try:
+        # No packages and no fonts from elsewhere: the same pages on every machine.
+        pdf = typst.compile(source, root=source.parent, font_paths=[font_folder()])
+    except RuntimeError as error:
+        raise CourseError(f"{out}: Typst could not set it ({error})", cure) from None
     with atomic_path(out) as temporary:
         temporary.write_bytes(pdf)
     return out

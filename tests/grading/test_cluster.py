@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -82,6 +83,9 @@ def test_two_workers_one_of_them_killed_twice_give_the_marks_of_one_process(
     assert {name: points(outcome)[name] for name in alone} == alone
     assert found["poison"].status == "failed"
     assert "its worker of the cluster died 2 times" in found["poison"].verdict
+    log = (tmp_path / "grades" / "poison" / "log.txt").read_text(encoding="utf-8")
+    assert log.count(f"a worker died: {socket.gethostname()}") == 2  # not in the student's verdict
+    assert socket.gethostname() not in found["poison"].verdict.split()
     assert all(item.points is None for item in found["poison"].items)  # no verdict, and no zero
     assert found["unlucky"].verdict == "graded"
     assert not (tmp_path / "grades" / ".work").exists()

@@ -15,6 +15,7 @@ import pytest
 from course_utils.commands import lab as lab_cli
 from course_utils.errors import CourseError
 from course_utils.lab import explore, parameters
+from course_utils.lab.page import ONLY_WITH_CODE, execute, page_of
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / lab_cli.NOTEBOOK
@@ -29,7 +30,7 @@ SOURCES = (
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory, prepared) -> Path:
     """The executed copy, made as `course lab --static` makes it."""
-    return lab_cli.execute(NOTEBOOK, tmp_path_factory.mktemp("lab"))
+    return execute(NOTEBOOK, tmp_path_factory.mktemp("lab"))
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +83,14 @@ def test_the_executed_copy_opens_on_github(notebook):
 
 
 def test_the_page_holds_every_picture_and_asks_nobody_for_anything(executed):
-    page = lab_cli.page_of(executed)
+    page = page_of(executed)
     assert page.count("data:image/png;base64") >= len(SECTIONS)
     assert not re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["']https?:""", page)
     assert "environment.prepare" not in page  # no code
 
 
 def test_what_the_page_says_needs_no_code_and_nothing_that_moves(executed):
-    words = lab_words.visible(lab_cli.page_of(executed))
+    words = lab_words.visible(page_of(executed))
     assert "Which value would you choose here, and why?" in words
     assert lab_words.about_code(words) == []
     assert lab_words.about_sliders(words) == []
@@ -99,7 +100,7 @@ def test_the_notebook_itself_speaks_of_code_in_tagged_cells_only():
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     spoken = [c for c in cells if c.cell_type == "markdown" and lab_words.about_code(c.source)]
     assert spoken
-    assert all(lab_cli.ONLY_WITH_CODE in c.metadata.get("tags", []) for c in spoken)
+    assert all(ONLY_WITH_CODE in c.metadata.get("tags", []) for c in spoken)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_sentence_about_code_is_found(planted):
 
 
 def test_every_picture_of_the_page_says_what_it_shows(executed, notebook):
-    alts = re.findall(r'<img[^>]*alt="([^"]*)"', lab_cli.page_of(executed))
+    alts = re.findall(r'<img[^>]*alt="([^"]*)"', page_of(executed))
     assert len(alts) >= len(SECTIONS)
     assert not [alt for alt in alts if len(alt.split()) < 4 or "No description" in alt]
     (output,) = [o for o in section_cell(notebook, "lora_r").outputs if "data" in o]
