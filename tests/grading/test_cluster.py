@@ -140,10 +140,12 @@ def settings_of_a_worker(names):
     return {name: dask.config.get(name) for name in names}
 
 
-def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path):
+def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path, monkeypatch):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
     needs_jobqueue()
     alone = points(grade_class(inbox, plan(tmp_path / "alone"), SCREEN))
+    paths = [str(kit.ROOT / "tests"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # for quick_worker
     asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo"}
     asked["shared-temp-directory"] = str(tmp_path)
     asked |= {"worker-extra-args": ["--preload", "quick_worker"], "death-timeout": 600}
