@@ -51,6 +51,8 @@ CONFIGURATION = {
     "root_doc": "index",
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
+    "nb_code_prompt_show": "Show the code",
+    "nb_code_prompt_hide": "Hide the code",
     "nb_ipywidgets_js": {},  # else from a content delivery network
     "myst_enable_extensions": [],  # a dollar is a dollar
     "myst_heading_anchors": 6,
