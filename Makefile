@@ -1,7 +1,7 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
-# make classroom a class of 36 for each assignment, built and graded: an hour and more
+# make classroom a class of 36 for each assignment, built and graded: hours; it can be cut off
 # make grade-demo  a class of 8 on the nano model, trained (once) and graded
 # make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10
@@ -39,8 +39,9 @@ hostile: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	$(BIN)/python -m pytest tests/hostile tests/execution
 
 # Honest and cheating students of both assignments, marks as the hand-outs promise. What was trained
-# once is kept in runs/classroom.
+# once is kept in runs/classroom, what was graded in runs/classes: run it again and it goes on.
 classroom: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
+	$(BIN)/python tests/classroom/whole.py
 	$(BIN)/python -m pytest tests/classroom
 
 DEMO ?= runs/grade_demo

@@ -13,6 +13,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.lab import architectures, memory, parameters  # noqa: E402
 from course_utils.runs import versions  # noqa: E402
+from course_utils.settings import preset_settings  # noqa: E402
 
 EMBEDDED = "smollm2-135m-instruct"
 STEPS = 3  # from the second on the optimiser's state is there, and the heap has its size
@@ -193,6 +196,11 @@ LLAMA_2 = architectures.Architecture(
 
 def child(request: dict[str, Any]) -> dict[str, Any]:
     """Train STEPS steps and read the peak."""
+    return trained(request)[1]
+
+
+def trained(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """(the trainer after its steps, what was measured). gpu_check.py goes on with its model."""
     import torch
     from transformers import set_seed
 
@@ -201,24 +209,49 @@ def child(request: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     set_seed(0)
     trainer = make_trainer(request)
-    widths = []
-    collate = trainer.data_collator
+    widths, tokens = [], []
+    collate, vocabulary = trainer.data_collator, trainer.model.config.vocab_size
 
     def remember(rows: list) -> dict[str, Any]:
         batch = collate(rows)
         widths.append(batch["input_ids"].shape[1])
+        tokens.append(int(batch["attention_mask"].sum()))
+        for name in ("input_ids", "labels"):  # the tokenizer may know more tokens than the model
+            batch[name] = batch[name].where(batch[name] < vocabulary, 0)
         return batch
 
     trainer.data_collator = remember
+    clock = step_clock()
+    trainer.add_callback(clock)
     before = resident_gib() - adapter_gib(trainer.model)
     trainer.train()
-    return {
+    seconds = (clock.times[-1] - clock.times[0]) / (len(clock.times) - 1)  # the first warms up
+    return trainer, {
         **request,
         "sequence_length": max(widths),
         "peak_gib": round(hardware.peak_memory_gb(), 3),
         "before_first_step_gib": round(before, 3),
         "answer_share": round(answer_share(trainer), 3),
+        "seconds_per_step": round(seconds, 4),
+        "tokens_per_second": round(sum(tokens[1:]) / (len(tokens) - 1) / seconds, 1),
     }
+
+
+def step_clock() -> Any:
+    """A callback whose `times` has the moment at which each step was over."""
+    import torch
+    from transformers import TrainerCallback
+
+    class StepClock(TrainerCallback):
+        def __init__(self) -> None:
+            self.times: list[float] = []
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            self.times.append(time.perf_counter())
+
+    return StepClock()
 
 
 def resident_gib() -> float:
@@ -272,6 +305,7 @@ def make_trainer(request: dict[str, Any]) -> Any:
         train_sampling_strategy="sequential",
         pad_to_multiple_of=8,
         save_strategy="no",
+        logging_steps=1,
         report_to="none",
         disable_tqdm=True,
         use_cpu=request["device"] == "cpu",
@@ -279,7 +313,7 @@ def make_trainer(request: dict[str, Any]) -> Any:
     trainer = SFTTrainer(
         model=make_model(request),
         args=arguments,
-        train_dataset=Dataset.from_list(records(s, tokenizer)),
+        train_dataset=Dataset.from_list(records(s, tokenizer, request.get("steps", STEPS))),
         processing_class=tokenizer,
         peft_config=lora_config,
     )
@@ -288,8 +322,8 @@ def make_trainer(request: dict[str, Any]) -> Any:
     return trainer
 
 
-def records(s: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """Records for STEPS batches: the first of each is as long as max_length allows, others less.
+def records(s: dict[str, Any], tokenizer: Any, steps: int) -> list[dict[str, Any]]:
+    """Records for so many batches: the first of each is as long as max_length allows, others less.
 
     Their words do not matter to memory. About a seventh of each is the answer.
     """
@@ -297,7 +331,7 @@ def records(s: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 
     words = ["pump", "was", "leaking", "oil", "and", "had", "to", "be", "replaced"] * 400
     found = []
-    for index in range(STEPS * s["per_device_train_batch_size"]):
+    for index in range(steps * s["per_device_train_batch_size"]):
         share = 1.0 if index % s["per_device_train_batch_size"] == 0 else 0.6 + 0.1 * (index % 4)
         low, high = 3, len(words)
         while high - low > 1:  # the most words whose record is not longer than wanted
@@ -315,12 +349,31 @@ def sentence(words: list[str], count: int) -> dict[str, str]:
 
 
 def make_model(request: dict[str, Any]) -> Any:
-    """The embedded model, or on a GPU one of random weights in the wanted shape."""
+    """The embedded model, or on a GPU one of random weights in the wanted shape.
+
+    `real` in the request loads a model that is here as the notebooks do, 4-bit included.
+    """
     from course_utils import models
 
-    if request["architecture"] == EMBEDDED:
-        return models.load_model(EMBEDDED, request["settings"]["precision"])
+    name, precision = request["architecture"], request["settings"]["precision"]
+    if request.get("real"):
+        quantization = "nf4" if request["quantization"] == "nf4" else "none"
+        wanted = {"base_model": name, "precision": precision, "quantization": quantization}
+        return models.load_base(preset_settings("t4").with_changes(**wanted))
+    if name == EMBEDDED:
+        return models.load_model(EMBEDDED, precision)
     return random_model(request)
+
+
+def shape_of(request: dict[str, Any]) -> architectures.Architecture:
+    """The shape that is trained; `tiny` in the request keeps the kind and makes it small."""
+    line = architectures.get(request["architecture"])
+    if not request.get("tiny"):
+        return line
+    nano = architectures.get("nano")
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+    sizes += ("head_dim", "intermediate_size", "vocab_size")
+    return replace(line, **{name: getattr(nano, name) for name in sizes})
 
 
 def random_model(request: dict[str, Any]) -> Any:
@@ -329,29 +382,36 @@ def random_model(request: dict[str, Any]) -> Any:
     Memory depends on shapes and number formats alone, so nothing has to be downloaded.
     """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-    line = architectures.get(request["architecture"])
+    from course_utils import models
+
+    line, device = shape_of(request), request["device"]
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
     names += ("head_dim", "intermediate_size", "vocab_size", "tie_word_embeddings")
-    config = LlamaConfig(**{name: getattr(line, name) for name in names})
+    # The one difference of the families here: Qwen2's queries, keys and values have biases.
+    kinds = (Qwen2Config, Qwen2ForCausalLM) if line.attention_bias else (
+        LlamaConfig, LlamaForCausalLM,
+    )  # fmt: skip
+    config = kinds[0](**{name: getattr(line, name) for name in names})
+    dtype = models.dtype_of(request["settings"]["precision"])
     with torch.device("meta"):
-        model = LlamaForCausalLM(config).to(torch.bfloat16)
+        model = kinds[1](config).to(dtype)
     if request["quantization"] == "nf4":
-        put_in_4_bit(model, request["device"])
+        put_in_4_bit(model, device, dtype)
     for name, parameter in list(model.named_parameters()):
         if parameter.device.type == "meta":
-            set_parameter(model, name, random_tensor(parameter.shape, request["device"]))
+            set_parameter(model, name, random_tensor(parameter.shape, device, dtype))
     model.tie_weights()
     rotary = model.model.rotary_emb
-    model.model.rotary_emb = type(rotary)(config).to(request["device"])
+    model.model.rotary_emb = type(rotary)(config).to(device)
     return model.eval()
 
 
-def random_tensor(shape: Any, device: str) -> Any:
+def random_tensor(shape: Any, device: str, dtype: Any) -> Any:
     import torch
 
-    return torch.randn(shape, dtype=torch.bfloat16, device=device) * 0.02
+    return torch.randn(shape, dtype=dtype, device=device) * 0.02
 
 
 def set_parameter(model: Any, name: str, tensor: Any) -> None:
@@ -362,7 +422,7 @@ def set_parameter(model: Any, name: str, tensor: Any) -> None:
     setattr(model.get_submodule(owner), last, torch.nn.Parameter(tensor, requires_grad=False))
 
 
-def put_in_4_bit(model: Any, device: str) -> None:
+def put_in_4_bit(model: Any, device: str, dtype: Any) -> None:
     """nf4 with double quantization for all linear layers but the output layer, as when loading."""
     import bitsandbytes as bnb
     import torch
@@ -373,14 +433,14 @@ def put_in_4_bit(model: Any, device: str) -> None:
         layer = bnb.nn.Linear4bit(
             module.in_features,
             module.out_features,
-            bias=False,
-            compute_dtype=torch.bfloat16,
+            bias=module.bias is not None,
+            compute_dtype=dtype,
             compress_statistics=True,
             quant_type="nf4",
             device="meta",
         )
         layer.weight = bnb.nn.Params4bit(
-            random_tensor(module.weight.shape, device),
+            random_tensor(module.weight.shape, device, dtype),
             requires_grad=False,
             compress_statistics=True,
             quant_type="nf4",

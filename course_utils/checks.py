@@ -160,10 +160,10 @@ def _number(value: object, name: str = "your value") -> float:
 
 
 def _read(text: str) -> float | str:
-    """The number that a text states, as printed: "33,792" or "15.77"; else the text."""
+    """The number that a text states, as printed: "33,792", "33 792" or "15.77"; else the text."""
     plain = text.strip()
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
-        plain = plain.replace(",", "")
+    if re.fullmatch(r"[+-]?\d{1,3}([,\s]\d{3})+(\.\d+)?", plain):
+        plain = re.sub(r"[,\s]", "", plain)
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(plain)
@@ -240,6 +240,8 @@ def max_length_choice(lengths: Sequence[int], max_length: int) -> str:
     limit = _number(max_length, "max_length")
     cut = sum(length > limit for length in lengths) / len(lengths)
     top = lengths[math.ceil(0.99 * len(lengths)) - 1]  # 99 % of the records are no longer
+    _need(limit == int(limit), "not_whole", limit=limit)
+    limit = int(limit)  # 80.0 is 80
     _need(limit > 0, "not_positive", limit=limit)
     _need(cut <= MAX_CUT, "cuts", limit=limit, share=f"{cut:.1%}", most=f"{MAX_CUT:.0%}")
     _need(limit <= 2 * top, "wasteful", limit=limit, top=top)

@@ -205,7 +205,7 @@ def percent_text(share: float, digits: int = 0) -> str:
 
 def plain_number(value: float) -> str:
     """A perplexity: 1.27, 18.9, 44,356."""
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:.3g}" if float(f"{value:.3g}") < 1000 else f"{value:,.0f}"
 
 
 def from_zero(ax: "Axes", values: Sequence[float], room: float = 1.1) -> None:
@@ -231,10 +231,11 @@ def label_text(value: Any, width: int = 34) -> str:
 
 
 def compact_number(number: float) -> str:
-    """1234567 -> '1.23 M', 9216 -> '9,216'."""
+    """1234567 -> '1.23 M', 9216 -> '9,216'; B is a billion, as in the names of models."""
     for limit, unit in ((1e9, "B"), (1e6, "M")):
-        if abs(number) >= limit:
-            return f"{number / limit:.3g} {unit}"
+        shown = float(f"{number / limit:.3g}")  # rounded first: 999,999,999 is 1 B, not 1,000 M
+        if abs(shown) >= 1:
+            return f"{shown:,.10g} {unit}"
     return f"{number:,.0f}"
 
 
@@ -253,7 +254,7 @@ def plain_log(ax: "Axes", axis: str, values: Sequence[float]) -> None:
     which = ax.xaxis if axis == "x" else ax.yaxis
     ax.set(**{f"{axis}scale": "log"})
     which.set_major_locator(FixedLocator([s * 10.0**d for d in decades for s in steps]))
-    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     which.set_minor_locator(NullLocator())
 
 

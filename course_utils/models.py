@@ -35,6 +35,7 @@ __all__ = [
     "PLAIN_TEMPLATE",
     "BaseModel",
     "dtype_of",
+    "id_of",
     "is_prepared",
     "load_adapter",
     "load_base",
@@ -95,6 +96,23 @@ def resolve(name: str) -> str:
         return str(prepare_model(name))
     if Path(name).expanduser().is_dir():
         return str(Path(name).expanduser())
+    return name
+
+
+def id_of(name: str) -> str:
+    """The base model's name as a file may hold it: an id, not where this machine keeps it.
+
+    A folder of one's own has no other name: its path stays, from home where it lies there.
+    """
+    parts = name.replace("\\", "/").rstrip("/").split("/")
+    if parts[-1] in MADE_HERE:  # in this machine's cache, or another's
+        return parts[-1]
+    kept = next((part for part in parts if part.startswith("models--")), "")  # the Hub's cache
+    if kept.count("--") == 2:
+        return kept.removeprefix("models--").replace("--", "/")
+    path, home = Path(name), Path.home()
+    if path.is_absolute() and path.is_relative_to(home) and len(home.parts) > 1:
+        return f"~/{path.relative_to(home).as_posix()}"
     return name
 
 
@@ -203,7 +221,12 @@ def load_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
             f"{adapter}: there is no adapter_model.safetensors",
             "run notebook 03 first, or give the folder that it saved the adapter in",
         )
-    return PeftModel.from_pretrained(model, adapter).eval()
+    loaded = PeftModel.from_pretrained(model, adapter)
+    # The adapter names its base by an id that may be the kit's own. Whoever saves this model again
+    # would have PEFT look for it at the Hub.
+    for config in loaded.peft_config.values():
+        config.base_model_name_or_path = model.name_or_path
+    return loaded.eval()
 
 
 class _hub_errors:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import drawing, plots, provenance
+from course_utils import drawing, plots, privacy, provenance
 from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text, short_number
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic, write_text_atomic
@@ -257,7 +257,8 @@ def write_report(run_folder: Path) -> Path:
         lstrip_blocks=True,
     )
     html = environment.get_template(TEMPLATE).render(report_view(run_folder))
-    return write_text_atomic(run_folder / "report.html", UNPRINTABLE.sub("\ufffd", html))
+    html = privacy.scrubbed(UNPRINTABLE.sub("\ufffd", html))
+    return write_text_atomic(run_folder / "report.html", html)
 
 
 def report_view(run_folder: Path) -> dict[str, Any]:

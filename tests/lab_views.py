@@ -17,6 +17,22 @@ WIDER = """() => [...document.querySelectorAll(
     .map(e => e.outerHTML.slice(0, 120))"""
 
 
+def nameless(page: Any) -> list[str]:
+    """What a screen reader meets without a word: places that take the focus, and pictures."""
+    session = page.context.new_cdp_session(page)
+    found = []
+    for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+        role = node.get("role", {}).get("value", "")
+        stops = any(
+            known["name"] == "focusable" and known["value"]["value"]
+            for known in node.get("properties", [])
+        )
+        name = node.get("name", {}).get("value", "").strip()
+        if not node["ignored"] and not name and (stops or role == "image"):
+            found.append(f"{role} {node.get('value', {}).get('value', '')}".strip())
+    return found
+
+
 def write_texts(folder: Path) -> Path:
     """All texts of the lab with its checks, three sections and the command box."""
     whole = nbformat.read(kit.NOTEBOOKS / lab_cli.NOTEBOOK, as_version=4)

@@ -169,6 +169,8 @@ def _judge(check: Check, visit: Visit) -> Finding:
     try:
         if check.path in visit.folder.files and (size := visit.folder.size_problem(check.path)):
             raise wrong("file.too_large", problem=size)
+        if check.path in visit.folder.files and visit.folder.not_rebuilt(check.path):
+            raise wrong("file.left_out", "other", again=visit.folder.again(check.path))
         return found("ok", check.judge(visit))
     except Warn as warning:
         return told("warning", warning)
@@ -194,6 +196,8 @@ def _absent(name: str, visit: Visit) -> Explained:
         if PurePosixPath(other).name.casefold() == last and not checklist.belongs(other)
     ]
     make = checklist.required[name]
+    if name in folder.left_out:
+        return wrong("file.left_out", "absent", again=make)
     if like:
         return wrong("file.elsewhere", make=make, other=show(like[0], 80))
     return wrong("file.missing", make=make)

@@ -102,7 +102,9 @@ class LoraFile(BaseModel):
 
     def settings(self) -> Settings:
         """The kit's settings object, precision resolved for this machine."""
-        own = self.model_dump(exclude={"r", "target_modules", "bias", "task_type", "tasks", "task_shares"})
+        own = self.model_dump(
+            exclude={"r", "target_modules", "bias", "task_type", "tasks", "task_shares"}
+        )
         settings = Settings(
             **own,
             preset="assignment",

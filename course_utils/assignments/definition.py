@@ -115,7 +115,7 @@ class Definition(_Data):
         known = {f"{what} of {name}" for name in self.names}
         return ownership.claim(folder, of=owner if owner in known else f"{what} of {self.id}")
 
-    @property
+    @cached_property
     def titles(self) -> dict[int, str]:
         """Part -> its heading in a report of the check; 0 is the folder as a whole."""
         parts = load_rubric(self.path / "rubric.yaml").parts
@@ -177,11 +177,11 @@ ASSIGNMENTS = Assignments(kit.ASSIGNMENTS)
 
 
 def there() -> Assignments:
-    """All assignments. Raises CourseError where the package lies without the kit around it."""
+    """All assignments. Raises CourseError for a package without the kit, as in a wheel."""
     if not ASSIGNMENTS:
         raise CourseError(
             f"{ASSIGNMENTS.folder}: no assignment is there",
-            "change into the folder of the kit (git clone)",
+            "install the kit from its folder (git clone, make setup); a wheel holds none",
         )
     return ASSIGNMENTS
 

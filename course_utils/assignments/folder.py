@@ -4,6 +4,7 @@ The folder may be hostile. Nothing of it is executed, unpickled or unpacked: lin
 and no file above its limit is opened.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -46,6 +48,7 @@ LIMITS = {  # bytes by ending; a larger file is not opened
     ".py": MB,
 }
 LIMIT = 20 * MB  # of every other file
+LEFT_OUT = "left_out.json"  # in a public archive: what is not in it (public.py)
 MOST_FILES, MOST_LEVELS = 10_000, 12
 PLACEHOLDER = re.compile(
     r"YOUR (?:CODE|ANSWER|VALUES) HERE|^\s*raise\s+NotImplementedError\b", re.M
@@ -103,6 +106,22 @@ class Folder:
         except (ValueError, RecursionError):
             problem = "NaN, or nested too deep"
             raise wrong("file.broken_json", problem=problem, again=self.again(name)) from None
+
+    @cached_property
+    def left_out(self) -> dict[str, dict]:
+        """What a public archive leaves out: file -> what is said of it; {} in any other folder."""
+        try:
+            note = self.json(LEFT_OUT) if LEFT_OUT in self.files else {}
+        except Explained:
+            return {}
+        files = note.get("files") if isinstance(note, dict) else None
+        files = files if isinstance(files, dict) else {}
+        return {name: about for name, about in files.items() if isinstance(about, dict)}
+
+    def not_rebuilt(self, name: str) -> bool:
+        """Whether a file lies where one was left out, and is another one than that."""
+        told = self.left_out.get(name, {}).get("sha256")
+        return bool(told) and hashlib.sha256(self.bytes_of(name)).hexdigest() != told
 
     def again(self, name: str) -> str:
         """The cure for a file that is there and not what it should be."""

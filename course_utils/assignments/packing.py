@@ -9,7 +9,15 @@ from pathlib import Path
 from course_utils import ownership
 from course_utils.assignments.checklist import Checklist
 from course_utils.assignments.findings import SubmissionReport
-from course_utils.assignments.folder import Folder, kind_problem, listed, scan, size_text
+from course_utils.assignments.folder import (
+    LEFT_OUT,
+    Folder,
+    kind_problem,
+    listed,
+    scan,
+    size_text,
+)
+from course_utils.assignments.public import told, without_orders
 from course_utils.assignments.scrubbing import Scrubber
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
@@ -31,8 +39,12 @@ def archive_path(root: Path, target: str | Path | None, overwrite: bool) -> Path
     return target
 
 
-def pack(report: SubmissionReport, checklist: Checklist, target: Path, force: bool) -> Path:
+def pack(
+    report: SubmissionReport, checklist: Checklist, target: Path, force: bool, public: bool = False
+) -> Path:
     """Write the structure's files as one .zip, the same bytes for the same files; print sizes.
+
+    `public`: without the files that quote work orders, which left_out.json then names.
 
     Raises CourseError when the report is not ok (unless `force`). Links, pickle files, base
     weights and files above their limit are left out even with `force`.
@@ -50,23 +62,29 @@ def pack(report: SubmissionReport, checklist: Checklist, target: Path, force: bo
         for name in found.files
         if checklist.belongs(name) and not kind_problem(name) and not found.size_problem(name)
     )
+    names = [name for name in names if name != LEFT_OUT]  # of another archive
+    names, note = without_orders(found, names, checklist) if public else (names, b"")
     left = sorted({*found.files, *found.links, *found.strange} - set(names)) + found.aside
     scrubber = Scrubber(root)
     with atomic_path(target) as temporary:
-        _write_archive(temporary, found, names, scrubber)
-    print("\n".join(filter(None, [scrubber.told(), *_packing_lines(target, found, names, left)])))
+        _write_archive(temporary, found, names, scrubber, note)
+    lines = [told(note) if public else "", scrubber.told()]
+    print("\n".join(filter(None, [*lines, *_packing_lines(target, found, names, left)])))
     return target
 
 
-def _write_archive(target: Path, found: Folder, names: Sequence[str], scrubber: Scrubber) -> None:
+def _write_archive(
+    target: Path, found: Folder, names: Sequence[str], scrubber: Scrubber, note: bytes
+) -> None:
     """Sorted names, one date, one mode, no paths of this machine: equal files give equal bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         archive.comment = ownership.MAKER.encode()
-        for name in names:
+        for name in sorted([*names, LEFT_OUT] if note else names):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-            archive.writestr(entry, scrubber.clean(name, found.bytes_of(name)))
+            content = note if name == LEFT_OUT else scrubber.clean(name, found.bytes_of(name))
+            archive.writestr(entry, content)
 
 
 def _packing_lines(

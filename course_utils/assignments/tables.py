@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import kit
-from course_utils.assignments.definition import ASSIGNMENTS, FILE, Definition, in_words
+from course_utils.assignments.definition import (
+    ASSIGNMENTS,
+    FILE,
+    Definition,
+    in_words,
+    there,
+)
 from course_utils.assignments.rubric import Item, Rubric, load_rubric
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
@@ -61,7 +67,7 @@ class Page:
 
 def pages(name: str | None = None) -> list[Page]:
     """The hand-out of an assignment; without a name all of them, and the instructors' page."""
-    chosen = [ASSIGNMENTS[name]] if name else list(ASSIGNMENTS.values())
+    chosen = [ASSIGNMENTS[name]] if name else list(there().values())
     found = [Page(about.path / "README.md", handout_blocks(about)) for about in chosen]
     if name is None and OVERVIEW.is_file():  # a student edition has none
         found.append(Page(OVERVIEW, {"assignments": _overview()}))

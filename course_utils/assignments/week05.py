@@ -20,7 +20,7 @@ from course_utils.assignments import checklist, figures, hollow, leaderboard, pa
 from course_utils.assignments.adapter import ATTENTION, matrix_of
 from course_utils.assignments.checklist import Checklist, in_folders, record_error
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
-from course_utils.assignments.folder import json_object, listed, number_in, scan, show
+from course_utils.assignments.folder import LEFT_OUT, json_object, listed, number_in, scan, show
 from course_utils.lab import analysis, parameters
 from course_utils.lab.questions import against_rivals, question_of
 from course_utils.messages import Explained
@@ -47,7 +47,7 @@ BEGINS = {".pdf": b"%PDF-", ".pptx": b"PK\x03\x04"}
 ALSO = {
     *("README.md", "train_lora.py", "inference_lora.py", "requirements.txt", "held_out.jsonl"),
     *("answers.json", "held_out_answers.json", "report.html", "report.md", "prepare_records.py"),
-    *(leaderboard.FILE, submitted.FILE),
+    *(leaderboard.FILE, submitted.FILE, LEFT_OUT),
 }
 # Folders of your own evidence: (levels below it, endings). sweep/ belongs to the bonus own_sweep.
 FOLDERS = {
@@ -80,11 +80,12 @@ def pack_submission(
     target: str | Path | None = None,
     force: bool = False,
     overwrite: bool = False,
+    public: bool = False,
 ) -> Path:
     """Check, then write the structure's files as one .zip; see `packing.pack`."""
     root = checklist.root_of(folder)
     target = packing.archive_path(root, target, overwrite)
-    return packing.pack(check_submission(root), CHECKLIST, target, force)
+    return packing.pack(check_submission(root), CHECKLIST, target, force, public)
 
 
 def belongs(name: str) -> bool:

@@ -33,6 +33,7 @@ from course_utils.assignments.checklist import Checklist, in_folders, record_err
 from course_utils.assignments.configuration import ALL_LINEAR, LoraFile, read_config
 from course_utils.assignments.findings import SubmissionReport, warn, wrong
 from course_utils.assignments.folder import (
+    LEFT_OUT,
     PLACEHOLDER,
     WRITE,
     json_object,
@@ -125,7 +126,7 @@ def check_submission(folder: str | Path, minimum: int | None = None) -> Submissi
 
 def belongs(name: str) -> bool:
     """Whether a file is part of the submission's structure (and so goes into the archive)."""
-    named = name in REQUIRED or name in (leaderboard.FILE, submitted.FILE)
+    named = name in REQUIRED or name in (leaderboard.FILE, submitted.FILE, LEFT_OUT)
     return named or in_folders(name, ADAPTER, ALSO)
 
 
@@ -657,9 +658,10 @@ def pack_submission(
     target: str | Path | None = None,
     force: bool = False,
     overwrite: bool = False,
+    public: bool = False,
     minimum: int | None = None,
 ) -> Path:
     """Check, then write the structure's files as one .zip; see `packing.pack`."""
     root = checklist.root_of(folder)
     target = packing.archive_path(root, target, overwrite)
-    return packing.pack(check_submission(root, minimum), CHECKLIST, target, force)
+    return packing.pack(check_submission(root, minimum), CHECKLIST, target, force, public)

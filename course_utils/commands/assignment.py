@@ -16,7 +16,7 @@ import typer
 from course_utils import models
 from course_utils.assignments import edition, handout, release, review, selection, tables
 from course_utils.assignments.checkers import checker_of
-from course_utils.assignments.definition import ASSIGNMENTS, find
+from course_utils.assignments.definition import find, there
 from course_utils.console import console, print_json
 from course_utils.errors import UsageError
 from course_utils.grading import survey
@@ -58,7 +58,7 @@ def assignment_list() -> None:
     from rich.table import Table
 
     table = Table("id", "old names", "title", "handed in by", box=None, pad_edge=False)
-    for own in ASSIGNMENTS.values():
+    for own in there().values():
         table.add_row(own.id, ", ".join(own.aliases), own.title, str(own.group))
     console().print(table)
 
@@ -209,10 +209,16 @@ def submit_pack(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier archive of this command.")
     ] = False,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="To publish, not to hand in: without files that quote work orders."
+        ),
+    ] = False,
 ) -> None:
     """Make the archive that you hand in: without base weights, checkpoints and caches."""
     checker = _checker(folder, assignment)
-    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite)
+    made = checker.pack_submission(folder, out, force=force, overwrite=overwrite, public=public)
     print(f"Archive: {made}")
 
 

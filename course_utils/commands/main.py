@@ -18,7 +18,7 @@ from course_utils.errors import CourseError, Stopped, UsageError
 # In the order of the help. A module is named like its command, or like one of its commands.
 GROUPS = (
     *("run", "doctor", "explain", "model", "data", "assignment", "lab"),
-    *("report", "sweep", "curve", "grade", "serve", "export", "adopt", "site"),
+    *("report", "sweep", "curve", "grade", "serve", "export", "adopt", "presets", "site"),
 )
 
 

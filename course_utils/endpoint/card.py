@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from course_utils import models, provenance
+from course_utils import models, privacy, provenance
 from course_utils.endpoint.source import Source
 from course_utils.files import read_object
 
@@ -29,7 +29,7 @@ def text(source: Source, kind: str, agreement: str) -> str:
     known = models.registry().get(source.base_name)
     return environment.get_template("card.md.jinja").render(
         name=source.folder.resolve().name,
-        base_name=source.base_name,
+        base_name=privacy.shown(models.id_of(source.base_name)),
         licence=known.licence if known else "see the base model's own card",
         kind=kind,
         agreement=agreement,

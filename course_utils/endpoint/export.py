@@ -187,7 +187,7 @@ def _scores(truths: list[str], *answers: list[str]) -> tuple[str, tuple[float | 
 
 def _write_facts(source: Source, out: Path, kind: str, agreement: Agreement) -> None:
     write_text_atomic(out / "README.md", card.text(source, kind, agreement.told()))
-    facts = {"base_model": source.base_name, "format": kind, "same": agreement.same}
+    facts = {"base_model": models.id_of(source.base_name), "format": kind, "same": agreement.same}
     facts |= {"of": agreement.of, "score": agreement.score}
     facts |= {"source": agreement.source_score, "export": agreement.export_score}
     write_json_atomic(out / "agreement.json", facts)

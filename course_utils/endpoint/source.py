@@ -79,9 +79,7 @@ def _base_name(folder: Path, adapter: Path) -> str:
             return name
     config = read_json(adapter / "adapter_config.json")
     named = str((config if isinstance(config, dict) else {}).get("base_model_name_or_path") or "")
-    last = named.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    ours = {model.name for model in models.registry().values() if model.hub is None}
-    return last if last in ours else named
+    return models.id_of(named)
 
 
 def _folder_of(name: str, adapter: Path) -> Path:
@@ -89,7 +87,7 @@ def _folder_of(name: str, adapter: Path) -> Path:
     resolved = models.resolve(name) if name else ""
     if resolved and Path(resolved).is_dir():
         return Path(resolved)
-    if not name or Path(name).is_absolute():
+    if not name or name.startswith("~") or Path(name).is_absolute():
         raise CourseError(
             f"{adapter}: its base model {name or '(none named)'} is not on this machine",
             "name it with --base, for example --base smollm2-135m-instruct",

@@ -17,6 +17,7 @@ from typing import IO, Any
 import psutil
 
 from course_utils import kit
+from course_utils.execution.copies import without_paths
 from course_utils.execution.cures import cure_for
 from course_utils.execution.custody import Custodian, Custody
 from course_utils.execution.jobs import Job, NotebookResult
@@ -111,6 +112,7 @@ class Running:
             cure = cure_for(error, job.source, job.cwd)
         executed = job.path(".ipynb" if status == "done" else ".failed.ipynb")
         if job.path(".partial.ipynb").exists():
+            without_paths(job.path(".partial.ipynb"), job.cwd)
             job.path(".partial.ipynb").replace(executed)
         if status == "done":
             self._remember(seconds, verdict.get("cells", 0))

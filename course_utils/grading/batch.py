@@ -104,7 +104,8 @@ def _begin(journal: Journal, plan: Plan, count: int, console: Any, shop: Worksho
         start=warm,
     )
     told = f" in {shop.told['seconds']:.0f} s" if shop.told else ""
-    text = f"processes start {warm}{told}; {plan.jobs} at a time"
+    many = "one at a time, for the GPU" if shop.box.devices else f"{plan.jobs} at a time"
+    text = f"processes start {warm}{told}; {many}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

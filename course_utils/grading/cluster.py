@@ -15,7 +15,9 @@ with TLS; any other address is refused.
 
 import contextlib
 import ipaddress
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -191,25 +193,43 @@ def _jobs(kind: str) -> Callable[[int], Any]:
     @contextlib.contextmanager
     def start(count: int) -> Iterator["Client"]:
         from distributed import Client
-        from distributed.security import Security
 
-        try:
-            make = _class(SYSTEMS[kind])
-            security = Security.temporary()
-        except (ImportError, AttributeError) as error:
-            raise CourseError(f"{kind}: {error}", INSTALL) from None
-        try:
-            cluster = make(protocol="tls://", security=security)
-        except (ValueError, TypeError) as error:
-            raise CourseError(
-                f"{kind}: {error}", "complete ~/.config/dask/jobqueue.yaml: docs/cluster.md"
-            ) from None
-        with cluster, Client(cluster, security=security) as client:
+        with job_cluster(kind) as cluster, Client(cluster, security=cluster.security) as client:
             # Jobs that end, at their time limit say, are replaced while this runs.
             cluster.adapt(minimum_jobs=count, maximum_jobs=count)
             yield client
 
     return start
+
+
+def job_cluster(kind: str) -> Any:
+    """A cluster of jobs, none of them handed to the batch system yet: `job_script()` shows one.
+
+    A job is another machine's process and knows nothing of this one's Dask settings, so its command
+    names those that a worker needs.
+    """
+    import dask
+    from distributed.security import Security
+
+    try:
+        make = _class(SYSTEMS[kind])
+        security = Security.temporary()
+    except (ImportError, AttributeError) as error:
+        raise CourseError(f"{kind}: {error}", INSTALL) from None
+    named = dask.config.get(f"jobqueue.{make.job_cls.default_config_name()}.python", None)
+    python = f"{_environment()} {named or shlex.quote(sys.executable)}"
+    try:
+        return make(protocol="tls://", security=security, python=python)
+    except (ValueError, TypeError) as error:
+        raise CourseError(
+            f"{kind}: {error}", "complete ~/.config/dask/jobqueue.yaml: docs/cluster.md"
+        ) from None
+
+
+def _environment() -> str:
+    """SETTINGS as Dask reads them from variables: env DASK_DISTRIBUTED__WORKER__DAEMON=False ..."""
+    names = {"DASK_" + n.replace(".", "__").replace("-", "_").upper(): n for n in SETTINGS}
+    return " ".join(["env", *(f"{variable}={SETTINGS[name]}" for variable, name in names.items())])
 
 
 def _class(name: str) -> Any:

@@ -86,9 +86,14 @@ def graded_from(answer: dict[str, Any], submission: Submission, shop: Workshop) 
 
 
 def died_twice(places: list[str], submission: Submission, shop: Workshop) -> Graded:
-    """The verdict of a submission whose worker died at each try: nothing of it is judged."""
-    reason = f"its worker of the cluster died {len(places)} times ({', '.join(places)})"
-    return without(submission, shop, "failed", reason)
+    """The verdict of a submission whose worker died at each try: nothing of it is judged.
+
+    The student reads the verdict; which machines they were stands in the log.
+    """
+    reason = f"its worker of the cluster died {len(places)} times"
+    graded = without(submission, shop, "failed", reason)
+    graded.log += [f"a worker died: {place}" for place in places]
+    return graded
 
 
 # --- On the worker ------------------------------------------------------------------------------

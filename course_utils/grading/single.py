@@ -14,12 +14,13 @@ from typing import Any
 
 from course_utils import __version__
 from course_utils.assignments.checkers import checker_of
-from course_utils.assignments.folder import scan, show
+from course_utils.assignments.folder import listed, scan, show
 from course_utils.errors import CourseError
 from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.box import Outcome
 from course_utils.files import FULL, write_text_atomic
 from course_utils.grading.cache import BatchStopped, digest, digest_of_file
+from course_utils.grading.finding import wrong
 from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.curves import figures_of
@@ -51,12 +52,13 @@ class Graded:
 
 def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: None) -> Graded:
     """Open, judge and name the verdict. Raises BatchStopped for a full disk, and nothing else."""
-    started = time.monotonic()
     shop.check_space()
     try:
         tell("waits for the GPU" if shop.box.devices else "opening")
-        with gpu_slot(shop.box.devices), opened(submission, shop.work) as root:
-            graded = _judged(submission, root, shop, tell, started)
+        with gpu_slot(shop.box.devices):
+            started = time.monotonic()  # how long others had the GPU is nobody's own time
+            with opened(submission, shop.work) as root:
+                graded = _judged(submission, root, shop, tell, started)
     except BatchStopped:
         raise
     except Explained as problem:
@@ -106,6 +108,8 @@ def _judged(
     out = shop.work / f"{submission.slug}.out"
     out.mkdir(exist_ok=True)
     folder = scan(root.resolve(), checker_of(plan.assignment).REQUIRED)
+    if absent := sorted((folder.left_out.keys() & folder.required.keys()) - folder.files.keys()):
+        raise wrong("inbox.public", names=listed(absent, 6))
     tell("hidden records")  # drawn once for a class, which takes a while
     case = Case(
         assignment=plan.rubric.assignment,

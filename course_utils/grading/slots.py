@@ -1,7 +1,7 @@
 """One submission a GPU at a time: a lock that all batches and workers of this machine share.
 
 Models of two submissions on one GPU may not fit, and the second would fail for want of memory that
-is nobody's fault. Written without a GPU at hand and not tried on one.
+is nobody's fault. Not tried on a GPU; what was tried without one: docs/cluster.md.
 """
 
 import contextlib

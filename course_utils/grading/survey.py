@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.assignments.checkers import checker_of
+from course_utils.assignments.definition import there
 from course_utils.assignments.findings import SubmissionReport
 from course_utils.assignments.folder import scan, show
 from course_utils.assignments.handout import recognise
@@ -80,9 +81,10 @@ class Row:
 
 
 def survey(inbox: Path, assignment: str | None = None) -> list[Row]:
-    """A row for each submission. Raises CourseError only when there is no inbox."""
+    """A row for each submission. Raises CourseError only for no inbox, or no assignments."""
     from tqdm.auto import tqdm
 
+    there()  # else each row would name the kit's fault as its own
     found = find_submissions(inbox)
     with tempfile.TemporaryDirectory(prefix="course-check-") as work:
         rows = tqdm(found, desc="submissions", unit="submission", leave=False)

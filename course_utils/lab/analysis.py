@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, models, records
+from course_utils import chat, drawing, models, records
 from course_utils.checks import Verdict
 from course_utils.errors import CourseError
 from course_utils.files import read_json
@@ -416,8 +416,10 @@ COLUMNS = {
 def _mean_and_range(values: Sequence[float]) -> str:
     if not values:
         return "diverged"
-    spread = f" ({min(values):.3g} to {max(values):.3g})" if values[1:] else ""
-    return f"{sum(values) / len(values):.3g}{spread}"
+    low, mean, high = map(
+        drawing.plain_number, (min(values), sum(values) / len(values), max(values))
+    )
+    return f"{mean} ({low} to {high})" if values[1:] else mean
 
 
 def check(name: str, folder: str | Path = ".") -> Verdict:

@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, models, records, sources
 from course_utils.errors import CourseError
-from course_utils.lab import architectures, cautions, controls, parameters, sweeps
+from course_utils.lab import (
+    architectures,
+    cautions,
+    controls,
+    learning_curve,
+    parameters,
+    sweeps,
+)
 from course_utils.lab import plots as lab_plots
 from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.canvas import DPI, WIDTH, packed
@@ -338,9 +345,12 @@ class Lab:
 
         wide = widgets.Layout(width="100%", max_width="860px", height="110px")
         copy = widgets.Textarea(value=self.command(), description="copy:", layout=wide)
-        paste = widgets.Textarea(description="paste:", layout=wide, placeholder="python train_…")
+        paste = widgets.Textarea(
+            description="paste:", layout=wide, placeholder="python train_lora.py …"
+        )
         paste.continuous_update = False  # letter by letter, the click would overtake the last ones
-        button = widgets.Button(description="Load from command")
+        whole = widgets.Layout(width="auto")  # as wide as its words
+        button = widgets.Button(description="Load from command", layout=whole)
         told = widgets.HTML()
         told.add_class("course-told")
 
@@ -356,7 +366,8 @@ class Lab:
 
         button.on_click(load)
         self._listeners.append(refresh)
-        box = widgets.VBox([copy, paste, button, told])
+        left = widgets.Layout(align_items="flex-start")
+        box = widgets.VBox([copy, paste, button, told], layout=left)
         _display({WIDGET: _view(box), "text/plain": folded(self.command())})
         _display(_script())
 
@@ -367,7 +378,21 @@ class Lab:
         for failure in lab_recorded.failures():
             display(HTML(gallery_html(failure)))
             if failure.runs:
+                self._announce(f"{failure.title}: loss and score beside healthy runs")
                 display(lab_recorded.plot_failure(failure))
+
+    def learning_curve(self) -> None:
+        """Show the recorded scores by number of training records, and who is ahead where."""
+        recorded = learning_curve.read()
+        if recorded.runs:
+            self._announce(learning_curve.alternative_text(recorded))
+        learning_curve.show(recorded)
+
+    def _announce(self, alt: str) -> None:
+        """Say what the next picture shows to those who do not see it: JupyterLab drops its text."""
+        if not self.static:
+            hidden = f"<span class='course-alt-next' hidden>{html.escape(alt)}</span>"
+            _display({"text/html": hidden, "text/plain": ""})
 
     def table(self) -> "pandas.DataFrame":
         """A row for each section: what it has, and the recorded runs behind it."""

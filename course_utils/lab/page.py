@@ -42,6 +42,7 @@ def page_of(executed: Path) -> str:
         for output in cell.get("outputs", []):
             put_alt(output)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
+    page = page.replace(' tabindex="0"', "")  # nbconvert stops the tabulator at every output
     # A badge lies on another server: its words do as well.
     return re.sub(r'<img[^>]*alt="([^"]*)"[^>]*src="https?:[^>]*>', r"\1", page)
 

@@ -128,9 +128,8 @@ def training_records(options: argparse.Namespace) -> list[dict]:
     """
     told = (trained_with(options.adapter).get("data") or {}).get("file")
     beside = options.questions.with_name("records.jsonl")
-    places = (
-        [options.records] if options.records else [*([Path(str(told))] if told else []), beside]
-    )
+    trained_on = [Path(str(told)).expanduser()] if told else []
+    places = [options.records] if options.records else [*trained_on, beside]
     found = next((path for path in places if path.is_file()), None)
     if options.records and not found:
         raise CourseError(

@@ -328,8 +328,11 @@ def _legend_above(ax: "Axes") -> None:
     """A legend in one row with room made for it, so that it lies on no line."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.24 * (high - low))
-    ax.legend(fontsize=8.5, loc="upper center", ncols=3, columnspacing=1.0, handlelength=1.8,
-              borderaxespad=0.15)  # fmt: skip
+    long = sum(map(len, ax.get_legend_handles_labels()[1])) > 20  # "inverse sqrt" beside two others
+    size = {"fontsize": 8, "columnspacing": 0.7, "handlelength": 1.3, "handletextpad": 0.4}
+    if not long:
+        size = {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
+    ax.legend(loc="upper center", ncols=3, borderaxespad=0.15, **size)
 
 
 def _curve(run: Mapping[str, Any], key: str) -> tuple[list[int], list[float]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import formats, hardware, ownership, training
+from course_utils import formats, hardware, models, ownership, privacy, training
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.lab import parameters
@@ -276,12 +276,14 @@ def command_of(options: argparse.Namespace) -> str:
     ):
         value = getattr(options, name)
         if value != usual:
-            more += [f"--{name}", str(value)]
+            value = models.id_of(value) if name == "base_model" else privacy.shown(str(value))
+            more += [f"--{name}", value]
     if options.no_checkpoints:
         more.append("--no_checkpoints")
     more += ["--seed", str(options.seed)]
     out = f"{options.out.name}/"
-    return parameters.to_command(options.parameters, str(options.data), out, more)
+    data = privacy.shown(options.data)
+    return parameters.to_command(options.parameters, data, out, more)
 
 
 def trained_with(adapter: Path) -> dict[str, Any]:

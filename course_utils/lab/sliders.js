@@ -10,12 +10,20 @@
       const handle = slider.querySelector("[role=slider], .ui-slider-handle");
       if (!handle) continue;
       set(handle, "role", "slider");
+      // Its number can be typed over in some versions, which moves nothing: no field, then.
+      for (const number of slider.querySelectorAll("[contenteditable=true]"))
+        number.contentEditable = "false";
       set(handle, "aria-label", slider.querySelector(".widget-label")?.textContent);
       set(handle, "aria-valuetext", slider.querySelector(".widget-readout")?.textContent);
     }
     for (const panel of document.querySelectorAll(".course-panel")) {
       const texts = panel.querySelectorAll(".course-alt");
       panel.querySelectorAll("img").forEach((image, n) => set(image, "alt", texts[n]?.textContent));
+    }
+    let alt = "";  // of the picture that comes next
+    for (const part of document.querySelectorAll(".course-alt-next, .jp-RenderedImage img")) {
+      if (part.matches(".course-alt-next")) alt = part.textContent;
+      else if (alt) { set(part, "alt", alt); alt = ""; }
     }
     for (const told of document.querySelectorAll(".course-told")) set(told, "aria-live", "polite");
   };

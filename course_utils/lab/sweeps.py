@@ -121,9 +121,11 @@ class Sweep:
     runs: list[dict[str, Any]]
 
     def values(self) -> list[parameters.Value]:
-        """The values with runs, in slider order."""
+        """The values with runs, in slider order: numbers by size, whichever are planned today."""
         order = list(VALUES.get(self.parameter, ()))
         found = {json.dumps(run["value"]): run["value"] for run in self.runs}
+        if all(isinstance(value, int | float) for value in found.values()):
+            return sorted(found.values())
         place = {json.dumps(value): i for i, value in enumerate(order)}
         return sorted(found.values(), key=lambda value: place.get(json.dumps(value), len(order)))
 

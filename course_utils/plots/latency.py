@@ -13,6 +13,7 @@ from course_utils.drawing import (
     grouped_bars,
     label_text,
     new_figure,
+    plain_number,
     require,
     state_finding,
     styled,
@@ -57,7 +58,7 @@ def _draw_latency(
         rows = {row["batch_size"]: finite(row.get(key)) for row in latency if row["mode"] == mode}
         style = {"color": colors[index % 4], "hatch": "" if index % 2 else "///"}
         bars[label_text(mode)] = [rows.get(s) for s in sizes], {**style, "edgecolor": "white"}
-    grouped_bars(ax, list(map(str, sizes)), bars, lambda v: "" if v is None else f"{v:.3g}")
+    grouped_bars(ax, list(map(str, sizes)), bars, lambda v: "" if v is None else plain_number(v))
     ax.set_ylim(0, top * 1.14 or 1)
 
 
@@ -67,7 +68,7 @@ def _latency_finding(latency: Sequence[Mapping[str, Any]]) -> str:
         return "Latency by mode and batch size"
     fast = max(rows, key=lambda row: row["tokens_per_second"])
     slow = min(rows, key=lambda row: row["tokens_per_second"])
-    rate = f"{fast['tokens_per_second']:.3g} tokens/s"
+    rate = f"{plain_number(fast['tokens_per_second'])} tokens/s"
     finding = (
         f"{label_text(fast['mode']).capitalize()} at batch size {fast['batch_size']} is fastest"
     )

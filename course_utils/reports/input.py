@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from course_utils import privacy
 from course_utils.errors import CourseError
 from course_utils.lab import analysis, parameters
 from course_utils.report import UNPRINTABLE
@@ -34,7 +35,8 @@ NOT_IN_XML = re.compile("[\ufffe\uffff]")
 def clean(value: Any) -> str:
     """Any value as text of printable characters and line feeds."""
     text = str(value).replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
-    return NOT_IN_XML.sub("\ufffd", UNPRINTABLE.sub("\ufffd", text))
+    text = NOT_IN_XML.sub("\ufffd", UNPRINTABLE.sub("\ufffd", text))
+    return privacy.scrubbed(text)  # a run names where it was made
 
 
 def clip(text: str, limit: int) -> str:

@@ -18,9 +18,9 @@ from course_utils.files import read_json
 from course_utils.lab import arithmetic, explore, findings, own_words, parameters, sweeps
 
 ANSWERS = {
-    "my_effective_batch": "batch * accumulation",
+    "my_batch": "in_memory * accumulation",
     "my_max_length": "sorted(lengths)[int(0.99 * len(lengths))]",
-    "my_count": "16 * (inputs + outputs)",
+    "my_count": "rank * (inputs + outputs)",
 }
 
 

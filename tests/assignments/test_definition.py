@@ -1,5 +1,10 @@
 """assignment.yaml: found by id and old names; what it cannot hold is named with its place."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 import yaml
 
@@ -44,6 +49,13 @@ def test_an_id_and_a_title_say_no_week_in_code(name):
     }
 
 
+def test_a_class_reads_the_rubric_for_its_titles_once(monkeypatch):
+    about = find("week05").model_copy()
+    assert about.titles[0] == "The folder"
+    monkeypatch.setattr(definition, "load_rubric", None)  # a second reading would fail
+    assert about.titles[0] == "The folder"
+
+
 def test_every_folder_of_the_kit_has_its_assignment():
     folders = {path.name for path in kit.ASSIGNMENTS.iterdir() if (path / "rubric.yaml").is_file()}
     assert {about.folder for about in ASSIGNMENTS.values()} == folders
@@ -63,6 +75,43 @@ def test_a_package_without_the_kit_around_it_says_so(tmp_path, monkeypatch):
     for look_up in (lambda: find("week05"), lambda: recognise(tmp_path)):
         with pytest.raises(CourseError, match="no assignment is there.*\n.*git clone"):
             look_up()
+
+
+@pytest.fixture(scope="module")
+def package_alone(tmp_path_factory):
+    """What a wheel installs, without the kit's other folders; and a submission beside it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(kit.ROOT / "course_utils", folder / "site" / "course_utils", ignore=ignored)
+    (folder / "inbox" / "ada").mkdir(parents=True)
+    (folder / "inbox" / "ada" / "records.jsonl").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "submit check inbox/ada",
+        "submit check inbox",
+        "submit pack inbox/ada",
+        "assignment list",
+        "rubric check",
+        "grade inbox --assignment week05 --out grades",
+        "grade inbox/ada --practice",
+    ],
+)
+def test_an_installed_wheel_says_that_the_assignments_are_not_in_it(package_alone, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils", *words.split()],
+        cwd=package_alone,
+        env=os.environ | {"PYTHONPATH": str(package_alone / "site")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "no assignment is there" in done.stderr
+    assert "install the kit from its folder" in done.stderr
+    assert not list(package_alone.glob("grades*")), "nothing was begun"
 
 
 def test_two_assignments_of_one_name_are_refused(kit_folder):

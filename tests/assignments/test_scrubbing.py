@@ -24,7 +24,7 @@ def cleaned(text: str, root: Path, name: str = "run/training.json") -> str:
         ("/Users/Ada.L/course/a.py:3", "~/course/a.py:3"),
         (r'"C:\\Users\\ada\\kit"', r'"~\\kit"'),
         (r"C:\Users\ada\kit", r"~\kit"),
-        ("/mnt/c/Users/ada/kit", "/mnt/c~/kit"),
+        ("/mnt/c/Users/ada/kit", "kit"),
         ('"/root/.cache/x"', '"~/.cache/x"'),
         ("the /root of an equation, a/root/b", "the /root of an equation, a/root/b"),
         ("https://example.org/homes/ada", "https://example.org/homes/ada"),
@@ -41,10 +41,8 @@ def test_a_base_model_in_the_cache_is_named_by_its_id(tmp_path):
 
 def test_the_submission_and_the_kit_get_short_names(tmp_path):
     text = f"{tmp_path}/run/a.json {tmp_path}-2/x {kit.ROOT}/notebooks"
-    shown = cleaned(text, tmp_path)
-    assert shown.startswith("./run/a.json ")
-    assert shown.endswith("kit/notebooks")
-    assert "-2/x" in shown  # a folder whose name begins alike is another one
+    # The second is another folder, whose name begins alike: of that only the last name is left.
+    assert cleaned(text, tmp_path) == "./run/a.json x kit/notebooks"
 
 
 def test_the_host_is_not_named(tmp_path, monkeypatch):

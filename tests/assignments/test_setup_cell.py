@@ -13,6 +13,9 @@ from course_utils.errors import CourseError
 FORK = Address("https://github.com/ada/course", "2027-spring")
 KIT = '[project.urls]\nRepository = "https://github.com/ada/course"\n'
 
+BRANCH = "Cure: put another tag, or main, into REVISION; run this again."
+NETWORK = "Cure: check the network and REPOSITORY; run this again."
+
 # As in a machine that does not have the kit. IPython is what shows a notebook's errors.
 ALONE = """
 import importlib.util, sys
@@ -50,7 +53,7 @@ def repository(tmp_path_factory) -> Path:
     package = folder / "course_utils"
     package.mkdir()
     (package / "__init__.py").touch()
-    git(folder, "init", "--quiet")
+    git(folder, "init", "--quiet", "--initial-branch", "main")
     for tag in ("v1", "v2-not-yet"):
         (package / "environment.py").write_text(f"def prepare(): print('ready: kit {tag}')\n")
         git(folder, "add", ".")
@@ -82,19 +85,23 @@ def test_the_kit_is_fetched_at_its_tag_and_once(tmp_path, repository):
 
 
 @pytest.mark.parametrize(
-    ("address", "tag", "said"),
+    ("address", "tag", "said", "cure"),
     [
-        (None, "v9", "has no tag v9 (git: Remote branch"),
-        ("file:///nowhere/course", "v1", "is private, not there, or out of reach (git: "),
-        ("http://127.0.0.1:9/ada/course", "v1", "is private, not there, or out of reach (git: "),
+        (None, "v9", "has no tag v9 (git: Remote branch", BRANCH),
+        ("file:///nowhere/course", "v1", "is private, not there, or out of reach (git: ", NETWORK),
+        ("http://127.0.0.1:9/ada/course", "v1", "is private, not there, or out of reach", NETWORK),
     ],
     ids=["no such tag", "no such repository", "no network"],
 )
 def test_what_cannot_be_fetched_is_said_in_a_sentence_without_traceback(
-    tmp_path, repository, address, tag, said
+    tmp_path, repository, address, tag, said, cure
 ):
     shown = run_cell(tmp_path, Address(address or repository.as_uri(), tag))
     assert said in shown
     assert "Traceback" not in shown
-    assert shown.splitlines()[1].startswith("Cure: check the network and the two lines")
+    assert shown.splitlines()[1] == cure
     assert len(shown.splitlines()) == 2
+
+
+def test_until_the_tag_is_there_a_branch_does(tmp_path, repository):
+    assert run_cell(tmp_path, Address(repository.as_uri(), "main")) == "ready: kit v2-not-yet\n"

@@ -29,7 +29,7 @@ KEPT = Path(os.environ.get("COURSE_CLASSROOM", kit.ROOT / "runs" / "classroom"))
 SOURCES = ("assignments", "course_utils", "data", "tests/classroom")
 ASIDE = {"__pycache__", "grading", "execution", "commands", "endpoint", "reports"}
 ASIDE |= {"build.py", "changes.py", "changes_week05.py", "changes_week09_10.py", "expectations.py"}
-ASIDE |= {"compare.py", "demo.py", "test_class.py", "week05.yaml", "week09_10.yaml"}
+ASIDE |= {"compare.py", "demo.py", "whole.py", "test_class.py", "week05.yaml", "week09_10.yaml"}
 
 
 def load(path: Path):
@@ -53,7 +53,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 def kept(name: str, make: Callable[[Path], None]) -> Path:
     """The folder that `make` fills, once for these sources: runs/classroom/NAME-<digest>."""
-    folder = KEPT / f"{name}-{_digest()}"
+    folder = KEPT / f"{name}-{digest_of_sources()}"
     if not folder.is_dir():
         unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -63,12 +63,14 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _digest() -> str:
+def digest_of_sources() -> str:
+    """A name for what honest work depends on, as it is now."""
     digest = hashlib.sha256()
     for source in SOURCES:
         for path in sorted((kit.ROOT / source).rglob("*")):
-            if path.is_file() and not ASIDE & set(path.parts):
-                digest.update(f"{path.relative_to(kit.ROOT)}\0".encode() + path.read_bytes())
+            name = path.relative_to(kit.ROOT)
+            if path.is_file() and not ASIDE & set(name.parts):
+                digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

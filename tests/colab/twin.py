@@ -234,15 +234,18 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("work", type=Path, help="a folder for this; what is in it goes")
     parser.add_argument("--only", default="", help="names of notebooks that hold this")
     options = parser.parse_args(given)
+    chosen = [path for path in NOTEBOOKS if options.only in path.stem]
+    if not chosen:  # before the work folder is emptied
+        names = ", ".join(path.stem for path in NOTEBOOKS)
+        parser.error(f"--only {options.only}: no notebook's name holds this; choose among {names}")
     twin = Twin(options.python, options.work)
     version = _run(twin.python, "-V").split()[1]
     before = twin.versions()
     results = []
-    for path in NOTEBOOKS:
-        if options.only in path.stem:
-            results.append(twin.run(path))
-            told = results[-1].error.strip().splitlines()[-1:] or ["done"]
-            print(f"{path.stem}: {results[-1].seconds:.0f} s, {told[0]}", flush=True)
+    for path in chosen:
+        results.append(twin.run(path))
+        told = results[-1].error.strip().splitlines()[-1:] or ["done"]
+        print(f"{path.stem}: {results[-1].seconds:.0f} s, {told[0]}", flush=True)
     after = twin.versions()
     wrong = problems(before, after, results)
     page = report(version, before, after, results, wrong)

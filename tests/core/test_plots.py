@@ -201,6 +201,39 @@ def test_a_large_number_is_shortened(value, digits, text):
     assert drawing.short_number(value, digits) == text
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        *[(0, "0"), (9216, "9,216"), (999_499, "999,499"), (999_500, "1 M"), (-999_999, "-1 M")],
+        *[(1_234_567, "1.23 M"), (33_792_000, "33.8 M"), (999_499_999, "999 M")],
+        *[(999_500_000, "1 B"), (999_999_999, "1 B"), (8.03e9, "8.03 B"), (999.4e9, "999 B")],
+        *[(999.9e9, "1,000 B"), (1.234e12, "1,230 B")],
+    ],
+)
+def test_a_number_of_parameters_goes_up_a_unit_where_its_rounded_value_does(number, text):
+    assert drawing.compact_number(number) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.272, "1.27"), (18.94, "18.9"), (999.4, "999"), (999.6, "1,000"), (44_356.2, "44,356")],
+)
+def test_a_number_without_a_unit_is_never_a_power_of_ten(value, text):
+    assert drawing.plain_number(value) == text
+
+
+def test_the_ticks_of_a_log_axis_are_plain_numbers():
+    figure, ax = drawing.new_figure(4, 3)
+    drawing.plain_log(ax, "x", [0.02, 40_000])
+    told = ax.xaxis.get_major_formatter()
+    assert [told(tick) for tick in (0.02, 1.0, 1000.0, 10_000.0)] == [
+        "0.02",
+        "1",
+        "1,000",
+        "10,000",
+    ]
+
+
 def test_a_signed_number_keeps_its_sign_when_it_is_shortened():
     told = [drawing.signed(value) for value in (0.525, -0.525, -0.001, -44_356, 44_356)]
     assert told == ["+0.53", "−0.53", "+0.00", "−44.4k", "+44.4k"]

@@ -119,6 +119,16 @@ def test_every_submission_ends_in_a_verdict_and_neighbours_do_not_move(quick, in
     assert len(found) == len(NAMES) + 9
 
 
+def test_a_public_archive_is_turned_away_and_what_it_lacks_is_named(quick, inbox, tmp_path):
+    folder = submission(inbox / "public", "x")
+    note = {"files": {"records.jsonl": {"rows_that_quote": 3}, "notes.md": {}, "README.md": {}}}
+    (folder / "left_out.json").write_text(json.dumps(note))
+    outcome, _ = grade(inbox, tmp_path / "grades", only=["public"])
+    [result] = outcome.results
+    assert result.status == "rejected"
+    assert "public archive: records.jsonl were left out" in result.verdict
+
+
 def test_a_fault_of_the_grader_stands_in_the_warnings_and_the_log(quick, inbox, tmp_path):
     submission(inbox / "broken", "x", "boom")
     grades = tmp_path / "grades"

@@ -2,14 +2,21 @@
 
 import json
 import os
+import re
+import shlex
 import signal
+import socket
+import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
+from course_utils import kit
 from course_utils.errors import CourseError, UsageError
 from course_utils.grading import cluster as cluster_module
 from course_utils.grading import publishing, remote
@@ -76,6 +83,9 @@ def test_two_workers_one_of_them_killed_twice_give_the_marks_of_one_process(
     assert {name: points(outcome)[name] for name in alone} == alone
     assert found["poison"].status == "failed"
     assert "its worker of the cluster died 2 times" in found["poison"].verdict
+    log = (tmp_path / "grades" / "poison" / "log.txt").read_text(encoding="utf-8")
+    assert log.count(f"a worker died: {socket.gethostname()}") == 2  # not in the student's verdict
+    assert socket.gethostname() not in found["poison"].verdict.split()
     assert all(item.points is None for item in found["poison"].items)  # no verdict, and no zero
     assert found["unlucky"].verdict == "graded"
     assert not (tmp_path / "grades" / ".work").exists()
@@ -121,15 +131,66 @@ def needs_jobqueue():
         pytest.skip(f"dask-jobqueue is not installed: {CURE}")
 
 
-def test_jobs_of_a_batch_system_speak_tls(dask, tmp_path):
+def settings_of_a_worker(names):
+    """Asked in a worker: what Dask's configuration says there."""
+    import dask
+
+    return {name: dask.config.get(name) for name in names}
+
+
+def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
     needs_jobqueue()
+    alone = points(grade_class(inbox, plan(tmp_path / "alone"), SCREEN))
     asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo"}
     asked["shared-temp-directory"] = str(tmp_path)
+    asked |= {"worker-extra-args": ["--preload", "quick_worker"], "death-timeout": 600}
     settings = {f"jobqueue.local.{name}": value for name, value in asked.items()}
     with dask.config.set(settings), open_cluster("jobs:1") as cluster:
         assert cluster.client.scheduler.address.startswith("tls://127.0.0.1")
-        assert cluster.submit(len, {"a": 1}).result() == 1
+        there = cluster.client.submit(settings_of_a_worker, list(cluster_module.SETTINGS)).result()
+        assert there == cluster_module.SETTINGS
+        assert points(grade_class(inbox, plan(tmp_path / "jobs"), SCREEN, cluster=cluster)) == alone
+
+
+def page_configuration(**changes):
+    """The jobqueue.yaml that docs/cluster.md shows, with what only a test can't have changed."""
+    text = (kit.ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    block = next(b for b in re.findall(r"```yaml\n(.*?)```", text, re.S) if "jobqueue:" in b)
+    given = yaml.safe_load(block.replace("# job-extra", "job-extra"))
+    given["jobqueue"]["slurm"] |= changes
+    return given
+
+
+def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_path):
+    """Rendered as `course grade --cluster slurm:8` would hand it to sbatch; no SLURM is here."""
+    needs_jobqueue()
+    given = page_configuration(interface="lo", **{"shared-temp-directory": str(tmp_path)})
+    with dask.config.set(given), cluster_module.job_cluster("slurm") as cluster:
+        script = cluster.job_script()
+    told = [line.removeprefix("#SBATCH ") for line in script.splitlines() if "#SBATCH" in line]
+    wanted = {"-p cpu", "-n 1", "--cpus-per-task=4", "--mem=8G", "-t 01:00:00", "--gres=gpu:1"}
+    assert wanted <= set(told)
+    (tmp_path / "job.sh").write_text(script)
+    assert script.startswith("#!")
+    assert not subprocess.run(["bash", "-n", str(tmp_path / "job.sh")]).returncode
+    [command] = [shlex.split(line) for line in script.splitlines() if "dask_worker" in line]
+    assert sys.executable in command
+    assert next(word for word in command if word.startswith("tls://"))
+    assert command[command.index("--nthreads") + 1] == "1"
+    assert command[command.index("--death-timeout") + 1] == "600"
+    assert "DASK_DISTRIBUTED__WORKER__DAEMON=False" in command
+    key = Path(command[command.index("--tls-key") + 1])
+    assert key.parent == tmp_path, "the keys of the batch lie where the page says"
+
+
+@pytest.mark.parametrize("missing", ["cores", "memory"])
+def test_a_configuration_that_lacks_something_names_the_file_to_complete(dask, missing):
+    needs_jobqueue()
+    given = page_configuration(interface="lo", **{missing: None})
+    with dask.config.set(given), pytest.raises(CourseError, match="slurm: ") as error:
+        cluster_module.job_cluster("slurm")
+    assert "jobqueue.yaml" in error.value.cure
 
 
 def test_ctrl_c_stays_what_it_was_when_batch_systems_are_loaded(dask, monkeypatch):

@@ -74,6 +74,13 @@ def test_a_sweep_goes_on_where_it_stopped(small_sweep):
     assert (again.made, again.kept) == (1, 1)
 
 
+def test_recorded_numbers_stand_by_size_whichever_are_planned_today():
+    runs = [{"value": value} for value in (128, 1000, 64, 72, 64)]
+    assert sweeps.Sweep("max_length", {}, runs).values() == [64, 72, 128, 1000]
+    runs = [{"value": value} for value in ("bf16", "fp32")]
+    assert sweeps.Sweep("precision", {}, runs).values() == ["fp32", "bf16"]
+
+
 def test_a_record_says_how_it_was_made_and_how_it_went(small_sweep):
     sweep = sweeps.read_sweep("lora_r", small_sweep[0])
     assert sweep.values() == [2, 16]

@@ -64,6 +64,15 @@ def test_an_exercise_types_in_no_number_of_a_preset(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_names_commands_as_a_new_terminal_finds_them(name):
+    assert re.findall(r"`course [a-z]+", exercises_text(name)) == []
+
+
+def test_a_copy_is_made_in_one_way_everywhere():
+    assert len(set(re.findall(r"\*\*Work on a copy.*", "\n".join(map(exercises_text, NAMES))))) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_hint_and_solution_are_named_before_the_first_answer_that_is_open(name):
     if solution(name).ANSWERS:
         text = "\n".join(cell.source for cell in notebook(name).cells)

@@ -22,6 +22,21 @@ IN_THE_COURSE = {
     "QLoRA": "in 4 bits",
     "Adam": "two running means",
     "logits?": "scores of all possible next tokens",
+    "preset": "set of sizes for one kind of machine",
+    "tokenizer": "words or pieces of words",
+    "loss": "how much the right token surprised the model",
+    "validation": "is looked at while it learns",
+    "bf16": "16-bit",
+    "activations": "what every layer has computed",
+    "Hub": "Hugging Face's server for models",
+    "TF-IDF": "rare ones weighing more",
+    "padded": "tokens that mean nothing",
+    "overfitting": "learning records by heart",
+    "gradient": "how the loss would change",
+    "epochs": "passes over all records",
+    "safetensors": "a file of bare numbers",
+    "n-grams": "runs of one to four words",
+    "JSON schema": "says what a valid record looks like",
 }
 IN_THE_LAB = {
     "LoRA": "low-rank adaptation",
@@ -32,6 +47,8 @@ IN_THE_LAB = {
     "nats": "the natural logarithm",
     "logits": "a score for each word",
     "rsLoRA": "rank-stabilised LoRA",
+    "SGD": "plain gradient descent",
+    "compute capability": "a GPU's generation",
 }
 
 

@@ -22,6 +22,7 @@ from course_utils import (
     lab_runs,
     models,
     ownership,
+    privacy,
     provenance,
     scripts,
 )
@@ -79,7 +80,8 @@ def main(given=None):
     cheap = lab_questions.rivals(questions, trained_on)
     content = lab_questions.compare(questions, base_columns, tuned_columns, cheap)
     content = {"made_by": ownership.MAKER} | content
-    content |= {"base_model": base_model, "adapter": str(options.adapter), "system": system}
+    content |= {"base_model": models.id_of(base_model), "system": system}
+    content["adapter"] = privacy.shown(options.adapter)
     content["max_new_tokens"] = options.max_new_tokens
     content["prints"] = {"adapter": asked}  # whose answers these are
     files.write_json_atomic(target, content)

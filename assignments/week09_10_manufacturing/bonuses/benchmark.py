@@ -9,11 +9,10 @@ On a GPU leave --limit out. Needs: pip install -r requirements-bonus.txt
 """
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
-from course_utils import records
+from course_utils import privacy, records
 from course_utils.assignments.bonuses.harness import (
     comparing,
     manufacturing,
@@ -74,7 +73,7 @@ def main(args: argparse.Namespace) -> None:
         args.base_model, args.adapter, out=args.out / "tuned.json", **same
     )
 
-    command = "python " + shlex.join(sys.argv)
+    command = privacy.shown_command(["python", *sys.argv])
     comparison = report.make_comparison(base, tuned, command)
     console().print(report.results_table(comparison["rows"]))
     print(f"{comparison['finding']}.   (* can't be told from chance)")

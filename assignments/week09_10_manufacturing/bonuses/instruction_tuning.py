@@ -13,12 +13,12 @@ the Hub: HuggingFaceTB/SmolLM2-135M, Qwen/Qwen2.5-0.5B, mistralai/Mistral-7B-v0.
 """
 
 import argparse
-import shlex
 import sys
 import time
 from pathlib import Path
 
 from course_utils import (  # fmt: skip
+    adapters,
     chat,
     compat,
     cpu_speed,
@@ -27,6 +27,7 @@ from course_utils import (  # fmt: skip
     metrics,
     models,
     ownership,
+    privacy,
     runs,
     training,
 )
@@ -146,6 +147,7 @@ def main(args: argparse.Namespace) -> None:
     with ownership.saving(adapter) as folder:
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        adapters.describe(folder, args.base_model, len(dataset))
 
     after = answering.answer_prompts(
         trainer.model, tokenizer, prompts, max_new_tokens, text="after"
@@ -163,9 +165,9 @@ def main(args: argparse.Namespace) -> None:
     result = {
         "finding": report.finding(difference, checked_before, checked_after),
         "setting": setting,
-        "base_model": args.base_model,
+        "base_model": models.id_of(args.base_model),
         "precision": precision,
-        "command": "python " + shlex.join(sys.argv),
+        "command": privacy.shown_command(["python", *sys.argv]),
         "seed": args.seed,
         "versions": runs.versions(),
         "hardware": machine.to_dict(),

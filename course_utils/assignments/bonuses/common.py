@@ -17,6 +17,7 @@ from course_utils import drawing, hardware, tasks
 from course_utils.assignments import markdown
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.privacy import shown_command
 from course_utils.report import duration
 from course_utils.runs import versions
 from course_utils.tracks.manufacturing import plots as task_plots
@@ -154,7 +155,7 @@ def write_bonus(
     seed: int,
 ) -> Path:
     """NAME.json, NAME.md and NAME.png in `out`; returns the Markdown file."""
-    command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shown_command(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
     content = {
         "title": title,
         "finding": finding,

@@ -1,7 +1,6 @@
 """The comparison: every candidate measured on the same records, one row each."""
 
 import contextlib
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from course_utils.assignments.selection.recommendation import recommend, row_lab
 from course_utils.assignments.selection.report import write_comparison
 from course_utils.assignments.selection.scores import main_scores, score_summary
 from course_utils.errors import CourseError
+from course_utils.privacy import shown, shown_command
 from course_utils.runs import versions
 
 
@@ -100,7 +100,7 @@ def _row(
 ) -> dict[str, Any]:
     """One row of the result; keys that were not measured are None, never absent."""
     row: dict[str, Any] = {
-        "model": candidate.name,
+        "model": base_models.id_of(candidate.name),
         "precision": candidate.precision,
         "status": "skipped",
         "reason": candidate.reason,
@@ -163,12 +163,12 @@ def run_comparison(
     }
     result = compare_models(test, train, chosen, folder=out, progress=progress, **options)
     words = ["course", "compare-models", str(data)]
-    words += [word for name in models for word in ("--model", name)]
+    words += [word for name in models for word in ("--model", base_models.id_of(name))]
     words += [word for name in precisions for word in ("--precision", name)]
     words += ["--records", str(records), "--out", str(out)]
     words += [
         w for key, value in options.items() for w in ("--" + key.replace("_", "-"), f"{value}")
     ]
-    result = {"command": shlex.join(words), "data": str(data), **result}
+    result = {"command": shown_command(words), "data": shown(data), **result}
     write_comparison(result, out)
     return result

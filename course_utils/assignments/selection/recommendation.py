@@ -120,7 +120,8 @@ def _speed_remark(best: Any, chosen: Any) -> list[str]:
     mine, its = (row["tokens_per_second"]["1"] for row in (chosen, best))
     if chosen is best or mine > its / 1.25:
         return []
-    return [f"It is slower: {mine:.3g} tokens/s one by one, against {its:.3g}."]
+    slower, faster = drawing.plain_number(mine), drawing.plain_number(its)
+    return [f"It is slower: {slower} tokens/s one by one, against {faster}."]
 
 
 def _main(row: Mapping[str, Any]) -> float:

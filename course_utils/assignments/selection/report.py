@@ -199,7 +199,7 @@ def comparison_markdown(result: Mapping[str, Any]) -> str:
 def _markdown_row(row: Mapping[str, Any]) -> list[str]:
     size = row["parameters"]
     cells = [_cell(short_name(row["model"])), row["precision"]]
-    cells += ["-" if size is None else f"{size / 1e6:,.4g} M", _cell(row["licence"] or "-")]
+    cells += ["-" if size is None else drawing.compact_number(size), _cell(row["licence"] or "-")]
     if row["status"] != "done":
         return [*cells, row["status"], *["-"] * (len(BATCH_SIZES) + 9)]
     memory, speed = row["memory_gb"], row["tokens_per_second"]

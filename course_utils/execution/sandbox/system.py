@@ -1,12 +1,15 @@
 """What of this machine a submission may see: folders, devices, environment variables."""
 
+import contextlib
 import glob
 import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from course_utils import kit
+from course_utils.errors import CourseError
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt/rocm")
 SYSTEM_FILES = (
@@ -21,6 +24,7 @@ PROC = (
     *["vmstat", "sys", "driver/nvidia"],
 )
 GPU = ("/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")
+DEVICES = "COURSE_GPU_DEVICES"  # names others in their place, ":" between them; empty: none
 KIT = ("course_utils", "data", "notebooks", "pyproject.toml", "requirements.txt", "constraints.txt")
 # Variables of the caller that a submission gets; everything else, tokens too, stays outside.
 PASSED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "CUDA_VISIBLE_DEVICES", "MPLBACKEND")
@@ -55,7 +59,26 @@ def inside_folders(devices: Sequence[str]) -> list[str]:
 
 
 def gpu_devices() -> list[str]:
-    return sorted(path for pattern in GPU for path in glob.glob(pattern))
+    """The device files of the machine's GPUs, which every submission may open.
+
+    Raises CourseError where COURSE_GPU_DEVICES names what is no such file.
+    """
+    named = os.environ.get(DEVICES)
+    if named is None:
+        return sorted(path for pattern in GPU for path in glob.glob(pattern))
+    return [_device(path) for path in named.split(os.pathsep) if path]
+
+
+def _device(path: str) -> str:
+    """Any other file or folder would be open to every submission; a disk above all."""
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        if stat.S_ISCHR(mode) or (stat.S_ISDIR(mode) and path.startswith("/dev/")):
+            return path
+    raise CourseError(
+        f"{DEVICES}: {path} is no device file of a GPU",
+        f"name such files, as {DEVICES}=/dev/nvidiactl:/dev/nvidia0, or leave the variable out",
+    )
 
 
 def _existing(paths: object) -> list[str]:

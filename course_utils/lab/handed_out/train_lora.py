@@ -29,6 +29,7 @@ from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 from course_utils import (
+    adapters,
     chat,
     compat,
     cpu_speed,
@@ -39,6 +40,7 @@ from course_utils import (
     models,
     ownership,
     parameters,
+    privacy,
     provenance,
     runs,
     scripts,
@@ -255,6 +257,7 @@ def train(options):
     with ownership.saving(options.out) as folder:  # first of all: what comes now can fail
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        adapters.describe(folder, settings.base_model, len(parts["training"]))
     print(f"Adapter: {options.out}", flush=True)
     return Trained(
         trainer, tokenizer, lengths, len(parts["training"]), val_part, folds, system, checkpoint,
@@ -281,14 +284,14 @@ def summarise(options, trained):
         "folds": lab_runs.fold_summary(trained.folds),
         "parameters": options.parameters,
         "command": lab_runs.command_of(options),
-        "base_model": settings.base_model,
+        "base_model": models.id_of(settings.base_model),
         "seed": settings.seed,
         "prints": {  # whose losses these are, and on which records it was trained
             "adapter": provenance.of_weights(options.out),
             "records": provenance.of_records(options.data),
         },
         "data": {
-            "file": str(options.data),
+            "file": privacy.shown(options.data),
             "train": trained.records,
             "validation": len(trained.val_part),
         },

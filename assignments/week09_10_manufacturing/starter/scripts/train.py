@@ -19,6 +19,7 @@ from transformers import EarlyStoppingCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from course_utils import (
+    adapters,
     chat,
     compat,
     cpu_speed,
@@ -103,8 +104,10 @@ def train(workspace, resume):
 
     # Every process saves and scores: when the weights are sharded, both need all of them. Saving
     # comes first, and into a folder aside: whatever fails from here on, an adapter is whole.
-    trainer.save_model(str(workspace.adapter / ownership.UNFINISHED))  # only the first one writes
+    saved = workspace.adapter / ownership.UNFINISHED
+    trainer.save_model(str(saved))  # only the first one writes
     if rank == 0:
+        adapters.describe(saved, config.base_model, len(train_dataset))
         ownership.place(workspace.adapter, without=["training_args.bin"])  # a pickle, not needed
         print(f"Adapter: {workspace.adapter}", flush=True)
     trainer.model.eval()

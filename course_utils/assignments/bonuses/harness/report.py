@@ -10,6 +10,7 @@ from course_utils.assignments import markdown
 from course_utils.assignments.bonuses.harness.comparing import compare, finding
 from course_utils.files import write_json_atomic, write_text_atomic
 from course_utils.metrics import wilson_interval
+from course_utils.privacy import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,9 +116,9 @@ def make_comparison(
 
 
 def lm_eval_command(result: Mapping[str, Any]) -> str:
-    """The same run with lm-eval's own command (a name of the kit's stands for its folder)."""
+    """The same run with lm-eval's own command; ~ is the home folder of who runs it."""
     dtype = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}[result["precision"]]
-    model = f"pretrained={models.resolve(result['base_model'])},dtype={dtype}"
+    model = f"pretrained={shown(models.resolve(result['base_model']))},dtype={dtype}"
     model += ",softmax_dtype=float32"
     if result["adapter"]:
         model += f",peft={result['adapter']}"
@@ -165,7 +166,7 @@ def _provenance(comparison: Mapping[str, Any]) -> list[str]:
         f"seed of the questions' order and the distractors: {comparison['seed']}",
         *markdown.made_with(comparison),
         f"command: `{comparison['command'] or 'called from Python'}`",
-        f"with lm-eval's own command: `{comparison['lm_eval_command']}`",
+        f"with lm-eval's own command (write a ~ out): `{comparison['lm_eval_command']}`",
     ]
 
 

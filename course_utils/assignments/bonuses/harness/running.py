@@ -14,6 +14,7 @@ from course_utils import compat, hardware, models
 from course_utils.assignments.bonuses.harness.task_files import check_counts, read_manifest
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
+from course_utils.privacy import shown
 from course_utils.runs import versions
 
 LM_EVAL = "lm-eval==0.4.13"
@@ -65,9 +66,9 @@ def run_benchmark(
                 tasks[task]["held_out"] = about.get("held_out", False)
     result = {
         "system": "tuned" if adapter else "base",
-        "base_model": str(base_model),
-        "adapter": str(adapter) if adapter else None,
-        "tasks_folder": str(Path(tasks_folder).resolve()),
+        "base_model": models.id_of(str(base_model)),
+        "adapter": shown(adapter) if adapter else None,
+        "tasks_folder": shown(Path(tasks_folder).resolve()),
         **{"limit": limit, "batch_size": batch_size, "chat": chat, **precision},
         **{"seed": manifest["seed"], "shots": manifest["shots"]},
         "sources": {

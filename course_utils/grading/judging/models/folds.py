@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-from course_utils import kit
 from course_utils.execution.sandbox.place import hand_over, remove
 from course_utils.grading import cache
 from course_utils.grading.judging.case import Case
@@ -11,9 +10,7 @@ from course_utils.grading.judging.files.common import visit_of
 from course_utils.grading.judging.models.common import Losses
 from course_utils.grading.probing import fold
 from course_utils.grading.probing.probe import asked_in, checked_losses
-from course_utils.lab import runs
-
-SCRIPT = "train_lora.py"  # the starter's: students are asked not to change it, ours is what runs
+from course_utils.lab import parameters, recording, runs
 
 
 def train_fold(case: Case, options: argparse.Namespace, number: int) -> Losses:
@@ -21,7 +18,8 @@ def train_fold(case: Case, options: argparse.Namespace, number: int) -> Losses:
 
     Its adapter is trained here on the others. Raises NotMeasured where that did not end.
     """
-    script = (kit.ASSIGNMENTS / "week05_parameter_lab" / "starter" / SCRIPT).read_text("utf-8")
+    # Students are asked not to change their copy; what runs is the original.
+    script = (recording.HANDED_OUT / parameters.SCRIPT).read_text(encoding="utf-8")
     visit, base = visit_of(case), case.models.model
     request: dict[str, Any] = {
         "command": str(visit.training["command"]),

@@ -1,0 +1,123 @@
+"""An archive for the public: what quotes work orders stays out, seed and checksum in its place.
+
+    kept, note = public.without_orders(found, names, checklist)
+
+The terms of the work orders are not verified, so nobody publishes them (docs/licences.md). Whoever
+has the kit builds the same parts from the seed, and the checksum shows that they are the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any
+
+from course_utils import kit, sources
+from course_utils.assignments.checklist import Checklist
+from course_utils.assignments.folder import LEFT_OUT, Folder
+from course_utils.errors import CourseError
+from course_utils.ownership import MAKER
+
+QUOTED = "maintenance_log"  # the kind of document whose records quote orders
+SHORTEST = 12  # characters of an order: a shorter text may be anybody's
+WHY = (
+    "These files quote work orders (M. Hodkiewicz and M. T.-W. Ho, 2016), whose terms are not "
+    "verified, and are left out of this public archive. `again` makes them again, with the kit and "
+    "the seed named here; sha256 is of the same part. course submit check FOLDER compares it."
+)
+
+
+def without_orders(
+    found: Folder, names: Sequence[str], checklist: Checklist
+) -> tuple[list[str], bytes]:
+    """(the files that stay, the content of left_out.json); it is empty where none quotes orders."""
+    quoting = {name: rows for name in names if (rows := _quoting_rows(found, name))}
+    if not quoting:
+        return list(names), b""
+    note = {
+        "made_by": MAKER,
+        "note": WHY,
+        "kit": kit.version(),
+        "seed": _seed(found),
+        "files": {name: _about(found, name, quoting[name], checklist) for name in quoting},
+    }
+    text = json.dumps(note, indent=2, ensure_ascii=False) + "\n"
+    return [name for name in names if name not in quoting], text.encode()
+
+
+def told(note: bytes) -> str:
+    """What was left out, as a line."""
+    if not note:
+        return "public: no file quotes work orders, so none is left out"
+    files = json.loads(note)["files"]
+    return f"public: {', '.join(files)} quote work orders; {LEFT_OUT} stands in their place"
+
+
+def _about(found: Folder, name: str, quoting: int, checklist: Checklist) -> dict[str, Any]:
+    content = found.bytes_of(name)
+    about: dict[str, Any] = {"bytes": len(content), "rows_that_quote": quoting}
+    about["again"] = checklist.required.get(name, "ask its author")
+    if name.endswith(".jsonl"):  # built from a seed; what a model answers has times in it
+        about["sha256"] = hashlib.sha256(content).hexdigest()
+    return about
+
+
+def _quoting_rows(found: Folder, name: str) -> int:
+    """How many rows of a file of data or of answers hold a whole work order."""
+    ending = PurePosixPath(name).suffix
+    try:
+        if ending == ".jsonl":
+            lines = found.text(name).split("\n")
+            content: Any = [json.loads(line) for line in lines if line.strip()]
+        elif ending == ".json":
+            content = found.json(name)
+        else:
+            return 0
+    except (CourseError, ValueError, RecursionError):  # unreadable: nobody reads orders in it
+        return 0
+    return sum(_quotes(row) for row in _rows(content))
+
+
+def _rows(content: Any) -> Iterator[dict]:
+    """Every object in it, at any depth."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _quotes(row: dict) -> bool:
+    if row.get("document") == QUOTED:
+        return True
+    texts = (_plain(value) for value in row.values() if isinstance(value, str))
+    return any(len(text) >= SHORTEST and text in _order_texts() for text in texts)
+
+
+@cache
+def _order_texts() -> frozenset[str]:
+    """The orders as compared; none where the table is not on this machine."""
+    if not sources.is_prepared():
+        return frozenset()
+    return frozenset(_plain(text) for text in sources.load_work_orders()["OriginalShorttext"])
+
+
+def _plain(text: str) -> str:
+    return " ".join(str(text).split()).casefold()
+
+
+def _seed(found: Folder) -> int | None:
+    """The seed that the data were built with, as the run or the training says."""
+    for name in ("run/settings.json", "training.json"):
+        try:
+            content = found.json(name) if name in found.files else {}
+        except CourseError:
+            continue
+        seed = content.get("seed") if isinstance(content, dict) else None
+        if isinstance(seed, int):
+            return seed
+    return None

@@ -1,0 +1,93 @@
+"""Paths of this machine in files that others read."""
+
+import getpass
+import socket
+from pathlib import Path
+
+import pytest
+
+from course_utils import kit, privacy
+
+
+@pytest.fixture
+def at_home(tmp_path, monkeypatch):
+    """A home folder and a working folder that are this test's."""
+    home, work = tmp_path / "home" / "ada", tmp_path / "scratch" / "course"
+    for folder in (home, work):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.chdir(work)
+    return home, work
+
+
+def test_a_path_is_named_from_where_one_works_from_the_kit_or_from_home(at_home):
+    home, work = at_home
+    assert privacy.shown(work / "my_lab" / "records.jsonl") == "my_lab/records.jsonl"
+    assert privacy.shown(kit.ROOT / "data" / "gold") == "data/gold"
+    assert privacy.shown(home / "records.jsonl") == "~/records.jsonl"
+    assert privacy.shown("/nowhere/of/ada/records.jsonl") == "records.jsonl"
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "smollm2-135m-instruct", "Qwen/Qwen3-8B", "8"])
+def test_what_is_no_absolute_path_stays(name):
+    assert privacy.shown(name) == name
+
+
+def test_a_command_names_its_paths_so_too(at_home):
+    home, work = at_home
+    words = ["python", "a.py", "--data", f"{work}/x y.jsonl", f"--out={home}/out", "--seed", "42"]
+    line = privacy.shown_command(words)
+    assert line == "python a.py --data 'x y.jsonl' '--out=~/out' --seed 42"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("see /tmp/pytest-1/run/a.json.", "see a.json."),
+        ('"/tmp/a/b/": 1', '"": 1'),
+        ("<code>/tmp/a</code>", "<code>a</code>"),
+        ("#!/usr/bin/env python", "#!/usr/bin/env python"),
+        ("POST /v1/chat/completions, and/or, 3/4", "POST /v1/chat/completions, and/or, 3/4"),
+        ("https://example.org/tmp/x", "https://example.org/tmp/x"),
+        ("</tmp/x", "</tmp/x"),
+        (r"a\n/tmp/x/y.py\n/root/z", r"a\ny.py\n~/z"),  # a line's end as JSON has it
+        (r"\u001b[0;32m/tmp/x/y.py\u001b[0m", r"\u001b[0;32my.py\u001b[0m"),  # of a traceback
+    ],
+)
+def test_any_other_path_of_this_machine_leaves_its_last_name(text, left):
+    assert privacy.scrubbed(text) == left
+
+
+def test_who_works_in_the_root_as_in_a_container_names_no_more(monkeypatch):
+    monkeypatch.chdir("/")
+    assert privacy.shown("/srv/lovelace/a.json") == "a.json"
+    assert privacy.scrubbed("1/2 of /home/lovelace/a.json") == "1/2 of ~/a.json"
+
+
+def test_nobody_is_named_from_the_folder_that_holds_the_homes(at_home, monkeypatch):
+    home, _ = at_home
+    monkeypatch.chdir(home.parent)
+    assert privacy.shown(home / "a.json") == "~/a.json"
+
+
+def test_a_login_is_taken_out_of_paths_and_no_word_is(monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    scrubber = privacy.Scrubber({})
+    cleaned = scrubber.clean("a.py", b'open("/scratch/ada/x.jsonl")  # by ada')
+    assert cleaned == b'open("/scratch/user/x.jsonl")  # by ada'
+
+
+def test_programs_and_records_keep_the_paths_that_name_nobody():
+    for name in ("train.py", "records.jsonl"):
+        assert privacy.Scrubber({}).clean(name, b'"/tmp/cache/x"') == b'"/tmp/cache/x"'
+
+
+def test_the_host_is_found_in_the_name_of_a_tensorboard_folder(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "adas-laptop")
+    cleaned = privacy.Scrubber({}).clean("log.txt", b"runs/Nov28_17-28-41_adas-laptop/events")
+    assert cleaned == b"runs/Nov28_17-28-41_host/events"
+
+
+def test_a_path_is_found_as_json_writes_it():
+    scrubber = privacy.Scrubber({"D:\\kurs\\": ""})
+    assert scrubber.clean("a.json", rb'"D:\\kurs\\run"') == b'"run"'
