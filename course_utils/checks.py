@@ -455,7 +455,8 @@ def better_than_base(
     gain: float, difference: Mapping[str, Mapping[str, float] | None], metric: str
 ) -> str:
     """The least that the tuned model gains over the base model, by the interval."""
-    _need(metric in metrics.METRICS, "unknown", metrics=", ".join(metrics.METRICS))
+    scores = metrics.RESULT_METRICS
+    _need(metric in scores, "unknown", metrics=", ".join(scores))
     _need(difference.get(metric) is not None, "not_applied", metric=metric)
     mean, low, high = (_number(difference[metric][part], part) for part in ("mean", "low", "high"))
     _need(low <= high, "reversed", low=f"{low:.3g}", high=f"{high:.3g}")

@@ -47,7 +47,8 @@ def draw(
         have = ", ".join(f"{task} {len(pool)}" for task, pool in pools.items()) or "none"
         raise CourseError(
             f"{count} records are wanted of the tasks {', '.join(only)}; there are: {have}",
-            "ask for fewer in configs/lora_config.yaml, or build more data",
+            "set train_records, val_records and test_records lower, or `tasks` to those that there "
+            "are, in configs/lora_config.yaml; or bring more data",
         )
     for name, pool in pools.items():
         random.Random(f"{seed}/{name}").shuffle(pool)

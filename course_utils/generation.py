@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SHORTEST_PREFIX = 16  # tokens; below that a cache saves less than its copies cost
+# Tokens that are scored at once: 32 reports of 938 tokens made a training of 5.8 GiB end in 8.9.
+SCORED_TOKENS = 8192
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
@@ -80,12 +82,21 @@ def _padded(
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
-def _batches(lengths: Sequence[int], size: int, text: str) -> Iterator[list[int]]:
-    """Index batches, longest first (so that memory runs out at once or never), with a bar."""
+def _batches(
+    lengths: Sequence[int], size: int, text: str, tokens: int | None = None
+) -> Iterator[list[int]]:
+    """Index batches, longest first (so that memory runs out at once or never), with a bar.
+
+    `tokens` limits a batch of long sequences, padding included; one sequence is always taken.
+    """
     from tqdm.auto import tqdm
 
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    batches: list[list[int]] = []
+    while order:
+        rows = min(size, max(1, tokens // lengths[order[0]])) if tokens else size
+        batches.append(order[:rows])
+        order = order[rows:]
     for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
         report_progress(number, len(batches), text)
         yield batch
@@ -213,7 +224,7 @@ def completion_nll(
     prefix = common_prefix([examples[i].input_ids[: examples[i].prompt_length] for i in scored])
     cache = _prefix_cache(model, examples[scored[0]].input_ids[:prefix])
     lengths = [len(examples[i].input_ids) for i in scored]
-    for positions in _batches(lengths, batch_size, text):
+    for positions in _batches(lengths, batch_size, text, SCORED_TOKENS):
         batch = [scored[position] for position in positions]
         sequences = [examples[i].input_ids for i in batch]
         ids, mask = _padded(sequences, prefix, tokenizer.pad_token_id, model.device)

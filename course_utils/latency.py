@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from course_utils.chat import Messages, prompt_ids
 from course_utils.errors import CourseError
 from course_utils.generation import end_tokens, generate
-from course_utils.metrics import answer_score
+from course_utils.scoring import Record
+from course_utils.tasks import answer_score
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -214,7 +215,7 @@ Row = dict[str, Any]
 def row(
     step: str,
     timed: Sequence[Timed],
-    truths: Sequence[str],
+    records: Sequence[Record],
     together: float | None = None,
     load_seconds: float | None = None,
     megabytes: float | None = None,
@@ -224,7 +225,7 @@ def row(
     `together`: tokens/s while `AT_ONCE` users ask. Without it they wait for each other.
     """
     found = figures(timed)
-    score, value = answer_score([request.text for request in timed], truths)
+    score, value = answer_score([request.text for request in timed], records)
     return {
         "step": step,
         "first token p50 (s)": found["first_p50"],

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FIELDS = ("system", "part", "action", "failure_mode", "location")
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 METRICS = ("perplexity", "bleu", *ROUGE_TYPES, "field_f1", "exact_match")
+# Means over records that need more than two texts (course_utils/tasks.py): facts, the kind of task.
+RECORD_METRICS = ("fact_f1", "fact_match", "token_f1", "task_score")
+RESULT_METRICS = (*METRICS, *RECORD_METRICS)  # what results.json has of each system
 EVALUATE_MODULES = Path(__file__).parent / "evaluate_modules"
 _one_at_a_time = threading.Lock()
 

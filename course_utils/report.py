@@ -23,11 +23,11 @@ from course_utils import drawing, plots, privacy, provenance
 from course_utils.drawing import SYSTEMS, excludes_zero, finite, interval_text, short_number
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic, write_text_atomic
-from course_utils.metrics import METRICS, parse_record
+from course_utils.metrics import RESULT_METRICS, parse_record
 from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
 from course_utils.rival_results import interval_of, rival_rows, rival_sentence, rivals_in_results
 from course_utils.runs import NOT_A_RESULT, WRITTEN_BY, read_written
-from course_utils.settings import preset_settings
+from course_utils.settings import TRACKS, preset_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,7 +36,11 @@ TEMPLATE = "report.html.jinja"
 PARTS = [name for name in WRITTEN_BY if name.endswith(".json")]  # what the page is made of
 # Metric -> (name, digits shown, whether more is better), in the order of the tables.
 METRIC_ROWS = {
+    "task_score": ("Tasks' mean", 3, True),
     "field_f1": ("Field F1", 3, True),
+    "fact_f1": ("Fact F1", 3, True),
+    "fact_match": ("Fact match", 3, True),
+    "token_f1": ("Token F1", 3, True),
     "exact_match": ("Exact match", 3, True),
     "rouge1": ("ROUGE-1", 3, True),
     "rouge2": ("ROUGE-2", 3, True),
@@ -89,7 +93,7 @@ def collect_results(run_folder: Path) -> dict[str, Any]:
             "base_prompt": prompt,
             "baselines": baselines,
             "tuned": _scores(evaluation["tuned"]),
-            "difference": {metric: interval_of(difference.get(metric)) for metric in METRICS},
+            "difference": {name: interval_of(difference.get(name)) for name in RESULT_METRICS},
             **rivals_in_results(baseline, evaluation),
             "prints": evaluation.get(provenance.PRINTS) or {},
         }
@@ -105,7 +109,7 @@ def write_results(run_folder: Path) -> Path:
 
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    return {metric: finite(scores.get(metric)) for metric in METRICS}
+    return {metric: finite(scores.get(metric)) for metric in RESULT_METRICS}
 
 
 def _object(folder: Path, name: str) -> dict[str, Any]:
@@ -161,7 +165,7 @@ def results_table(results: Mapping[str, Any]) -> "Table":
 
 
 def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a metric: values of the three systems, difference, verdict.
+    """One row a metric that applies: values of the three systems, difference, verdict.
 
     The verdict is "better" or "worse" where the 95 % interval excludes 0, "unclear" where it does
     not, and empty where there is no interval.
@@ -170,6 +174,8 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for metric, (name, digits, more_is_better) in METRIC_ROWS.items():
         values = [finite((systems.get(system) or {}).get(metric)) for system in SYSTEMS]
+        if all(value is None for value in values):
+            continue  # no score of these records
         interval = (results.get("difference") or {}).get(metric)
         verdict = ""
         if interval:
@@ -341,9 +347,11 @@ def _figure(draw: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, st
 
 
 def _results(results: Mapping[str, Any]) -> dict[str, Any]:
+    columns = _rival_columns(results)
     return {
         "rows": result_rows(results),
-        "rivals": rival_rows(results),
+        "rivals": rival_rows(results, columns),
+        "rival_columns": [METRIC_ROWS[metric][0] for metric in columns],
         "base": _system_name("base", results),
         "systems": [_system_name(name, results) for name in SYSTEMS],
         "base_model": str(results.get("base_model")),
@@ -354,13 +362,24 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _main_metric(scores: Mapping[str, Any]) -> str:
+    """The metric that speaks for a system: the first that it has."""
+    known = (metric for metric in HEADLINE_METRICS if finite(scores.get(metric)) is not None)
+    return next(known, HEADLINE_METRICS[0])
+
+
+def _rival_columns(results: Mapping[str, Any]) -> list[str]:
+    main = _main_metric(results.get("base") or {})
+    return list(dict.fromkeys((main, "exact_match", "rougeL")))
+
+
 def _cards(results: Mapping[str, Any], training: Mapping[str, Any]) -> list[dict[str, str]]:
     """The four or five numbers on top: what was gained and what it cost."""
     base, tuned = results.get("base") or {}, results.get("tuned") or {}
     cards = []
-    for metric in ("field_f1", "rougeL", "exact_match", "perplexity"):
+    for metric in dict.fromkeys((_main_metric(tuned), "exact_match", "perplexity")):
         after, before = finite(tuned.get(metric)), finite(base.get(metric))
-        if after is not None and not (metric == "rougeL" and cards):
+        if after is not None:
             note = f"{_system_name('base', results)}: " if before is not None else ""
             note += _sensible(before) if before is not None else ""
             cards.append(_card(METRIC_ROWS[metric][0], _sensible(after), note))
@@ -537,6 +556,7 @@ def reproduce_command(run_folder: Path, saved: Mapping[str, Any] | None) -> str:
     with _shape_of(Path(run_folder) / "settings.json"):
         settings = saved["settings"]
         words = ["course", "run", "--preset", settings["preset"], "--track", settings["track"]]
+        words += [] if settings["track"] in TRACKS else ["--data", "PARTS"]
         words += ["--out", f"runs/{Path(run_folder).resolve().name}"]
         preset = _preset_values(settings)
         for name, value in settings.items():
@@ -573,8 +593,9 @@ def compare_example(example: Mapping[str, Any]) -> dict[str, Any]:
     reference = parse_record(example["reference"])
     view = {
         "input": _clip(example["input"]),
-        "base_f1": _number(example.get("base_f1"), 2),
-        "tuned_f1": _number(example.get("tuned_f1"), 2),
+        "score": str(example.get("score") or "score"),
+        "base_score": _number(example.get("base_score"), 2),
+        "tuned_score": _number(example.get("tuned_score"), 2),
     }
     if reference:
         answers = {name: parse_record(example[name]) for name in ("base", "tuned")}

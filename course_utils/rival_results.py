@@ -4,11 +4,11 @@ baseline.json keeps each rival's scores, seconds and answers; evaluation.json th
 tuned model minus the best rival. A run from before there were rivals has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_utils.drawing import excludes_zero, finite, interval_text
-from course_utils.metrics import METRICS
+from course_utils.metrics import RESULT_METRICS
 
 Results = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def best_rival(rivals: Mapping[str, Mapping[str, Any]], metric: str) -> str | No
 def rivals_in_results(baseline: Mapping, evaluation: Mapping) -> dict[str, Any]:
     """The parts `rivals`, `rival` and `over_rival` of results.json from the two files before it."""
     rivals = {
-        name: {metric: finite(one.get(metric)) for metric in METRICS}
+        name: {metric: finite(one.get(metric)) for metric in RESULT_METRICS}
         | {"seconds": finite(one.get("seconds"))}
         for name, one in (baseline.get("rivals") or {}).items()
     }
@@ -31,7 +31,7 @@ def rivals_in_results(baseline: Mapping, evaluation: Mapping) -> dict[str, Any]:
     return {
         "rivals": rivals,
         "rival": evaluation.get("rival") if rivals else None,
-        "over_rival": {metric: interval_of(against.get(metric)) for metric in METRICS},
+        "over_rival": {metric: interval_of(against.get(metric)) for metric in RESULT_METRICS},
     }
 
 
@@ -65,12 +65,13 @@ def rival_sentence(results: Results, metric: str, label: str, digits: int = 2) -
     return f"{told}: {verdict} (tuned minus rival {span})."
 
 
-def rival_rows(results: Results, digits: int = 3) -> list[dict[str, str]]:
-    """One row a rival for a table: name, field F1, exact match, ROUGE-L, seconds."""
+def rival_rows(results: Results, metrics: Sequence[str], digits: int = 3) -> list[dict[str, Any]]:
+    """One row a rival for a table: name, the values of these metrics, seconds."""
     rows = []
     for name, scores in (results.get("rivals") or {}).items():
-        values = {key: finite(scores.get(key)) for key in ("field_f1", "exact_match", "rougeL")}
-        row = {key: "–" if v is None else f"{v:.{digits}f}" for key, v in values.items()}
+        values = [finite(scores.get(key)) for key in metrics]
+        texts = ["–" if value is None else f"{value:.{digits}f}" for value in values]
         seconds = finite(scores.get("seconds"))
-        rows.append({"name": name, **row, "seconds": "–" if seconds is None else f"{seconds:.1f}"})
+        spent = "–" if seconds is None else f"{seconds:.1f}"
+        rows.append({"name": name, "values": texts, "seconds": spent})
     return rows

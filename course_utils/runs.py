@@ -93,25 +93,27 @@ def find_root(start: Path | None = None) -> Path:
 def open_run(
     folder: str | Path,
     preset: str = "auto",
-    track: str = "manufacturing",
+    track: str | None = None,
     seed: int = 42,
     **changes: Any,
 ) -> Run:
     """Open a run folder, or make it; relative names count from the kit's folder.
 
     A folder that was made before keeps its settings, so that notebooks 02 to 05 go on where 01
-    began; `changes` that are not None replace single values (and are saved).
+    began; `changes` that are not None replace single values (and are saved). `track` None: what
+    the folder has, at first manufacturing.
     """
     folder = Path(folder)
     folder = folder if folder.is_absolute() else find_root() / folder
     saved = folder / "settings.json"
     if saved.is_file():
         settings = saved_settings(saved)
+        track = track or settings.track
         if preset not in ("auto", settings.preset):
             settings = preset_settings(preset, track, seed)
         changes = {"track": track, "seed": seed, **changes}
     else:
-        settings = preset_settings(preset, track, seed)
+        settings = preset_settings(preset, track or "manufacturing", seed)
     settings = settings.with_changes(**changes)
     settings, reason = resolve_precision(settings)
     run = Run(folder, settings)

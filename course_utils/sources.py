@@ -7,7 +7,7 @@ nist-nestor 0.4.4. They are fetched at set-up and never copied into this reposit
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,13 @@ def load_work_orders() -> "pandas.DataFrame":
     import pandas
 
     return pandas.read_csv(work_orders_path(), dtype=str, keep_default_na=False, na_values=["NA"])
+
+
+def as_table(records: Sequence[Mapping[str, str]]) -> "pandas.DataFrame":
+    """Records of one's own as a table, one row each; a field that a record lacks is missing."""
+    import pandas
+
+    return pandas.DataFrame(list(records))
 
 
 @dataclass

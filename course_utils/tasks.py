@@ -4,7 +4,8 @@ understanding   short text -> JSON record       field F1, exact match
 report          sheet or orders -> report       fact F1, its recall and precision, ROUGE-L, BLEU
 qa              question about a text -> answer  fact match; token F1 where the answer is prose
 Perplexity of the completions stands beside all of them, and of report and qa the share of answers
-that were longer than their form allows and so were cut. Records of geology are questions.
+that were longer than their form allows and so were cut. Records of geology are questions. Records
+of one's own are scored by the same rules: `main_of` chooses by their `task` and `facts`.
 """
 
 import math
@@ -36,6 +37,7 @@ NAMES = {  # for tables and figures
     "fact_precision": "fact precision",
     "fact_match": "fact match",
     "token_f1": "token F1",
+    "task_score": "mean of the tasks' scores",
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
@@ -129,6 +131,82 @@ def main_score(text: str, record: Record) -> float | None:
         counts = scoring.report_counts(text, record)
         return counts.f1 if counts else None
     return float(scoring.fact_match(text, record)) if scoring.facts_of(record) else None
+
+
+# --- Records of several tasks scored together: what the notebooks do -----------------------------
+
+
+def main_of(records: Sequence[Record]) -> str:
+    """The name of the score that speaks for these records, chosen from their `task` and `facts`.
+
+    Field F1 for JSON, fact F1 for reports, fact match for questions; where no record names its
+    facts ROUGE-L and token F1 instead. Of several tasks `task_score`, the mean of `record_score`.
+    """
+    found = by_task(records)
+    if len(found) > 1:
+        return "task_score"
+    (task,) = found
+    if task == "understanding" or any(map(scoring.facts_of, records)):
+        return MAIN_SCORE[task]
+    return {"report": "rougeL", "qa": "token_f1"}[task]
+
+
+def record_score(text: str, record: Record) -> float:
+    """One answer by its record's main score (0 to 1); by token F1 where the record has no facts."""
+    score = main_score(text, record)
+    return token_f1(text, scoring.reference_of(record)) if score is None else score
+
+
+def score_all(
+    predictions: Sequence[str],
+    records: Sequence[Record],
+    nll: Sequence[float] | None = None,
+    tokens: Sequence[int] | None = None,
+) -> dict[str, float | None]:
+    """`metrics.score_all` with the scores that look at facts and tasks; None where one is none."""
+    references = list(map(scoring.reference_of, records))
+    scores = metrics.score_all(predictions, references, nll, tokens)
+    for name, column in _columns(predictions, records).items():
+        known = [value for value in column if not math.isnan(value)]
+        scores[name] = sum(known) / len(known) if known else None
+    return scores
+
+
+def paired_bootstrap(
+    base: Mapping[str, Sequence[Any]],
+    tuned: Mapping[str, Sequence[Any]],
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, float] | None]:
+    """`metrics.paired_bootstrap` with the scores of `score_all`; the tables hold `records`, too."""
+    difference = metrics.paired_bootstrap(base, tuned, samples, seed)
+    before, after = (_columns(side["predictions"], side["records"]) for side in (base, tuned))
+    for name in metrics.RECORD_METRICS:
+        difference[name] = bootstrap_means(before[name], after[name], samples, seed)
+    return difference
+
+
+def _columns(predictions: Sequence[str], records: Sequence[Record]) -> Columns:
+    """One row a record of `metrics.RECORD_METRICS`; NaN where a score is none of its task's."""
+    import numpy as np
+
+    found = by_task(records)
+    columns = {name: np.full(len(records), math.nan) for name in metrics.RECORD_METRICS}
+    for indices in found.values():
+        own = [records[i] for i in indices]
+        for name, column in record_scores([predictions[i] for i in indices], own).items():
+            if name in columns:
+                columns[name][indices] = column
+    if len(found) > 1:
+        pairs = zip(predictions, records, strict=True)
+        columns["task_score"][:] = [record_score(text, record) for text, record in pairs]
+    return columns
+
+
+def answer_score(answers: Sequence[str], records: Sequence[Record]) -> tuple[str, float]:
+    """(name, value) of the main score of these answers, as a table has it."""
+    name = main_of(records)
+    return NAMES[name], score_all(answers, records)[name] or 0.0
 
 
 def _one_task(records: Sequence[Record]) -> str:

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from course_utils.assignments import definition
 from course_utils.errors import CourseError
 from course_utils.settings import Settings, resolve_precision
 from course_utils.tasks import TASKS
@@ -39,6 +40,13 @@ SYNONYMS = {
 }
 ALL_LINEAR = "all-linear"
 Task = Literal["understanding", "report", "qa"]
+
+
+def asked_tasks() -> list[str]:
+    """The tasks that assignment.yaml asks for; all of them where the kit lies without it."""
+    if not definition.ASSIGNMENTS:
+        return list(TASKS)
+    return list(definition.of_checker("week09_10").thresholds.tasks) or list(TASKS)
 
 
 class LoraFile(BaseModel):
@@ -69,7 +77,8 @@ class LoraFile(BaseModel):
     early_stopping_patience: int = Field(2, ge=1)
     evaluations: int = Field(5, ge=2, description="evaluations and checkpoints during training")
 
-    tasks: list[Task] = Field(list(TASKS), min_length=1)
+    records: str = Field("", description="a file of your own records; empty: the kit's track")
+    tasks: list[Task] = Field(default_factory=asked_tasks, min_length=1)
     train_records: int = Field(1500, ge=2, description="drawn from the tasks by task_shares")
     task_shares: dict[Task, Annotated[int, Field(ge=1)]] = Field(
         {}, description="training records of a task in a round; 1 for a task that is not named"
@@ -102,9 +111,8 @@ class LoraFile(BaseModel):
 
     def settings(self) -> Settings:
         """The kit's settings object, precision resolved for this machine."""
-        own = self.model_dump(
-            exclude={"r", "target_modules", "bias", "task_type", "tasks", "task_shares"}
-        )
+        others = {"r", "target_modules", "bias", "task_type", "tasks", "task_shares", "records"}
+        own = self.model_dump(exclude=others)
         settings = Settings(
             **own,
             preset="assignment",

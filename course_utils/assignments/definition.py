@@ -11,7 +11,7 @@ name.
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -41,6 +41,7 @@ class Thresholds(_Data):
 
     records: int = Field(ge=1)
     tasks: tuple[str, ...] = ()  # of each part of the data; none where records have no task
+    documents: int = Field(0, ge=0)  # kinds of document; 0 where records need name none
     questions: int = Field(0, ge=0)
 
 
@@ -91,6 +92,7 @@ class Definition(_Data):
     empty: tuple[str, ...] = ()  # folders that the starter has, with nothing in them
     thresholds: Thresholds
     group: Group
+    hidden: Literal["kit", "own"] = "kit"  # records that nobody was given: drawn, or hidden.jsonl
     late: str = Field(min_length=1)
     again: str = Field(min_length=1)
     solution: Solution

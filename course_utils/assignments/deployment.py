@@ -120,10 +120,10 @@ def _not_scorable(sample: Record) -> str | None:
     return None
 
 
-def short_of_samples(samples: Sequence[Record]) -> list[str]:
-    """The tasks of which there are fewer than two samples."""
+def short_of_samples(samples: Sequence[Record], wanted: Sequence[str] = tasks.TASKS) -> list[str]:
+    """The wanted tasks of which there are fewer than two samples."""
     counts = {task: len(indices) for task, indices in tasks.by_task(samples).items()}
-    return [task for task in tasks.TASKS if counts.get(task, 0) < LEAST_SAMPLES]
+    return [task for task in wanted if counts.get(task, 0) < LEAST_SAMPLES]
 
 
 def not_new(samples: Sequence[Record], records: Sequence[Record]) -> list[int]:

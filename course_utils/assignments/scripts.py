@@ -18,6 +18,7 @@ from typing import Any
 
 from course_utils import files
 from course_utils.assignments.configuration import LoraFile, read_config
+from course_utils.assignments.definition import Thresholds, of_checker
 from course_utils.console import make_printable
 from course_utils.errors import CourseError
 from course_utils.runs import Run, save_settings
@@ -138,6 +139,11 @@ def open_workspace(
     if processes()[0] == 0:  # of several processes, one writes
         save_settings(run)
     return Workspace(folder, config, run, options)
+
+
+def asked_for() -> Thresholds:
+    """What a submission must hold, as assignment.yaml says it."""
+    return of_checker("week09_10").thresholds
 
 
 def same_configuration(workspace: Workspace) -> list[str]:

@@ -596,7 +596,7 @@ def _samples(visit: Visit) -> str:
     text = visit.folder.text("configs/new_samples.yaml")
     no_placeholder(text)
     samples = deployment.parse_samples(text)
-    if short := deployment.short_of_samples(samples):
+    if short := deployment.short_of_samples(samples, visit.checklist.about.thresholds.tasks):
         least = deployment.LEAST_SAMPLES
         raise wrong("week09_10.samples.too_few", tasks=", ".join(short), least=least)
     known = [record for part in visit.parts.values() for record in part]

@@ -5,17 +5,19 @@ run/*.json -> reports/training_log.txt, evaluation_results.md, comparison_baseli
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, evaluation, models, ownership, rival_scores, tasks
+from course_utils import chat, evaluation, models, own_data, ownership, rival_scores, tasks
 from course_utils.assignments import markdown, rival_pages
 from course_utils.assignments.rival_pages import cell, span
 from course_utils.files import read_json, write_text_atomic
 from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.tracks.manufacturing import track as tracks
+from course_utils.tracks.wording import diversity
 
 if TYPE_CHECKING:
     from course_utils.assignments.scripts import Workspace
@@ -39,10 +41,36 @@ def data_summary(
     own = {name: list(part) for name, part in tracks.handed_out(parts).items()}
     own[tracks.RESERVE] = track.parts[tracks.RESERVE]
     track = tracks.Track(own, track.drafts, track.dropped, track.templates)
+    found = tracks.summarise(track, workspace.config.seed, overlap)
+    return {**found, "tokens": _lengths(track.handed_out, workspace)}
+
+
+def own_summary(found: own_data.Split, workspace: "Workspace") -> dict[str, Any]:
+    """The same of a file of one's own records: what can be counted without the kit's builders."""
+    records = found.records
+    return {
+        "track": own_data.track_name(found.report.path),
+        "seed": workspace.config.seed,
+        "drafts": found.report.lines,
+        "dropped": {},
+        "kept": len(records),
+        "parts": {name: len(part) for name, part in found.parts.items()},
+        "tasks": {task: len(own) for task, own in tasks.by_task(records).items()},
+        "documents": dict(Counter(r["document"] for r in records if r.get("document"))),
+        "groups": found.groups,
+        "overlap": dict(found.overlap),
+        "diversity": diversity([{**r, "task": tasks.task_of(r)} for r in records]),
+        "tokens": _lengths(records, workspace),
+    }
+
+
+def _lengths(
+    records: Sequence[Mapping[str, str]], workspace: "Workspace"
+) -> dict[str, dict[str, float]]:
+    """task -> tokens of its records, by the base model's tokenizer."""
     tokenizer = models.load_tokenizer(workspace.config.base_model)
     limit = workspace.config.max_length
     lengths: dict[str, dict[str, float]] = {}
-    records = track.handed_out
     for task, indices in tasks.by_task(records).items():
         counts = sorted(chat.count_tokens(records[i], tokenizer) for i in indices)
         lengths[task] = {
@@ -51,7 +79,7 @@ def data_summary(
             "longest": counts[-1],
             "cut": sum(count > limit for count in counts),
         }
-    return {**tracks.summarise(track, workspace.config.seed, overlap), "tokens": lengths}
+    return lengths
 
 
 def data_table(summary: Mapping[str, Any]) -> str:
@@ -99,7 +127,7 @@ def is_trained(workspace: "Workspace") -> bool:
 
 def made_from(workspace: "Workspace") -> str:
     """What a training depends on, as a checksum: configuration without the test part, and data."""
-    config = workspace.config.model_dump(exclude={"test_records", "few_shot_examples"})
+    config = workspace.config.model_dump(exclude={"test_records", "few_shot_examples", "records"})
     data = [sha256_of(workspace.data(part)) for part in ("train", "val")]
     return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""`course data`: fetch the sources, build a track, check or convert a file of records."""
+"""`course data`: fetch the sources, build a track, check, convert or split a file of records."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import typer
 from course_utils import chat, conversion, drawing, formats, models, ownership, records, sources
 from course_utils.assignments import writeup
 from course_utils.assignments.bonuses.harness import questions
-from course_utils.commands import gold, selfcheck
+from course_utils.commands import gold, selfcheck, split
 from course_utils.console import print_json
 from course_utils.errors import CourseError, UsageError
 from course_utils.runs import find_root
@@ -25,7 +25,7 @@ from course_utils.tracks.manufacturing import track as tracks
 
 data_app = typer.Typer(
     no_args_is_help=True,
-    help="Training data: fetch the sources, build a track, check or convert a file.",
+    help="Training data: fetch the sources, build a track, check, convert or split a file.",
 )
 
 
@@ -33,6 +33,7 @@ def mount(app: typer.Typer) -> None:
     """Add `course data …` to the `course` command."""
     gold.mount(data_app)
     selfcheck.mount(data_app, _progress_line)
+    split.mount(data_app)
     app.add_typer(data_app, name="data")
 
 

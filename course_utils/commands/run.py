@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import hardware, kit, models, provenance, report, sources
+from course_utils import hardware, kit, provenance, report
+from course_utils.commands import parts
 from course_utils.commands.batch import BatchOptions, chosen_by, keep_aside, run_batch
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError, UsageError
@@ -31,7 +32,8 @@ from course_utils.settings import Settings, preset_settings, resolve_precision
 
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
 LEAST_LIMIT = 15  # ... and at least this many minutes
-OWN_OPTION = {"preset": "--preset", "run_dir": "--out"}  # more than one setting hangs on these
+# More than one setting hangs on these.
+OWN_OPTION = {"preset": "--preset", "run_dir": "--out", "data": "--data"}
 
 
 def mount(app: typer.Typer) -> None:
@@ -39,6 +41,7 @@ def mount(app: typer.Typer) -> None:
     app.command(
         "run",
         epilog="Examples:\n\ncourse run --preset cpu\n\ncourse run -p lora_r 8 --out runs/r8"
+        "\n\ncourse run --data data/brewing --preset cpu --out runs/brewing"
         "\n\ncourse run my_notebooks/ --out runs/check --jobs 2"
         "\n\ncourse run inbox/ --sandbox auto --jobs 2",
     )(run)
@@ -58,7 +61,16 @@ def run(
     ] = None,
     track: Annotated[
         str | None,
-        typer.Option(help="Which data: manufacturing or geology.", show_default="manufacturing"),
+        typer.Option(
+            help="Which data: manufacturing or geology; with --data a name of your own.",
+            show_default="manufacturing",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Parts of your own instead, as `course data split` writes them."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -124,6 +136,8 @@ def run(
     if resume and fresh:
         raise UsageError("--resume and --fresh were both given", "give one of them")
     if notebooks:
+        if data:
+            raise UsageError("--data is for the notebooks of the course", "leave it out")
         values = _with_options(values, {"preset": preset, "track": track, "seed": seed})
         folder = _absolute(out or Path("runs/batch"))
         options = BatchOptions(
@@ -147,8 +161,13 @@ def run(
         )
     chosen = _chosen(found, only)
     keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
-    preset, track = preset or "auto", track or "manufacturing"
-    _run_course(chosen, preset, track, out, values, seed, resume, keep, fresh, time_limit)
+    with _wrong_usage():
+        reads = any(path.stem.startswith("01") for path in chosen)
+        if keep and data is None:
+            track = track or parts.saved_track(out)
+        track, own = parts.choose(track, _absolute(data) if data else None, reads)
+    begun = (preset or "auto", track, out, values, seed)
+    _run_course(chosen, own, *begun, resume, keep, fresh, time_limit)
 
 
 def _with_options(values: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -196,8 +215,9 @@ def _chosen(notebooks: list[Path], only: str | None) -> list[Path]:
 
 def _run_course(
     notebooks: list[Path],
+    data: Path | None,
     preset: str,
-    track: str,
+    track: str | None,
     out: Path | None,
     values: dict[str, Any],
     seed: int | None,
@@ -217,7 +237,8 @@ def _run_course(
     console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
     _make_way(folder, keep, fresh)
-    _fetch_what_is_needed(settings.base_model)
+    parts.fetch(settings.base_model, data)
+    settings = parts.fitted(settings, data, known)
     run_opened = _open_with(folder, settings, reason)
     machine = hardware.detect()
     threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
@@ -225,7 +246,7 @@ def _run_course(
     results = execute_notebooks(
         notebooks,
         folder / "notebooks",
-        _declared(notebooks, {**_standard(run_opened, settings), **values}),
+        _declared(notebooks, {**_standard(run_opened, settings, data), **values}),
         hardware.kernel_environment(machine, threads),
         time_limit_minutes=time_limit
         or {name: max(LEAST_LIMIT, LIMIT_FACTOR * m) for name, m in expected.items()},
@@ -241,15 +262,17 @@ def _run_course(
 
 
 def _begin_with(
-    out: Path | None, keep: bool, preset: str, track: str, seed: int | None
+    out: Path | None, keep: bool, preset: str, track: str | None, seed: int | None
 ) -> "Settings":
     """The preset's settings; a run that goes on without naming a preset keeps its own."""
     saved = _absolute(out) / "settings.json" if out else None
-    if keep and preset == "auto" and saved and saved.is_file():
+    if keep and saved and saved.is_file():
         settings = saved_settings(saved)
-        print(f"preset {settings.preset}: as saved in {saved}")
-        return settings.with_changes(seed=seed)
-    return preset_settings(preset, track, 42 if seed is None else seed)
+        track = track or settings.track
+        if preset == "auto":
+            print(f"preset {settings.preset}: as saved in {saved}")
+            return settings.with_changes(seed=seed, track=track)
+    return preset_settings(preset, track or "manufacturing", 42 if seed is None else seed)
 
 
 def _check_others(notebooks: list[Path], values: dict[str, Any]) -> None:
@@ -320,21 +343,15 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
     keep_aside(folder)
 
 
-def _fetch_what_is_needed(base_model: str) -> None:
-    """The embedded model and the work orders, before any kernel starts."""
-    if base_model in models.MADE_HERE:
-        models.prepare_model(base_model)
-    sources.work_orders_path()
-
-
 def _open_with(folder: Path, settings: Any, reason: str) -> Any:
     opened = Run(folder, settings)
     save_settings(opened, reason)
     return opened
 
 
-def _standard(run_opened: Any, settings: Any) -> dict[str, Any]:
-    return {
+def _standard(run_opened: Any, settings: Any, data: Path | None) -> dict[str, Any]:
+    own = {"data": str(data)} if data else {}
+    return own | {
         "run_dir": str(run_opened.folder),
         "preset": settings.preset,
         "track": settings.track,

@@ -5,9 +5,14 @@ from pathlib import Path
 from course_utils import models, privacy, provenance
 from course_utils.endpoint.source import Source
 from course_utils.files import read_object
+from course_utils.settings import TRACKS
 
 SCORES = {
+    "task_score": "mean of the tasks' scores",
     "field_f1": "field F1",
+    "fact_f1": "fact F1",
+    "fact_match": "fact match",
+    "token_f1": "token F1",
     "exact_match": "exact match",
     "rougeL": "ROUGE-L",
     "bleu": "BLEU",
@@ -34,10 +39,17 @@ def text(source: Source, kind: str, agreement: str) -> str:
         kind=kind,
         agreement=agreement,
         data=_data(source.folder),
+        own_track=_is_own(source.folder),
         settings=read_object(source.folder / "settings.json").get("settings") or {},
         scores=_scores(source.folder),
         test_records=read_object(source.folder / "results.json").get("test_records"),
     )
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether the run is on data of one's own, not on a track of the kit."""
+    settings = read_object(folder / "settings.json").get("settings") or {}
+    return settings.get("track", TRACKS[0]) not in TRACKS
 
 
 def _data(folder: Path) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Records that nobody was given: what an adapter is marked on, and what shows a known test part.
 
     hidden = hidden_records("week09_10_manufacturing", Secret.of("grades"), shared)
+    hidden = own_records(Path("grades/hidden.jsonl"), seed)   # of another domain
     hidden.records("qa", 24, unlike=own)       # the same for the whole class, apart from `own`
 
 They are built as the handed-out records are, by the same builders, with a seed derived from the
@@ -28,6 +29,7 @@ from course_utils import kit, schemas, splits, tasks
 from course_utils.errors import CourseError
 from course_utils.grading.cache import Shared, digest, digest_of_file
 from course_utils.grading.secret import Secret
+from course_utils.records import read_records
 from course_utils.tracks import manufacturing as manufacturing_room
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.manufacturing import track as manufacturing
@@ -84,7 +86,7 @@ class HiddenRecords:
         others = [record for record in unlike if not self.was_given(record)]
         known = {record.get("group") for record in others} - {None, ""}
         near = splits.close_to(own, others) if others else set()
-        new = [r for i, r in enumerate(own) if i not in near and r["group"] not in known]
+        new = [r for i, r in enumerate(own) if i not in near and r.get("group") not in known]
         return [dict(record) for record in new[:count]]
 
     def was_given(self, record: Mapping[str, str]) -> bool:
@@ -117,6 +119,15 @@ def hidden_records(assignment: str, secret: Secret, shared: Shared) -> HiddenRec
     key = ["hidden records", assignment, _builders(), secret.fingerprint]
     kept = shared.get(key, lambda: _plain(draw(seed)))
     return HiddenRecords(kept["records"], kept["given"])
+
+
+def own_records(path: Path, seed: int) -> HiddenRecords:
+    """An instructor's own hidden records, of another domain than the kit's.
+
+    Raises CourseError for a file with broken lines.
+    """
+    records = read_records(path, "manufacturing")
+    return HiddenRecords(_in_order(_single(records), records, seed).by_task)  # none is given
 
 
 def _plain(hidden: HiddenRecords) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hardware, models, packages
+from course_utils.assignments.definition import find
 from course_utils.assignments.rubric import Rubric
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
@@ -28,10 +29,11 @@ from course_utils.grading.cache import (
     BatchStopped,
     Shared,
     digest,
+    digest_of_file,
     grader_fingerprint,
     versions,
 )
-from course_utils.grading.hidden import HiddenRecords, hidden_records
+from course_utils.grading.hidden import HiddenRecords, hidden_records, own_records
 from course_utils.grading.inbox import Submission
 from course_utils.grading.probing import preload
 from course_utils.grading.probing.bases import NotGradable, find_base, readable
@@ -39,6 +41,7 @@ from course_utils.grading.results import rubric_fingerprint
 from course_utils.grading.secret import Secret
 
 WORK = ".work"  # in GRADES: archives unpacked, copies and logs of what runs now
+HIDDEN = "hidden.jsonl"  # in GRADES: an instructor's own hidden records
 LEAST_SPACE = 200_000_000  # bytes that must be free before a submission begins
 LIMITS = Limits(wall=1200.0, memory=4 * GIB)  # of each run of a submission
 # Where a submission names its base model, and how.
@@ -134,11 +137,17 @@ class Workshop:
 
     @property
     def hidden(self) -> HiddenRecords | None:
-        """Drawn when the first submission is judged, which takes a while; none in practice."""
+        """Drawn when the first submission is judged, which takes a while; none in practice.
+
+        Where assignment.yaml says `hidden: own` those of GRADES/hidden.jsonl; none without it.
+        """
         with self.guard:
             if self._hidden is None and self.secret:
                 assignment = self.plan.rubric.assignment
-                self._hidden = hidden_records(assignment, self.secret, self.shared)
+                if find(assignment).hidden == "kit":
+                    self._hidden = hidden_records(assignment, self.secret, self.shared)
+                elif (own := self.plan.grades / HIDDEN).is_file():
+                    self._hidden = own_records(own, self.seed)
             return self._hidden
 
     @property
@@ -150,6 +159,9 @@ class Workshop:
         """A digest of all but the submission that a result depends on."""
         plan = self.plan
         parts = [grader_fingerprint(), rubric_fingerprint(plan.rubric), versions(), self._salt()]
+        parts.append(find(plan.rubric.assignment).model_dump_json())
+        own = plan.grades / HIDDEN
+        parts.append(digest_of_file(own) if own.is_file() else "")
         return digest([*parts, plan.level, plan.limits.as_json(), plan.practice])
 
     def check_space(self) -> None:

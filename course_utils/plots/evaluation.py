@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 # Metric -> (label in a figure, factor that brings it to 0..1). Perplexity has its own axis.
 SHARE_METRICS = {
+    "task_score": ("tasks' mean", 1.0),
     "field_f1": ("field F1", 1.0),
+    "fact_f1": ("fact F1", 1.0),
+    "fact_match": ("fact match", 1.0),
+    "token_f1": ("token F1", 1.0),
     "exact_match": ("exact match", 1.0),
     "rouge1": ("ROUGE-1", 1.0),
     "rouge2": ("ROUGE-2", 1.0),
@@ -38,8 +42,14 @@ SHARE_METRICS = {
     "bleu": ("BLEU / 100", 0.01),
 }
 
-# The metric a headline is about: the first of these that applies.
-HEADLINE_METRICS = ("field_f1", "rougeL", "bleu", "exact_match", "rouge1", "rouge2")
+# The metric a headline is about: the first of these that applies. The order is that of
+# tasks.main_of: several tasks have a mean, questions fact match where they name their facts.
+HEADLINE_METRICS = (
+    *("task_score", "field_f1", "fact_f1", "fact_match", "token_f1"),
+    *("rougeL", "bleu", "exact_match", "rouge1", "rouge2"),
+)
+DRAWN = ("task_score", "field_f1", "fact_f1", "fact_match", "exact_match", "rougeL", "bleu")
+MOST_DRAWN = 5  # metrics side by side; more would leave no room for their names
 
 
 @styled
@@ -52,10 +62,8 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     systems = _systems(results)
     difference = results.get("difference") or {}
     keys = [
-        key
-        for key in ("field_f1", "exact_match", "rougeL", "bleu")
-        if any(finite(scores.get(key)) is not None for _, scores in systems)
-    ]
+        key for key in DRAWN if any(finite(scores.get(key)) is not None for _, scores in systems)
+    ][:MOST_DRAWN]
     require(keys, "the results hold no score", "run notebooks 02 and 04")
     ratios = {"width_ratios": [len(keys) * 1.15 + 0.3, 1.8]}
     figure, (ax, ppl) = new_figure(11.5, 5.2, ncols=2, gridspec_kw=ratios)
@@ -143,7 +151,7 @@ def _draw_perplexity_bars(ax: "Axes", systems: Sequence[tuple[str, Mapping[str, 
 
 
 def comparison_finding(results: Mapping[str, Any]) -> str:
-    """The main result in one line: field F1 where it applies, else the first metric that does."""
+    """The main result in one line, by the first of HEADLINE_METRICS that applies."""
     base, tuned = results.get("base") or {}, results.get("tuned") or {}
     difference = results.get("difference") or {}
     if not tuned:

@@ -18,11 +18,7 @@ MAX_LETTERS = 900  # of a text that is shown
 FILES = ("answers.json", "test_questions.jsonl")
 # File that inference_lora.py writes -> what its scores are means over; the larger part first.
 SCORED = {"held_out_answers.json": "held-out questions", "answers.json": "test questions"}
-NAMES = {
-    "fact_match": "Fact match",
-    "token_f1": "Token F1",
-    **{metric: name for metric, (name, _, _) in METRIC_ROWS.items()},
-}
+NAMES = {metric: name for metric, (name, _, _) in METRIC_ROWS.items()}
 BASE = "base_"  # in a row's scores, before the name of a score of the base model
 
 

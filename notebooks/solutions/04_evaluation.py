@@ -28,7 +28,7 @@ def exercise_1(run: Run) -> dict:
     examples = run.read("evaluation.json")["examples"]
     return {
         kind: [
-            {"F1": one["tuned_f1"], "words": {word: seen[word] for word in _words(one["input"])}}
+            {"F1": one["tuned_score"], "words": {word: seen[word] for word in _words(one["input"])}}
             for one in examples[kind]
         ]
         for kind in ("worst", "best")

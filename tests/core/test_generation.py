@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from course_utils import chat, sources
+from course_utils import chat, generation, sources
 from course_utils.chat import Tokens
 from course_utils.generation import (
     SHORTEST_PREFIX,
@@ -228,6 +228,14 @@ def test_the_nll_of_completions_equals_a_plain_computation(model, tokenizer, exa
     assert nll == pytest.approx([plain_nll(model, e) for e in examples], rel=1e-5)
 
 
+def test_the_nll_does_not_depend_on_how_many_tokens_are_scored_at_once(
+    model, tokenizer, examples, monkeypatch
+):
+    nll, _ = completion_nll(model, tokenizer, examples, batch_size=3)
+    monkeypatch.setattr(generation, "SCORED_TOKENS", 1)
+    assert completion_nll(model, tokenizer, examples, 3)[0] == pytest.approx(nll, rel=1e-5)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 def test_the_nll_without_a_shared_prefix_equals_a_plain_computation(model, tokenizer, batch_size):
     answer = [{"role": "assistant", "content": "Because it is old."}]
@@ -298,3 +306,7 @@ def test_a_random_model_is_about_as_surprised_as_by_a_uniform_draw(model, tokeni
 
 def test_the_longest_batch_comes_first_so_that_memory_runs_out_at_once():
     assert list(_batches([3, 9, 5, 4, 8], 2, "x")) == [[1, 4], [2, 3], [0]]
+
+
+def test_long_texts_are_scored_in_smaller_batches_and_one_that_is_too_long_alone():
+    assert list(_batches([3, 30, 5, 4, 8], 3, "x", tokens=16)) == [[1], [4, 2], [3, 0]]

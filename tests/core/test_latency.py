@@ -52,8 +52,9 @@ def test_nothing_timed_is_an_error():
 
 
 def rows():
-    slow = latency.row("generate", [Timed(1, 2, 10, '{"a": "b"}')], ['{"a": "b"}'], None, 3, 100)
-    fast = latency.row("endpoint", [Timed(0.1, 0.5, 10, "no")], ['{"a": "b"}'], 60, 1, 50)
+    asked = [{"instruction": "To JSON.", "input": "b", "output": '{"a": "b"}'}]
+    slow = latency.row("generate", [Timed(1, 2, 10, '{"a": "b"}')], asked, None, 3, 100)
+    fast = latency.row("endpoint", [Timed(0.1, 0.5, 10, "no")], asked, 60, 1, 50)
     return [slow, fast]
 
 

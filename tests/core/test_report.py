@@ -14,14 +14,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from course_utils import report
 from course_utils.errors import CourseError
-from course_utils.metrics import METRICS
+from course_utils.metrics import METRICS, RECORD_METRICS, RESULT_METRICS
 from course_utils.settings import preset_settings
 
 ATTACK = "<script>alert(1)</script><img src=http://x.example/a onerror=alert(2)>"
 
-ZERO_SHOT = dict(zip(METRICS, (18.93, 0.6, 0.092, 0.012, 0.084, 0.0, 0.0), strict=True))
-FEW_SHOT = dict(zip(METRICS, (5.83, 12.4, 0.381, 0.212, 0.362, 0.142, 0.004), strict=True))
-TUNED = dict(zip(METRICS, (1.27, 62.5, 0.822, 0.691, 0.813, 0.671, 0.221), strict=True))
+NONE = dict.fromkeys(RECORD_METRICS)
+ZERO_SHOT = NONE | dict(zip(METRICS, (18.93, 0.6, 0.092, 0.012, 0.084, 0.0, 0.0), strict=True))
+FEW_SHOT = NONE | dict(zip(METRICS, (5.83, 12.4, 0.381, 0.212, 0.362, 0.142, 0.004), strict=True))
+TUNED = NONE | dict(zip(METRICS, (1.27, 62.5, 0.822, 0.691, 0.813, 0.671, 0.221), strict=True))
 SPREAD = dict(zip(METRICS, (0.51, 3.9, 0.031, 0.034, 0.032, 0.041, 0.052), strict=True))
 
 
@@ -68,8 +69,8 @@ def examples() -> dict:
         "reference": work_order(system="bucket", part="cylinder", failure_mode="leak"),
         "base": "The left hand bucket cylinder is leaking and should be inspected by a technician.",
         "tuned": work_order(system="bucket", part="Cylinder", failure_mode="leak"),
-        "base_f1": 0.0,
-        "tuned_f1": 1.0,
+        "base_score": 0.0,
+        "tuned_score": 1.0,
     }
     second = {**best, "input": "repair broken seat", "reference": seat, "base": hose, "tuned": seat}
     worst = {
@@ -77,16 +78,16 @@ def examples() -> dict:
         "reference": hose,
         "base": "```json\n" + work_order(system="hose", part="case drain hose") + "\n```",
         "tuned": tram,
-        "base_f1": 0.0,
-        "tuned_f1": 0.25,
+        "base_score": 0.0,
+        "tuned_score": 0.25,
     }
     plain = {
         "input": "Which band shows kaolinite?",
         "reference": "Kaolinite absorbs near 2.2 micrometres.",
         "base": "Kaolinite is a clay.",
         "tuned": "Kaolinite absorbs near 1.4 micrometres.",
-        "base_f1": None,
-        "tuned_f1": None,
+        "base_score": None,
+        "tuned_score": None,
     }
     return {"best": [best, second], "worst": [worst, plain]}
 
@@ -250,7 +251,7 @@ def test_a_metric_that_does_not_apply_is_null_and_not_absent(tmp_path):
     evaluation["difference"] = {"perplexity": {"mean": -4.5, "low": -5, "high": -4}}
     folder = make_run_folder(tmp_path, evaluation=evaluation)
     written = json.loads(report.write_results(folder).read_text(encoding="utf-8"))
-    assert set(written["tuned"]) == set(written["difference"]) == set(METRICS)
+    assert set(written["tuned"]) == set(written["difference"]) == set(RESULT_METRICS)
     assert written["tuned"]["bleu"] is None
     assert written["difference"]["field_f1"] is None
 
@@ -541,6 +542,30 @@ def test_plain_answers_are_compared_word_by_word():
     assert view["words"]["tuned"] == [
         *(("Kaolinite absorbs near", False), ("1.4", True), ("micrometres.", False)),
     ]
+
+
+def of_questions(tmp_path) -> dict:
+    """results.json of records with facts: no score of JSON records applies."""
+    files = run_files()
+    facts = {"fact_match": 0.25, "field_f1": None, "exact_match": 0.1}
+    baseline = files["baseline.json"] | {"few_shot": FEW_SHOT | facts}
+    baseline["zero_shot"] = ZERO_SHOT | {"fact_match": 0.0, "field_f1": None}
+    gain = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    evaluation = files["evaluation.json"] | {"base": FEW_SHOT | facts}
+    evaluation |= {"tuned": TUNED | facts | {"fact_match": 0.75}}
+    evaluation["difference"] = {"fact_match": gain}
+    return report.collect_results(
+        make_run_folder(tmp_path, baseline=baseline, evaluation=evaluation)
+    )
+
+
+def test_the_score_of_questions_leads_headline_cards_and_table(tmp_path):
+    results = of_questions(tmp_path)
+    assert "raised fact match from 0.25 (base few-shot) to 0.75" in report.headline(results)
+    assert report._cards(results, {})[0]["name"] == "Fact match"
+    names = [row["name"] for row in report.result_rows(results)]
+    assert names[0] == "Fact match"
+    assert "Field F1" not in names  # it applies to none of these records
 
 
 @pytest.mark.parametrize(

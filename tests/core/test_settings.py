@@ -61,7 +61,7 @@ def test_an_unknown_preset_is_named_with_the_nearest_one(asked, meant):
         ({"lr_scheduler_type": "cosin"}, "lr_scheduler_type = 'cosin'.*did you mean cosine"),
         ({"precision": "pf16"}, "precision = 'pf16'.*did you mean fp16"),
         ({"quantization": "nf5"}, "quantization = 'nf5'.*did you mean nf4"),
-        ({"track": "manufacture"}, "'manufacture' is unknown.*did you mean manufacturing"),
+        ({"track": "My Brewery"}, "track = 'My Brewery': .*match pattern"),
         ({"lora_dropout": 1.0}, "lora_dropout = 1.0: .*less than 1"),
         ({"learning_rate": -1}, "learning_rate = -1: .*greater than 0"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast': .*number"),

@@ -266,3 +266,42 @@ def test_a_gain_needs_the_whole_interval_on_the_better_side(score, low, high, ga
 
 def test_a_score_that_does_not_apply_is_no_gain():
     assert tasks.is_gain("token_f1", None) is False
+
+
+# --- Several tasks together: what the notebooks score ---
+
+
+def test_the_main_score_follows_from_task_and_facts():
+    fact = "answer=5 °C"
+    assert tasks.main_of([understanding('{"a": "b"}')]) == "field_f1"
+    assert tasks.main_of([report("mean=5 °C"), report("")]) == "fact_f1"
+    assert tasks.main_of([report("")]) == "rougeL"
+    assert tasks.main_of([qa("5 °C", fact), qa("x")]) == "fact_match"
+    assert tasks.main_of([qa("x")]) == "token_f1"
+    assert tasks.main_of([qa("5 °C", fact), understanding('{"a": "b"}')]) == "task_score"
+
+
+def test_the_score_of_several_tasks_is_the_mean_over_their_records():
+    records = [qa("5 °C", "answer=5 °C"), qa("the red pump"), understanding('{"a": "b", "c": "d"}')]
+    scores = tasks.score_all(["5 °C", "red", '{"a": "b"}'], records)
+    assert scores["fact_match"] == 1
+    assert scores["token_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert scores["task_score"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+    assert scores["fact_f1"] is None
+
+
+def test_records_of_one_task_have_no_mean_of_tasks():
+    scores = tasks.score_all(['{"a": "b"}'], [understanding('{"a": "b"}')])
+    assert scores["field_f1"] == 1
+    assert [scores[name] for name in ("task_score", "fact_match", "token_f1")] == [None] * 3
+
+
+def test_an_interval_over_several_tasks_holds_the_gain():
+    records = [qa("5 °C", "answer=5 °C"), understanding('{"a": "b"}')] * 10
+    right = [record["output"] for record in records]
+    references = {"references": right, "records": records}
+    base = {"predictions": ["no"] * 20, **references}
+    difference = tasks.paired_bootstrap(base, {"predictions": right, **references}, 50, 1)
+    assert difference["task_score"] == {"mean": 1, "low": 1, "high": 1}
+    assert difference["fact_match"] == {"mean": 1, "low": 1, "high": 1}
+    assert difference["fact_f1"] is None

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from course_utils import schemas, splits, tasks
+from course_utils import kit, records, schemas, splits, tasks
 from course_utils.errors import CourseError
 from course_utils.grading import hidden as module
 from course_utils.grading.cache import Shared
@@ -101,6 +101,19 @@ def test_what_the_kit_handed_out_is_known(hidden, given):
 def test_a_task_without_hidden_records_is_named(hidden):
     with pytest.raises(CourseError, match="no hidden records of the task 'poetry'"):
         hidden.records("poetry", 3)
+
+
+def test_an_instructors_own_are_read_from_a_file_and_kept_from_who_has_them(tmp_path):
+    example = records.read_records(kit.DATA / "examples" / "brewing.jsonl")
+    kept = records.write_records(tmp_path / "hidden.jsonl", example[:6] + example[30:36])
+    own = module.own_records(kept, 7)
+    assert {task: len(own.records(task, 100)) for task in own.tasks} == {
+        "understanding": 6,
+        "qa": 6,
+    }
+    leaked = own.records("qa", 100)[0]
+    left = own.records("qa", 100, unlike=[leaked])
+    assert not [record for record in left if record["group"] == leaked["group"]]
 
 
 def test_its_text_form_shows_no_record(hidden):

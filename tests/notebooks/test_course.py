@@ -13,10 +13,10 @@ import nbformat
 import psutil
 import pytest
 
-from course_utils import provenance
+from course_utils import metrics, provenance
 
 ROOT = Path(__file__).parents[2]
-SCORES = {"perplexity", "bleu", "rouge1", "rouge2", "rougeL", "field_f1", "exact_match"}
+SCORES = set(metrics.RESULT_METRICS)
 # Three passes instead of one: long enough to be killed in the middle.
 EPOCHS = ["-p", "num_train_epochs", "3"]
 

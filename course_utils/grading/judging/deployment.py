@@ -8,6 +8,7 @@ from typing import Any
 
 from course_utils import latency, tasks
 from course_utils.assignments import deployment
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import json_object, listed, number_in, show
 from course_utils.errors import CourseError
 from course_utils.grading.judging import deployed
@@ -170,7 +171,7 @@ def _close(stated: float, found: float) -> bool:
 
 @check(WEEKS, runs=True)
 def samples_judged(case: Case) -> Judgement:
-    """The share of the three tasks with two new samples, stored answers and true scores."""
+    """The share of the tasks with two new samples, stored answers and true scores."""
     name = deployment.SAMPLES.as_posix()
     if name not in case.folder.files:
         raise CourseError(f"{name}: there is no such file", "write it: two samples of each task")
@@ -179,14 +180,15 @@ def samples_judged(case: Case) -> Judgement:
     rows = content.get("samples")
     old = deployment.not_new(samples, _records(case))
     good, seen, problems = 0, [], []
-    for task in tasks.TASKS:
+    wanted = find(case.assignment).thresholds.tasks
+    for task in wanted:
         numbers = [n for n, own in enumerate(samples, start=1) if own["task"] == task]
         problem = _problem(numbers, samples, rows, old)
         good += not problem
         if problem:
             problems.append(say("week09_10.judged.samples", problem=f"{task}: {problem}"))
         seen.append(Evidence(label=task, found=problem or _told(numbers, samples, rows)))
-    return earned(case, good / len(tasks.TASKS), *seen, feedback=advise(*problems))
+    return earned(case, good / len(wanted), *seen, feedback=advise(*problems))
 
 
 def _records(case: Case) -> list[dict[str, str]]:

@@ -28,7 +28,6 @@ from course_utils.records import CheckReport
 
 SUMMARY = "run/data_summary.json"
 LEAST_SHARE = 0.1  # of a part's records, for each task
-LEAST_DOCUMENTS = 2
 
 
 @check(WEEK09_10)
@@ -104,10 +103,11 @@ def data_no_leak(case: Case) -> Judgement:
 
 @check(WEEK09_10)
 def data_coverage(case: Case) -> Judgement:
-    """All points for each task in every part, none below a tenth, and two kinds of document."""
+    """All points for each task in every part, none below a tenth, and the kinds of document."""
     reports = readable_parts(case)
     problems, evidence = [], []
-    wanted = find(case.assignment).thresholds.tasks
+    thresholds = find(case.assignment).thresholds
+    wanted = thresholds.tasks
     documents: Counter[str] = Counter()
     for part in PARTS:
         records = _records(reports[part]) if part in reports else []
@@ -121,8 +121,9 @@ def data_coverage(case: Case) -> Judgement:
             problems.append(say("week09_10.judged.coverage", "tasks", **lacking))
     kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(documents.items()))
     evidence.append(Evidence(label="kinds of document", found=kinds or "none"))
-    if len(documents) < LEAST_DOCUMENTS:
+    if len(documents) < thresholds.documents:
         kinds_named = {"documents": len(documents), "share": LEAST_SHARE}
+        kinds_named["least"] = thresholds.documents
         problems.append(say("week09_10.judged.coverage", "documents", **kinds_named))
     if problems:
         return failed(*evidence, feedback=advise(*problems))

@@ -7,6 +7,7 @@ from typing import Any
 
 from course_utils import tasks
 from course_utils.assignments import figures, writeup
+from course_utils.assignments.definition import find
 from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
@@ -88,7 +89,7 @@ def scores_true(case: Case) -> Judgement:
 
 @check(WEEK09_10, needs=("baseline_reproduced", "answers_reproduced"))
 def tuned_beats_base(case: Case) -> Judgement:
-    """A third of the points for each task whose interval lies above 0, half that for a mean above.
+    """An equal share for each task whose interval lies above 0, half that for a mean above.
 
     It rests on stored answers, so nothing is judged where they were not the models' own.
     """
@@ -98,12 +99,13 @@ def tuned_beats_base(case: Case) -> Judgement:
     if not _all_answered(content, systems):
         return failed(feedback=advise(say("week09_10.judged.not_all_answered")))
     evidence, gains = [], []
+    wanted = find(case.assignment).thresholds.tasks
     with reading(case, EVALUATION):
-        for task in tasks.TASKS:
+        for task in wanted:
             gain, row = _gain(case, content, systems, task)
             gains.append(gain)
             evidence.append(row)
-    lost = [task for task, gain in zip(tasks.TASKS, gains, strict=True) if gain < 1]
+    lost = [task for task, gain in zip(wanted, gains, strict=True) if gain < 1]
     share = sum(gains) / len(gains)
     problems = [say("week09_10.judged.no_gain", tasks=", ".join(lost))] if lost else []
     return earned(case, share, *evidence, feedback=advise(*problems))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_utils import evaluation, tasks
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import json_object, number_in
 from course_utils.errors import CourseError
 from course_utils.grading.judging import tolerances
@@ -201,13 +202,16 @@ def _as_record(row: Mapping[str, Any]) -> dict[str, str]:
 
 @check(WEEK09_10, needs=("adapter_loads", "adapter_trained"))
 def unseen_records(case: Case) -> Judgement:
-    """Points by the share of the three tasks on which the adapter beats the base model."""
+    """Points by the share of the tasks on which the adapter beats the base model."""
     if case.hidden is None:
         return not_judged("records that nobody was given are with the instructor only")
+    wanted = find(case.assignment).thresholds.tasks
+    if lacking := [task for task in wanted if task not in case.hidden.tasks]:
+        return not_judged(f"there are no hidden records of {', '.join(lacking)}")
     own = [*_part(case, "train"), *_part(case, "val"), *_part(case, "test")]
     asked = [
         record
-        for task in tasks.TASKS
+        for task in wanted
         for record in case.hidden.records(task, tolerances.HIDDEN, unlike=own)
     ]
     # Their own references say how long an answer may be: the same for every submission.
@@ -223,7 +227,7 @@ def unseen_records(case: Case) -> Judgement:
         case.facts.setdefault("unseen", {})[task] = (before, after)
     lost = [task for task, wins in zip(tasks.by_task(asked), won, strict=True) if not wins]
     problems = [say("week09_10.judged.unseen_lost", tasks=", ".join(lost))] if lost else []
-    return earned(case, sum(won) / len(tasks.TASKS), *evidence, feedback=advise(*problems))
+    return earned(case, sum(won) / len(wanted), *evidence, feedback=advise(*problems))
 
 
 def _mean_score(answers: Sequence[str], records: Sequence[Record], places: Sequence[int]) -> float:
