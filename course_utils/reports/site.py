@@ -31,11 +31,13 @@ STYLE = Path(__file__).with_name("templates") / "site.css"
 OF = "site"  # in the folder's mark
 INSTALL = "install it: pip install -r requirements-site.txt -c constraints.txt"
 START, LAB = "README.md", "notebooks/parameter_lab.ipynb"
-# What stands in the margin. A page of docs/ that is in no group joins the last but two.
+# What stands in the margin. A page of docs/ that is in no group joins OTHERS.
 GROUPS = {
     "Notebooks": ("notebooks/0*.ipynb", LAB),
     "Assignments": ("assignments/*/README.md",),
-    "For students": tuple(f"docs/{n}.md" for n in ("students", "colab", "presets", "words")),
+    "For students": tuple(
+        f"docs/{name}.md" for name in ("students", "colab", "your_own_track", "presets", "words")
+    ),
     "Reference": ("docs/results.md", "docs/endpoint.md", "data/README.md", "benchmarks/README.md"),
     "For instructors": ("docs/instructors.md", "docs/cluster.md", "docs/licences.md"),
     "Change the kit": ("docs/architecture.md", "CONTRIBUTING.md", "CHANGELOG.md"),
@@ -256,7 +258,8 @@ def executed_with(run: Path) -> str:
     return (
         f"*Outputs of* `course run --preset {settings['preset']}`*: base model "
         f"{settings['base_model']}, {settings['train_records']} training records, seed "
-        f"{settings['seed']}, {where}, {stored['created'][:10]}.*"
+        f"{settings['seed']}, {where}, {stored['created'][:10]}. Work orders: "
+        "M. Hodkiewicz and M. T.-W. Ho (2016).*"
     )
 
 
