@@ -27,10 +27,9 @@ from typing import Any
 
 from course_utils import kit, schemas, splits, tasks
 from course_utils.errors import CourseError
-from course_utils.files import write_text_atomic
 from course_utils.grading.cache import Shared, digest, digest_of_file
 from course_utils.grading.secret import Secret
-from course_utils.records import read_records
+from course_utils.records import read_records, write_records
 from course_utils.tracks import manufacturing as manufacturing_room
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.manufacturing import track as manufacturing
@@ -128,8 +127,7 @@ def keep_own(path: Path, grades: Path) -> Path:
 
     Raises CourseError for a file with broken lines.
     """
-    own_records(path, 0)
-    kept = write_text_atomic(grades / OWN, path.read_text(encoding="utf-8"))
+    kept = write_records(grades / OWN, read_records(path, "manufacturing"))
     kept.chmod(0o600)
     return kept
 
