@@ -36,7 +36,7 @@ TEMPLATE = "report.html.jinja"
 PARTS = [name for name in WRITTEN_BY if name.endswith(".json")]  # what the page is made of
 # Metric -> (name, digits shown, whether more is better), in the order of the tables.
 METRIC_ROWS = {
-    "task_score": ("Tasks' mean", 3, True),
+    "task_score": ("Mean task score", 3, True),
     "field_f1": ("Field F1", 3, True),
     "fact_f1": ("Fact F1", 3, True),
     "fact_match": ("Fact match", 3, True),

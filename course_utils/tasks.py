@@ -37,7 +37,7 @@ NAMES = {  # for tables and figures
     "fact_precision": "fact precision",
     "fact_match": "fact match",
     "token_f1": "token F1",
-    "task_score": "mean of the tasks' scores",
+    "task_score": "mean task score",
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",

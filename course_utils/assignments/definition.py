@@ -92,7 +92,7 @@ class Definition(_Data):
     empty: tuple[str, ...] = ()  # folders that the starter has, with nothing in them
     thresholds: Thresholds
     group: Group
-    hidden: Literal["kit", "own"] = "kit"  # records that nobody was given: drawn, or hidden.jsonl
+    hidden: Literal["kit", "own"] = "kit"  # records that nobody was given: drawn, or a file
     late: str = Field(min_length=1)
     again: str = Field(min_length=1)
     solution: Solution

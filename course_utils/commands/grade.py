@@ -29,6 +29,7 @@ from course_utils.grading.classroom50 import write_classroom50
 from course_utils.grading.cluster import Cluster, open_cluster
 from course_utils.grading.exporting import Exported
 from course_utils.grading.gradescope import write_gradescope
+from course_utils.grading.hidden import keep_own
 from course_utils.grading.leaderboard import leaderboard
 from course_utils.grading.marks import disagreements, merge, read_marks
 from course_utils.grading.moodle import write_moodle
@@ -124,6 +125,12 @@ def grade_batch(
         str | None,
         typer.Option(help="Several machines: local:2, slurm:8, tls://HOST:PORT; docs/cluster.md."),
     ] = None,
+    hidden: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Your own hidden records, where assignment.yaml says hidden: own."
+        ),
+    ] = None,
     rubric: RubricOption = None,
     anonymous: AnonymousOption = False,
 ) -> None:
@@ -146,6 +153,11 @@ def grade_batch(
             "for example --assignment manufacturing; `course assignment list` has all names",
         )
     name = find(name).id
+    if hidden and (practice or find(name).hidden != "own"):
+        raise UsageError(
+            f"--hidden {hidden}: the hidden records of {name} are the kit's, and none in practice",
+            f"write `hidden: own` into {find(name).path / 'assignment.yaml'}, or leave it out",
+        )
     screen = console()
     tried = level_for(sandbox, practice)
     screen.print(f"sandbox {tried.line()}", markup=False, highlight=False, soft_wrap=True)
@@ -162,6 +174,8 @@ def grade_batch(
         print(practising.practice_sum(result, used))
         print(f"Feedback: {page}")
         return
+    if hidden:
+        keep_own(hidden, publishing.claim(out, name))
     try:
         with _cluster(cluster) as workers:
             outcome = grade_class(submissions, plan, screen, resume, only or (), workers)

@@ -8,7 +8,7 @@ from course_utils.files import read_object
 from course_utils.settings import TRACKS
 
 SCORES = {
-    "task_score": "mean of the tasks' scores",
+    "task_score": "mean task score",
     "field_f1": "field F1",
     "fact_f1": "fact F1",
     "fact_match": "fact match",

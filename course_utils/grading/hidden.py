@@ -29,7 +29,7 @@ from course_utils import kit, schemas, splits, tasks
 from course_utils.errors import CourseError
 from course_utils.grading.cache import Shared, digest, digest_of_file
 from course_utils.grading.secret import Secret
-from course_utils.records import read_records
+from course_utils.records import read_records, write_records
 from course_utils.tracks import manufacturing as manufacturing_room
 from course_utils.tracks.geology import track as geology
 from course_utils.tracks.manufacturing import track as manufacturing
@@ -41,6 +41,7 @@ from course_utils.tracks.wording import Draft
 
 Record = dict[str, str]
 
+OWN = "hidden.jsonl"  # in GRADES: an instructor's own hidden records
 HANDED_OUT = 42  # the seed of the track as the hand-outs build it
 LOTS = 120  # simulated for one class; about four records each
 KEPT = 150  # records of a task; no check asks for more
@@ -119,6 +120,16 @@ def hidden_records(assignment: str, secret: Secret, shared: Shared) -> HiddenRec
     key = ["hidden records", assignment, _builders(), secret.fingerprint]
     kept = shared.get(key, lambda: _plain(draw(seed)))
     return HiddenRecords(kept["records"], kept["given"])
+
+
+def keep_own(path: Path, grades: Path) -> Path:
+    """Copy an instructor's file into the folder of grades, for its eyes only; it must be claimed.
+
+    Raises CourseError for a file with broken lines.
+    """
+    kept = write_records(grades / OWN, read_records(path, "manufacturing"))
+    kept.chmod(0o600)
+    return kept
 
 
 def own_records(path: Path, seed: int) -> HiddenRecords:

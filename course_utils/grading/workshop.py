@@ -33,7 +33,7 @@ from course_utils.grading.cache import (
     grader_fingerprint,
     versions,
 )
-from course_utils.grading.hidden import HiddenRecords, hidden_records, own_records
+from course_utils.grading.hidden import OWN, HiddenRecords, hidden_records, own_records
 from course_utils.grading.inbox import Submission
 from course_utils.grading.probing import preload
 from course_utils.grading.probing.bases import NotGradable, find_base, readable
@@ -41,7 +41,6 @@ from course_utils.grading.results import rubric_fingerprint
 from course_utils.grading.secret import Secret
 
 WORK = ".work"  # in GRADES: archives unpacked, copies and logs of what runs now
-HIDDEN = "hidden.jsonl"  # in GRADES: an instructor's own hidden records
 LEAST_SPACE = 200_000_000  # bytes that must be free before a submission begins
 LIMITS = Limits(wall=1200.0, memory=4 * GIB)  # of each run of a submission
 # Where a submission names its base model, and how.
@@ -146,7 +145,7 @@ class Workshop:
                 assignment = self.plan.rubric.assignment
                 if find(assignment).hidden == "kit":
                     self._hidden = hidden_records(assignment, self.secret, self.shared)
-                elif (own := self.plan.grades / HIDDEN).is_file():
+                elif (own := self.plan.grades / OWN).is_file():
                     self._hidden = own_records(own, self.seed)
             return self._hidden
 
@@ -160,7 +159,7 @@ class Workshop:
         plan = self.plan
         parts = [grader_fingerprint(), rubric_fingerprint(plan.rubric), versions(), self._salt()]
         parts.append(find(plan.rubric.assignment).model_dump_json())
-        own = plan.grades / HIDDEN
+        own = plan.grades / OWN
         parts.append(digest_of_file(own) if own.is_file() else "")
         return digest([*parts, plan.level, plan.limits.as_json(), plan.practice])
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Metric -> (label in a figure, factor that brings it to 0..1). Perplexity has its own axis.
 SHARE_METRICS = {
-    "task_score": ("tasks' mean", 1.0),
+    "task_score": ("mean task score", 1.0),
     "field_f1": ("field F1", 1.0),
     "fact_f1": ("fact F1", 1.0),
     "fact_match": ("fact match", 1.0),

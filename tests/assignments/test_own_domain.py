@@ -163,9 +163,8 @@ def graded(brewery, submission) -> dict:
     """result.json of the submission: item -> what was found."""
     level_or_skip("auto")
     grades = brewery.root / "grades"
-    grades.mkdir()
-    write_records(grades / "hidden.jsonl", HIDDEN)
-    words = ("--assignment", "manufacturing", "--out", str(grades))
+    hidden = write_records(brewery.root / "my_hidden.jsonl", HIDDEN)
+    words = ("--assignment", "manufacturing", "--out", str(grades), "--hidden", str(hidden))
     brewery.run("-m", "course_utils", "grade", str(submission.parent), *words)
     result = json.loads((grades / "ada" / "result.json").read_text(encoding="utf-8"))
     assert result["status"] == "graded"

@@ -106,6 +106,9 @@ def test_a_task_without_hidden_records_is_named(hidden):
 def test_an_instructors_own_are_read_from_a_file_and_kept_from_who_has_them(tmp_path):
     example = records.read_records(kit.DATA / "examples" / "brewing.jsonl")
     kept = records.write_records(tmp_path / "hidden.jsonl", example[:6] + example[30:36])
+    (tmp_path / "grades").mkdir()
+    kept = module.keep_own(kept, tmp_path / "grades")
+    assert kept.stat().st_mode & 0o077 == 0  # nobody else reads it
     own = module.own_records(kept, 7)
     assert {task: len(own.records(task, 100)) for task in own.tasks} == {
         "understanding": 6,

@@ -122,8 +122,11 @@ def data_coverage(case: Case) -> Judgement:
     kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(documents.items()))
     evidence.append(Evidence(label="kinds of document", found=kinds or "none"))
     if len(documents) < thresholds.documents:
-        kinds_named = {"documents": len(documents), "share": LEAST_SHARE}
-        kinds_named["least"] = thresholds.documents
+        kinds_named = {
+            "documents": len(documents),
+            "least": thresholds.documents,
+            "share": LEAST_SHARE,
+        }
         problems.append(say("week09_10.judged.coverage", "documents", **kinds_named))
     if problems:
         return failed(*evidence, feedback=advise(*problems))
