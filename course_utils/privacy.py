@@ -117,11 +117,15 @@ class Scrubber:
 
 def scrubbed(text: str) -> str:
     """A text without paths of this machine; those below the working folder are relative to it."""
-    return _scrubber(Path.cwd()).clean("text.txt", text.encode(errors="replace")).decode()
+    return (
+        _scrubber(Path.cwd(), socket.gethostname())
+        .clean("text.txt", text.encode(errors="replace"))
+        .decode()
+    )
 
 
 @lru_cache(maxsize=4)
-def _scrubber(cwd: Path) -> Scrubber:
+def _scrubber(cwd: Path, _host: str) -> Scrubber:
     return Scrubber(relative_to(cwd, kit.ROOT))
 
 

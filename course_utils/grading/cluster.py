@@ -220,10 +220,10 @@ def job_cluster(kind: str) -> Any:
     python = f"{_environment()} {named or shlex.quote(sys.executable)}"
     try:
         return make(protocol="tls://", security=security, python=python)
-    except (ValueError, TypeError) as error:
-        raise CourseError(
-            f"{kind}: {error}", "complete ~/.config/dask/jobqueue.yaml: docs/cluster.md"
-        ) from None
+    except (ValueError, TypeError, OSError, RuntimeError) as error:  # an interface, a folder too
+        why = f"{error} ({error.__cause__})" if error.__cause__ else f"{error}"
+        cure = "mend ~/.config/dask/jobqueue.yaml: docs/cluster.md shows a whole one"
+        raise CourseError(f"{kind}: {why}", cure) from None
 
 
 def _environment() -> str:

@@ -31,11 +31,13 @@ STYLE = Path(__file__).with_name("templates") / "site.css"
 OF = "site"  # in the folder's mark
 INSTALL = "install it: pip install -r requirements-site.txt -c constraints.txt"
 START, LAB = "README.md", "notebooks/parameter_lab.ipynb"
-# What stands in the margin. A page of docs/ that is in no group joins the last but two.
+# What stands in the margin. A page of docs/ that is in no group joins OTHERS.
 GROUPS = {
     "Notebooks": ("notebooks/0*.ipynb", LAB),
     "Assignments": ("assignments/*/README.md",),
-    "For students": tuple(f"docs/{n}.md" for n in ("students", "colab", "presets", "words")),
+    "For students": tuple(
+        f"docs/{name}.md" for name in ("students", "colab", "your_own_track", "presets", "words")
+    ),
     "Reference": ("docs/results.md", "docs/endpoint.md", "data/README.md", "benchmarks/README.md"),
     "For instructors": ("docs/instructors.md", "docs/cluster.md", "docs/licences.md"),
     "Change the kit": ("docs/architecture.md", "CONTRIBUTING.md", "CHANGELOG.md"),
@@ -51,6 +53,8 @@ CONFIGURATION = {
     "root_doc": "index",
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
+    "nb_code_prompt_show": "Show the code",
+    "nb_code_prompt_hide": "Hide the code",
     "nb_ipywidgets_js": {},  # else from a content delivery network
     "myst_enable_extensions": [],  # a dollar is a dollar
     "myst_heading_anchors": 6,
@@ -254,7 +258,8 @@ def executed_with(run: Path) -> str:
     return (
         f"*Outputs of* `course run --preset {settings['preset']}`*: base model "
         f"{settings['base_model']}, {settings['train_records']} training records, seed "
-        f"{settings['seed']}, {where}, {stored['created'][:10]}.*"
+        f"{settings['seed']}, {where}, {stored['created'][:10]}. Work orders: "
+        "M. Hodkiewicz and M. T.-W. Ho (2016).*"
     )
 
 

@@ -17,7 +17,10 @@ pytestmark = [
         reason="no Sphinx: pip install -r requirements-site.txt",
     ),
 ]
-PAGES = ("index.html", "notebooks/03_lora_sft.html", "notebooks/parameter_lab.html")
+PAGES = (
+    *("index.html", "docs/instructors.html", "assignments/week09_10_manufacturing/README.html"),
+    *("notebooks/03_lora_sft.html", "notebooks/parameter_lab.html"),
+)
 WIDTHS = (1200, 900, 400)
 # What ends to the right of the window and cannot be scrolled to in a box of its own.
 WIDER = """() => [...document.querySelectorAll('article *')]

@@ -127,8 +127,10 @@ def test_a_cluster_without_workers_stops_the_batch_with_its_cure(dask, monkeypat
 
 
 def needs_jobqueue():
-    if not find_spec("dask_jobqueue"):  # not imported here: that changes what Ctrl-C does
+    if not find_spec("dask_jobqueue"):
         pytest.skip(f"dask-jobqueue is not installed: {CURE}")
+    # Its defaults, once and for all: those that are read within a test's settings go with them.
+    cluster_module._class("SLURMCluster")
 
 
 def settings_of_a_worker(names):
@@ -138,10 +140,12 @@ def settings_of_a_worker(names):
     return {name: dask.config.get(name) for name in names}
 
 
-def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path):
+def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path, monkeypatch):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
     needs_jobqueue()
     alone = points(grade_class(inbox, plan(tmp_path / "alone"), SCREEN))
+    paths = [str(kit.ROOT / "tests"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # for quick_worker
     asked = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo"}
     asked["shared-temp-directory"] = str(tmp_path)
     asked |= {"worker-extra-args": ["--preload", "quick_worker"], "death-timeout": 600}
@@ -159,7 +163,8 @@ def page_configuration(**changes):
     block = next(b for b in re.findall(r"```yaml\n(.*?)```", text, re.S) if "jobqueue:" in b)
     given = yaml.safe_load(block.replace("# job-extra", "job-extra"))
     given["jobqueue"]["slurm"] |= changes
-    return given
+    # Key by key, as Dask lays a file over dask-jobqueue's defaults.
+    return {f"jobqueue.slurm.{name}": value for name, value in given["jobqueue"]["slurm"].items()}
 
 
 def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_path):
@@ -184,12 +189,27 @@ def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_pa
     assert key.parent == tmp_path, "the keys of the batch lie where the page says"
 
 
-@pytest.mark.parametrize("missing", ["cores", "memory"])
-def test_a_configuration_that_lacks_something_names_the_file_to_complete(dask, missing):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cores": None}, "how much cores"),
+        ({"memory": None}, "how much cores and memory"),
+        ({"shared-temp-directory": "/no/such/folder"}, "/no/such/folder"),
+        ({"interface": "no_such_net0"}, "no_such_net0"),
+    ],
+    ids=["cores", "memory", "folder of the keys", "network"],
+)
+def test_a_configuration_that_can_not_work_is_a_message_with_the_file(
+    dask, tmp_path, changes, said
+):
     needs_jobqueue()
-    given = page_configuration(interface="lo", **{missing: None})
-    with dask.config.set(given), pytest.raises(CourseError, match="slurm: ") as error:
+    whole = {"interface": "lo", "shared-temp-directory": str(tmp_path)} | changes
+    with (
+        dask.config.set(page_configuration(**whole)),
+        pytest.raises(CourseError, match="slurm: ") as error,
+    ):
         cluster_module.job_cluster("slurm")
+    assert said in error.value.message
     assert "jobqueue.yaml" in error.value.cure
 
 

@@ -293,6 +293,13 @@ def test_04_6_the_line_of_the_exercise_leaves_the_same_letter_out():
 # --- 05 -------------------------------------------------------------------------------------------
 
 
+def test_05_as_many_requests_are_asked_however_few_questions_are_ones_own():
+    text = "\n".join(cell.source for cell in notebook("05_inference").cells)
+    asked = re.findall(r"\(prompts \* (\d+)\)\[:(\d+)\]", text)
+    assert len(asked) == 2
+    assert all(times == number for times, number in asked)
+
+
 def test_05_1_the_words_of_a_drone_are_unknown_and_it_is_answered(done):
     found = done("05_inference", 1)
     assert "drone" in found["drone battery swollen"]["unknown"]
