@@ -5,6 +5,7 @@ import json
 import pytest
 from nano_cases import adapter, case_of, judged, share
 
+from course_utils import tasks
 from course_utils.grading.probing.bases import NotGradable
 
 
@@ -45,6 +46,7 @@ class Hidden:
 
     def __init__(self, records):
         self.own = records
+        self.tasks = list(tasks.by_task(records))
 
     def records(self, task, count, unlike=()):
         return [record for record in self.own if record["task"] == task][:count]
