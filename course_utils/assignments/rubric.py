@@ -91,8 +91,8 @@ def load_rubric(path: str | Path) -> Rubric:
             "an item has id, part, title, points, kind, check (if automatic), description, "
             "rationale; course_utils/assignments/rubric.py has the limits",
         ) from None
-    for problem in _wrong_sums(rubric):
-        raise CourseError(f"{path}: {problem}", "change the points of an item or of its part")
+    for problem, cure in _wrong_sums(rubric):
+        raise CourseError(f"{path}: {problem}", cure)
     return rubric
 
 
@@ -137,25 +137,34 @@ def _explain(error: ValidationError, content: dict[str, Any]) -> str:
     return "; ".join(dict.fromkeys(lines))
 
 
-def _wrong_sums(rubric: Rubric) -> list[str]:
-    """Double ids, unknown parts, and sums that do not add up; empty when all is right."""
+def _wrong_sums(rubric: Rubric) -> list[tuple[str, str]]:
+    """Double ids, unknown parts, sums that do not add up, each with its cure; empty if all is right."""
     problems = []
     for name, count in Counter(item.id for item in rubric.items).items():
         if count > 1:
-            problems.append(f"item {name} stands {count} times; an id must be unique")
+            found = f"item {name} stands {count} times; an id must be unique"
+            problems.append((found, "give one of them another id"))
     points = {part.part: part.points for part in rubric.parts}
     if len(points) < len(rubric.parts):
-        problems.append("a part stands twice in `parts`")
+        problems.append(("a part stands twice in `parts`", "number the parts, or remove one"))
     for item in rubric.items:
         if item.part != "bonus" and item.part not in points:
-            problems.append(f"item {item.id}: there is no part {item.part}")
+            found = f"item {item.id}: there is no part {item.part}"
+            problems.append((found, "name a part that `parts` lists, or bonus"))
     for part, expected in points.items():
         own = sum(item.points for item in rubric.of_part(part))
         if own != expected:
-            problems.append(f"the items of part {part} add up to {own} points, not {expected}")
+            found = f"the items of part {part} add up to {own} points, not {expected}"
+            cure = f"change an item's points, or write points: {own} at part {part} in `parts`"
+            problems.append((found, cure))
     if (own := sum(points.values())) != rubric.points:
-        problems.append(f"the parts add up to {own} points, not {rubric.points}")
+        found = f"the parts add up to {own} points, not {rubric.points}"
+        problems.append(
+            (found, f"change a part's points, or write points: {own} at the file's top")
+        )
     bonus = sum(item.points for item in rubric.of_part("bonus"))
     if bonus != rubric.bonus_points:
-        problems.append(f"the bonuses add up to {bonus} points, not {rubric.bonus_points}")
+        found = f"the bonuses add up to {bonus} points, not {rubric.bonus_points}"
+        cure = f"write bonus_points: {bonus} at the file's top, or change a bonus's points"
+        problems.append((found, cure))
     return problems

@@ -1,6 +1,7 @@
 """The instructor's secret: what makes the hidden records of one class its own.
 
-    secret = Secret.of("grades")               # GRADES/secret: read, or made at the first run
+    secret = Secret.of("grades")               # GRADES/secret: read, or made at the first run;
+                                               # with it a .gitignore that keeps the folder out
     secret.derive("hidden week09_10")          # a seed: the same for the same name, and no other's
 
 Whoever has the kit has the builders of the hidden records, and lacks only this number. It is
@@ -43,6 +44,7 @@ class Secret:
         path = Path(grades) / NAME
         if not os.path.lexists(path):
             _make(path)
+            _keep_out_of_git(path.parent)
         return cls(_read(path))
 
     def derive(self, name: str) -> int:
@@ -76,6 +78,14 @@ def _make(path: Path) -> None:
         with contextlib.suppress(OSError):
             path.unlink()
         raise _unusable(path, error) from None
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """A folder of grades lies in a fork that is public: `git add .` must not take marks and key."""
+    own = folder / ".gitignore"
+    with contextlib.suppress(OSError):  # a courtesy; grading goes on without it
+        if not os.path.lexists(own):
+            own.write_text("# Marks, evidence and the secret: for no repository.\n*\n", "utf-8")
 
 
 def _read(path: Path) -> bytes:

@@ -116,6 +116,13 @@ def test_wrong_totals_are_named(content, written):
     refused(written(content), f"the bonuses add up to {bonus} points, not {bonus - 10}")
 
 
+def test_a_new_bonus_is_told_where_the_sum_stands(content, written):
+    content["items"].append({**content["items"][-1], "id": "video", "points": 5})
+    with pytest.raises(CourseError) as error:
+        load_rubric(written(content))
+    assert f"bonus_points: {content['bonus_points'] + 5}" in error.value.cure
+
+
 def test_a_bonus_may_have_any_size_that_the_sum_knows(content, written):
     content["items"][-1]["points"] -= 5
     content["bonus_points"] -= 5

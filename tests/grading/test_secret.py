@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -15,6 +16,14 @@ def test_the_first_run_makes_it_and_later_runs_read_the_same(tmp_path):
     first = Secret.of(tmp_path / "grades")
     assert Secret.of(tmp_path / "grades") == first
     assert Secret.of(tmp_path / "other") != first
+
+
+def test_git_sees_nothing_of_a_folder_of_grades(tmp_path):
+    Secret.of(tmp_path / "grades")
+    (tmp_path / "grades" / "gradebook.csv").write_text("jane,3\n")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    status = ["git", "-C", tmp_path, "status", "--porcelain"]
+    assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
 
 
 @posix

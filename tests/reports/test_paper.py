@@ -50,6 +50,13 @@ def test_the_page_has_the_size_of_the_paper(sheet, inches, tmp_path):
     assert (box.width / INCH, box.height / INCH) == pytest.approx(inches, abs=0.01)
 
 
+def test_a_command_is_copied_from_the_page_without_signs_that_nobody_sees(tmp_path):
+    made = paper.write_handout("parameter_lab", "a4", tmp_path / "out.pdf")
+    said = "\n".join(page.extract_text() for page in pypdf.PdfReader(made).pages)
+    assert "python my_lab/train_lora.py --data my_lab/records.jsonl --out my_lab/adapter/" in said
+    assert re.findall(r"\S*\w\u200b\S*|\S*\u200b\w\S*", said) == []
+
+
 def test_the_same_page_gives_the_same_bytes(tmp_path):
     first = paper.write_handout("parameter_lab", "a4", tmp_path / "1.pdf").read_bytes()
     assert paper.write_handout("parameter_lab", "a4", tmp_path / "2.pdf").read_bytes() == first
