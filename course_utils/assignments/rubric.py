@@ -138,7 +138,7 @@ def _explain(error: ValidationError, content: dict[str, Any]) -> str:
 
 
 def _wrong_sums(rubric: Rubric) -> list[tuple[str, str]]:
-    """Double ids, unknown parts, sums that do not add up, each with its cure; empty if all is right."""
+    """Double ids, unknown parts and sums that do not add up, each with its cure; or nothing."""
     problems = []
     for name, count in Counter(item.id for item in rubric.items).items():
         if count > 1:

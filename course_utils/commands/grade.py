@@ -37,6 +37,7 @@ from course_utils.grading.numbers import points_text
 from course_utils.grading.overview import Published
 from course_utils.grading.results import results_of
 from course_utils.grading.workshop import LIMITS, Plan, level_for
+from course_utils.schemas import count_of
 
 BATCH = "batch"  # the command that grades: `course grade SUBMISSIONS` is short for it
 
@@ -244,8 +245,11 @@ def _tell(grades: Path, class_: Published) -> None:
     ends = Counter(own.result.status for own in class_.totals)
     told = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
     print(f"{len(class_.totals)} submissions: {told}")
-    print(f"{len(waiting)} wait for a person, who marks {items} items: {grades / 'marking.html'}")
-    print(f"Integrity: {len(class_.suspicions)} things to look at: {grades / 'integrity.html'}")
+    wait = "1 waits" if len(waiting) == 1 else f"{len(waiting)} wait"
+    what = f"{wait} for a person, who marks {count_of(items, 'item')}"
+    print(f"{what if waiting else 'None waits for a person'}: {grades / 'marking.html'}")
+    found = count_of(len(class_.suspicions), "thing")
+    print(f"Integrity: {found} to look at: {grades / 'integrity.html'}")
     print(f"Overview: {grades / 'overview.html'}")
     print(f"Gradebook: {grades / 'gradebook.csv'}")
 

@@ -42,7 +42,7 @@ def write_canvas(
         if why := ready(own, provisional):
             done.left_out[own.result.submission] = why
         elif not user or user not in rows:
-            done.left_out[own.result.submission] = f"no row of Canvas has the ID {user or '(none)'}"
+            done.left_out[own.result.submission] = _unknown(user)
         else:
             text = points_text(own.points)
             rows[user][at] = text.replace(".", ",") if comma else text
@@ -66,3 +66,9 @@ def _column(sheet: Sheet, wanted: str | None) -> int:
 
 def _is_points(row: Sequence[str]) -> bool:
     return row[0].strip().casefold() == "points possible"
+
+
+def _unknown(user: str) -> str:
+    if not user:
+        return "it did not come from Canvas: the name in the inbox has no ID of its"
+    return f"no row of Canvas has the ID {user}"

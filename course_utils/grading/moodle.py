@@ -53,8 +53,10 @@ def write_moodle(
 
 
 def _closed(row: list[str] | None, number: str, open_: int | None) -> str:
+    if not number:
+        return "it did not come from Moodle: the name in the inbox has no participant's number"
     if row is None:
-        return f"no row of Moodle is of participant {number or '(none)'}"
+        return f"no row of Moodle is of participant {number}"
     locked = open_ is not None and row[open_].strip().casefold() == "no"
     return "Moodle says that this grade can't be changed" if locked else ""
 

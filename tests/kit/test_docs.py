@@ -449,3 +449,23 @@ def test_the_notebook_hook_takes_outputs_out_and_leaves_a_clean_notebook_alone(t
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "clean.ipynb").read_bytes() == clean
     assert (tmp_path / "full.ipynb").read_bytes() == clean
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "inbox/jane-doe.zip",
+        "inbox.check.csv",
+        "grades/secret",
+        "grades_week9/gradebook.csv",
+        "marks_ada.json",
+        "2026-11-28_Grades-ML101.csv",
+        "parameter_lab_a4.pdf",
+        "manufacturing_letter.pdf",
+        "handouts/manufacturing.pdf",
+    ],
+)
+def test_what_a_term_leaves_in_a_public_fork_is_not_committed(path):
+    if not (kit.ROOT / ".git").exists():
+        pytest.skip("not a git checkout: nothing is ignored")
+    assert subprocess.run(["git", "check-ignore", "-q", path], cwd=kit.ROOT).returncode == 0
