@@ -86,6 +86,8 @@ def read_check(path: Path) -> tuple[About, dict[str, Measured], dict[str, str]]:
     try:
         check = Check.model_validate(read_json(path, COMMAND))
         started = datetime.fromisoformat(check.about.started)
+        if check.about.dry_run:
+            raise CourseError(f"{path}: a dry run; its figures are of tiny models on a CPU", cure)
         named = {n.removeprefix(STEP): s for n, s in check.steps.items() if n.startswith(STEP)}
         rows = {name: _Step.model_validate(step) for name, step in named.items()}
         done = {
@@ -97,8 +99,6 @@ def read_check(path: Path) -> tuple[About, dict[str, Measured], dict[str, str]]:
         raise CourseError(f"{path}: not of a GPU check ({place}: {first['msg']})", cure) from None
     except ValueError as error:
         raise CourseError(f"{path}: not of a GPU check ({error})", cure) from None
-    if check.about.dry_run:
-        raise CourseError(f"{path}: a dry run; its figures are of tiny models on a CPU", cure)
     failed = {name: f"{row.status}: {row.reason}" for name, row in rows.items() if name not in done}
     if not done:
         told = "; ".join(f"{name} {why}" for name, why in failed.items()) or "no preset is in it"

@@ -89,6 +89,7 @@ def test_a_second_check_takes_the_place_of_the_first(check, pages):
     ("changes", "said"),
     [
         ({"dry": True}, "a dry run"),
+        ({"dry": True, "t4": DONE | {"memory_held_gib": None}}, "a dry run"),
         ({"t4": LATE}, "no preset was measured (t4 timed out: not done after 60 s)"),
         ({"t4": DONE | {"peak_gib": "5"}}, "peak_gib"),
         ({"t4": DONE | {"tokens_per_second": float("nan")}}, "tokens_per_second"),

@@ -140,6 +140,7 @@ def test_four_bits_need_about_a_quarter_of_the_weights():
 def test_weights_have_the_size_of_a_real_model_in_that_format(quantization, benchmark_module):
     """The model of random weights that the benchmark trains on a GPU, made here in small."""
     request = {"architecture": "nano", "quantization": quantization, "device": "cpu"}
+    request["settings"] = {"precision": "bf16"}
     model = benchmark_module.random_model(request)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     for parameter in model.parameters():
@@ -147,6 +148,18 @@ def test_weights_have_the_size_of_a_real_model_in_that_format(quantization, benc
         if state is not None:  # the scales of 4-bit blocks, and the scales of these
             size += state.absmax.numel() + 4 * state.state2.absmax.numel()
     assert size == pytest.approx(memory.weights_bytes(NANO, quantization), rel=0.001)
+
+
+def test_a_small_model_keeps_the_kind_of_the_large_one(benchmark_module):
+    """Qwen2's queries, keys and values have biases, Mistral's have none."""
+    found = {}
+    for name in ("qwen2.5-7b", "mistral-7b-v0.1"):
+        request = {"architecture": name, "quantization": "nf4", "device": "cpu", "tiny": True}
+        model = benchmark_module.random_model(request | {"settings": {"precision": "fp32"}})
+        parts = {part for part, _ in model.named_parameters()}
+        found[type(model).__name__] = "model.layers.0.self_attn.q_proj.bias" in parts
+        assert all(parameter.device.type == "cpu" for parameter in model.parameters())
+    assert found == {"Qwen2ForCausalLM": True, "LlamaForCausalLM": False}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
