@@ -21,6 +21,7 @@ from course_utils.files import read_object, write_json_atomic
 from course_utils.records import CheckReport, check_file, read_records, write_records
 from course_utils.runs import find_root
 from course_utils.schemas import schema_of
+from course_utils.settings import TRACKS
 from course_utils.sources import Cleaned
 from course_utils.splits import (
     NEAR,
@@ -279,6 +280,9 @@ def _of_folder(folder: Path) -> Material:
     rows = [record for part in parts.values() for record in part]
     summary = read_object(folder / SUMMARY)
     table = sources.as_table(rows)
+    source, licence = "data of one's own", "not told"
+    if summary.get("track") in TRACKS:
+        source, licence = f"the kit's track {summary['track']}", "see data/README.md"
     fields = [name for name in ("task", "form", "facts", "group", "source") if name in table]
     kept = _Kept(parts)
     return Material(
@@ -288,8 +292,8 @@ def _of_folder(folder: Path) -> Material:
         "task" if "task" in table else "output",
         kept.clean,
         kept.split,
-        str(summary.get("source") or "data of one's own"),
-        str(summary.get("licence") or "not told"),
+        str(summary.get("source") or source),
+        str(summary.get("licence") or licence),
     )
 
 

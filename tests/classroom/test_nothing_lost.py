@@ -17,8 +17,9 @@ from classroom.compare import same_marks
 
 from course_utils.execution.sandbox.box import PREFIX
 from course_utils.grading.journal import done_before
+from course_utils.grading.results import results_of
 
-KILLS, LATEST = 10, 0.7  # of the time that an undisturbed batch takes: a kill comes until then
+KILLS, MOST = 10, 2  # a kill comes after 0 to MOST further submissions, at a moment of the next
 WAYS = {
     "two at a time": ["--jobs", "2"],
     "spawn": ["--no-warm"],
@@ -39,10 +40,11 @@ def test_marks_do_not_depend_on_how_processes_start(small, tmp_path, options):
 def test_a_batch_that_is_killed_ten_times_gives_the_same_gradebook(small, tmp_path):
     """Where a batch ends before its kill, its gradebook is compared and another one begun."""
     rng, kills, progress = random.Random(7), 0, []
-    latest = LATEST * float((small / "seconds").read_text())
+    one = float((small / "seconds").read_text()) / len(results_of(small / "grades"))
     grades = beside(small / "grades", tmp_path / "grades", "week05")
     while kills < KILLS:
-        killed, pid = killed_after(rng.uniform(0, latest), small / "inbox", grades)
+        further, moment = rng.randint(0, MOST), rng.uniform(0, one)
+        killed, pid = killed_after(further, moment, small / "inbox", grades)
         kills += killed
         progress.append(len(done_before(grades)))
         print(f"kill {kills}: {progress[-1]} graded", flush=True)
@@ -58,12 +60,15 @@ def test_a_batch_that_is_killed_ten_times_gives_the_same_gradebook(small, tmp_pa
     assert not (grades / ".work").exists()
 
 
-def killed_after(seconds, inbox, grades):
+def killed_after(further, seconds, inbox, grades):
     """(whether `kill -9` met the batch at work, its process id)."""
     words = command(inbox, "week05", grades, "--resume")
     batch = subprocess.Popen(
         words, start_new_session=True, stdout=subprocess.DEVNULL, env=os.environ | ENVIRONMENT
     )
+    enough = len(done_before(grades)) + further
+    while batch.poll() is None and len(done_before(grades)) < enough:
+        time.sleep(0.1)
     try:
         batch.wait(seconds)
     except subprocess.TimeoutExpired:

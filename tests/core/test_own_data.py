@@ -131,3 +131,14 @@ def test_the_kept_summary_counts_what_is_in_the_files(tmp_path):
     told = {name: len(read_records(tmp_path / f"{name}.jsonl")) for name in own_data.NAMES}
     assert summary["parts"] == told
     assert own_data.track_of(tmp_path) == "brewing"
+
+
+def test_the_report_is_told_where_parts_come_from(tmp_path):
+    found = own_data.split_file(EXAMPLE)
+    told = {}
+    for name in ("brewing", "geology"):
+        folder = own_data.write_split(found, tmp_path / name, {"track": name})
+        material = own_data.material(name, folder)
+        told[name] = (material.source, material.licence)
+    assert told["brewing"] == ("data of one's own", "not told")
+    assert told["geology"] == ("the kit's track geology", "see data/README.md")
