@@ -90,6 +90,17 @@ def test_canvas_gets_its_own_file_with_one_column_filled(grades, tmp_path):
     assert any("waits for a person" in why for why in done.left_out.values())
 
 
+def test_who_did_not_come_from_an_lms_is_left_out_with_that_reason(tmp_path):
+    owner = Owner(name="Kim Poe", lms="folder")
+    own = write_class(tmp_path / "own", [marked(0, owner=owner)])
+    filled = [
+        write_canvas(own, totals(own), canvas_file(tmp_path), WEEK),
+        write_moodle(own, totals(own), moodle_file(tmp_path)),
+    ]
+    for done, lms in zip(filled, ("Canvas", "Moodle"), strict=True):
+        assert [f"did not come from {lms}" in why for why in done.left_out.values()] == [True]
+
+
 @pytest.mark.parametrize(("end", "mark"), [("\n", ""), ("\r\n", "\ufeff")])
 def test_canvas_gets_line_ends_and_mark_back_as_they_were(grades, tmp_path, end, mark):
     template = canvas_file(tmp_path, end=end, mark=mark)
@@ -307,7 +318,7 @@ def test_the_commands_totals_export_and_leaderboard(grades, tmp_path, monkeypatc
     assert said.count("left out: ") == 4
     code, said = course(monkeypatch, capsys, "grade", "totals", grades)
     assert (code, "5 submissions: 4 graded, 1 not gradable" in said) == (0, True)
-    assert "1 wait for a person" in said
+    assert "1 waits for a person, who marks" in said
     code, said = course(monkeypatch, capsys, "grade", "leaderboard", grades)
     assert (code, "Nobody chose to be on it" in said) == (0, True)
     assert course(monkeypatch, capsys, "grade", "export", grades)[0] == 2

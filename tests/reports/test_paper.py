@@ -54,7 +54,8 @@ def test_a_command_is_copied_from_the_page_without_signs_that_nobody_sees(tmp_pa
     made = paper.write_handout("parameter_lab", "a4", tmp_path / "out.pdf")
     said = "\n".join(page.extract_text() for page in pypdf.PdfReader(made).pages)
     assert "python my_lab/train_lora.py --data my_lab/records.jsonl --out my_lab/adapter/" in said
-    assert re.findall(r"\S*\w\u200b\S*|\S*\u200b\w\S*", said) == []
+    assert re.search(r"parameter_analysis\.\s+ipynb", said)  # a narrow column: it still breaks
+    assert re.findall(r"\w\S?\u200b", said) == []
 
 
 def test_the_same_page_gives_the_same_bytes(tmp_path):
