@@ -267,6 +267,16 @@ def test_a_function_is_called_with_json_and_answers_in_json(box):
     assert (outcome.verdict.reason, answer) == ("finished", 3)
 
 
+def test_of_the_assignments_only_what_they_ask_for_can_be_read(box):
+    folder = kit.ASSIGNMENTS / "week09_10_manufacturing"
+    code = f"open({str(folder / 'assignment.yaml')!r}).read()\n"
+    code += "try: open({!r})\n".format(str(folder / "solution" / "README.md"))
+    code += "except OSError: print('closed')\n"
+    code += "from course_utils.assignments import scripts; print(scripts.asked_for().records)"
+    # Where the folder can't be listed the script asks for nothing: 1, and goes on.
+    assert run_code(box, code).stdout.split() in (["closed", "5000"], ["closed", "1"])
+
+
 @pytest.mark.parametrize(
     "trick",
     [

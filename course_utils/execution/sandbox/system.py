@@ -44,7 +44,9 @@ def python_folders() -> list[str]:
 
 
 def kit_folders() -> list[str]:
-    return _existing(str(kit.ROOT / name) for name in KIT)
+    """What of the kit may be read: of the assignments only what they ask for, no solution."""
+    asked = sorted(kit.ASSIGNMENTS.glob("*/assignment.yaml"))
+    return _existing([*(str(kit.ROOT / name) for name in KIT), *map(str, asked)])
 
 
 def system_folders() -> list[str]:
