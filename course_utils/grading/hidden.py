@@ -133,12 +133,13 @@ def keep_own(path: Path, grades: Path) -> Path:
 
 
 def own_records(path: Path, seed: int) -> HiddenRecords:
-    """An instructor's own hidden records, of another domain than the kit's.
+    """An instructor's own hidden records, of another domain than the kit's; each question once.
 
     Raises CourseError for a file with broken lines.
     """
     records = read_records(path, "manufacturing")
-    return HiddenRecords(_in_order(_single(records), records, seed).by_task)  # none is given
+    once = list({(r["instruction"], r["input"]): r for r in records}.values())
+    return HiddenRecords(_in_order(once, records, seed).by_task)  # none is given
 
 
 def _plain(hidden: HiddenRecords) -> dict[str, Any]:

@@ -673,6 +673,6 @@ def test_run_comparison_tells_the_command_that_repeats_it(tmp_path):
         tmp_path, ["no model"], ["fp32"], 3, tmp_path / "out", few_shot_examples=1, progress=False
     )
     assert found["rows"][0]["status"] == "skipped"
-    assert found["command"].startswith(f"course compare-models {tmp_path} --model 'no model'")
+    assert found["command"].startswith(f"course compare-models {tmp_path.name} --model 'no model'")
     assert "--records 3" in found["command"]
     assert (tmp_path / "out" / "model_comparison.md").is_file()

@@ -290,7 +290,7 @@ def test_folds_give_one_adapter_of_all_records_and_a_loss_with_its_spread(
     train_here(script, data, tmp_path / "adapter", "--folds", "3")
     told = read_training(tmp_path)
     folds = told["folds"]
-    assert told["data"] == {"file": str(data), "train": 24, "validation": 0}
+    assert told["data"] == {"file": data.name, "train": 24, "validation": 0}
     assert (folds["records"], len(folds["losses"])) == ([8, 8, 8], 3)
     assert folds["mean"] == pytest.approx(sum(folds["losses"]) / 3)
     assert folds["spread"] == pytest.approx(statistics.stdev(folds["losses"]))
