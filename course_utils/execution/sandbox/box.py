@@ -201,6 +201,7 @@ class Sandbox:
             level=self.level,
             uid=place.uid,
             readable=tuple(readable),
+            listable=(str(kit.ASSIGNMENTS),),  # how the kit finds what an assignment asks for
             writable=tuple(writable),
             devices=tuple(self.devices),
             landlock=inside and landlock.abi() > 0,

@@ -25,6 +25,7 @@ class Confinement:
     level: str = "none"
     uid: int | None = None  # to become, where the keeper is root
     readable: tuple[str, ...] = ()
+    listable: tuple[str, ...] = ()  # folders whose names may be read, but none of their files
     writable: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()  # of a GPU
     landlock: bool = False
@@ -48,6 +49,7 @@ class Confinement:
         if self.landlock:
             nodes = [f"/dev/{name}" for name in DEVICES]
             writable = (*self.writable, *(("/proc/self",) if self.devices else ()))
-            landlock.restrict(self.readable, writable, [*nodes, *self.devices])
+            devices = [*nodes, *self.devices]
+            landlock.restrict(self.readable, writable, devices, listable=self.listable)
         if self.seccomp:
             load_filter(base64.b64decode(self.seccomp))

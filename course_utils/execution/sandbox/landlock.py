@@ -43,12 +43,17 @@ def abi() -> int:
 
 
 def restrict(
-    readable: Iterable[str], writable: Iterable[str], devices: Iterable[str], signals: bool = True
+    readable: Iterable[str],
+    writable: Iterable[str],
+    devices: Iterable[str],
+    signals: bool = True,
+    listable: Iterable[str] = (),
 ) -> None:
     """Allow this process and its children these paths only; no TCP, no signal to others.
 
-    `readable` can be read and executed. Paths that do not exist are left out. What the kernel's
-    version does not know stays allowed (levels.py tells it). Raises OSError where Landlock fails.
+    `readable` can be read and executed, of `listable` folders the names be listed. Paths that do
+    not exist are left out. What the kernel's version does not know stays allowed (levels.py tells
+    it). Raises OSError where Landlock fails.
     """
     version = abi()
     rights = _rights(version)
@@ -60,7 +65,8 @@ def restrict(
     size = 8 if version < TCP_ABI else 16 if version < SIGNAL_ABI else 24
     number = _call(CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(size), 0)
     try:
-        for paths, wanted in ((readable, READING), (writable, ~0), (devices, DEVICE)):
+        rules = ((readable, READING), (listable, READ_DIR), (writable, ~0), (devices, DEVICE))
+        for paths, wanted in rules:
             for path in paths:
                 _allow(number, path, wanted & rights)
         _call(RESTRICT_SELF, number, 0)
