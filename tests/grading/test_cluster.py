@@ -133,13 +133,6 @@ def needs_jobqueue():
     cluster_module._class("SLURMCluster")
 
 
-def settings_of_a_worker(names):
-    """Asked in a worker: what Dask's configuration says there."""
-    import dask
-
-    return {name: dask.config.get(name) for name in names}
-
-
 def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path, monkeypatch):
     """dask-jobqueue's own stand-in runs each job as a process: the path of slurm:N, with TLS."""
     needs_jobqueue()
@@ -152,7 +145,8 @@ def test_jobs_of_a_batch_system_judge_over_tls(quick, dask, inbox, tmp_path, mon
     settings = {f"jobqueue.local.{name}": value for name, value in asked.items()}
     with dask.config.set(settings), open_cluster("jobs:1") as cluster:
         assert cluster.client.scheduler.address.startswith("tls://127.0.0.1")
-        there = cluster.client.submit(settings_of_a_worker, list(cluster_module.SETTINGS)).result()
+        ask = cluster.client.submit
+        there = {n: ask(dask.config.get, n).result(60) for n in cluster_module.SETTINGS}
         assert there == cluster_module.SETTINGS
         assert points(grade_class(inbox, plan(tmp_path / "jobs"), SCREEN, cluster=cluster)) == alone
 
