@@ -13,8 +13,10 @@ from typing import Any
 from course_utils import kit, models
 from course_utils.files import read_object, write_json_atomic, write_text_atomic
 from course_utils.ownership import MAKER
+from course_utils.templating import environment
 
 CONFIG, CARD = "adapter_config.json", "README.md"
+TEMPLATES = Path(__file__).with_name("templates")
 
 
 def describe(folder: Path, base_model: str, records: int | None = None) -> None:
@@ -31,24 +33,14 @@ def describe(folder: Path, base_model: str, records: int | None = None) -> None:
 
 def card(config: dict[str, Any], records: int | None = None) -> str:
     """The adapter's card as Markdown, with the front matter that model hubs read."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
+    markdown = environment(TEMPLATES, html=False, keep_trailing_newline=True)
     base = config["base_model_name_or_path"]
     base = PurePath(base).name if base.startswith("~") or PurePath(base).is_absolute() else base
-    known = models.registry().get(base)
     layers = config.get("target_modules") or []
-    return environment.get_template("adapter_card.md.jinja").render(
+    return markdown.get_template("adapter_card.md.jinja").render(
         base=base,
         kit=f"{MAKER} {kit.version()}",
-        licence=known.licence if known else "see the base model's own card",
+        licence=models.licence_of(base),
         rank=config.get("r"),
         alpha=config.get("lora_alpha"),
         dropout=config.get("lora_dropout"),

@@ -116,6 +116,12 @@ def id_of(name: str) -> str:
     return name
 
 
+def licence_of(name: str) -> str:
+    """The licence of a base model of the registry; of any other, where to look."""
+    known = registry().get(name)
+    return known.licence if known else "see the base model's own card"
+
+
 def _offline(name: str) -> bool:
     """Whether to look on disk only: one quick try instead of the Hub client's minute of retries."""
     return Path(resolve(name)).is_dir() or not _hub_reachable()

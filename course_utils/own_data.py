@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_utils import chat, sources, tasks
+from course_utils import chat, evaluation, sources, tasks
 from course_utils.errors import CourseError
 from course_utils.files import read_object, write_json_atomic
 from course_utils.records import CheckReport, check_file, read_records, write_records
@@ -297,7 +297,7 @@ def _of_folder(folder: Path) -> Material:
     )
 
 
-def _distinct(records: Sequence[Record]) -> list[Record]:
+def distinct(records: Sequence[Record]) -> list[Record]:
     """The first of each prompt."""
     first: dict[tuple[str, ...], Record] = {}
     for record in records:
@@ -336,7 +336,7 @@ class _Kept:
 
     def clean(self, threshold: float = NEAR) -> Cleaned:
         """The test part as it is; of the others, what is near to it, or to train, is dropped."""
-        own = {name: _distinct(part) for name, part in self.parts.items()}
+        own = {name: distinct(part) for name, part in self.parts.items()}
         dropped = {COPY: self.raw - sum(map(len, own.values()))}
         for name, other in (("train", "test"), ("val", "test"), ("val", "train")):
             near = close_to(own[name], own[other], threshold)
@@ -362,18 +362,10 @@ class _Kept:
 
     def split(self, cleaned: Cleaned, sizes: Mapping[str, int], seed: int) -> Parts:
         """Each part, or as many of its records as the preset takes, drawn evenly from its tasks."""
-        return {name: _drawn(self.parts[name], size, seed) for name, size in sizes.items()}
+        return {name: _some(self.parts[name], size, seed) for name, size in sizes.items()}
 
 
-def _drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+def _some(records: Sequence[Record], count: int, seed: int) -> list[Record]:
     if count >= len(records):
         return list(records)
-    piles = [list(indices) for indices in tasks.by_task(records).values()]
-    for number, pile in enumerate(piles):
-        random.Random(f"{seed}/{number}").shuffle(pile)
-    chosen: list[int] = []
-    while len(chosen) < count:
-        for pile in piles:
-            if pile and len(chosen) < count:
-                chosen.append(pile.pop())
-    return [records[i] for i in sorted(chosen)]
+    return evaluation.draw(records, count, seed, list(tasks.by_task(records)))

@@ -28,6 +28,7 @@ from course_utils.plots.evaluation import HEADLINE_METRICS, SHARE_METRICS
 from course_utils.rival_results import interval_of, rival_rows, rival_sentence, rivals_in_results
 from course_utils.runs import NOT_A_RESULT, WRITTEN_BY, read_written
 from course_utils.settings import TRACKS, preset_settings
+from course_utils.templating import environment
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -253,16 +254,8 @@ def write_report(run_folder: Path) -> Path:
         raise CourseError(
             f"{run_folder}: there is no such run folder", "give the folder of a run: runs/NAME"
         )
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template(TEMPLATE).render(report_view(run_folder))
+    template = environment(Path(__file__).with_name("templates")).get_template(TEMPLATE)
+    html = template.render(report_view(run_folder))
     html = privacy.scrubbed(UNPRINTABLE.sub("\ufffd", html))
     return write_text_atomic(run_folder / "report.html", html)
 

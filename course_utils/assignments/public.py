@@ -18,6 +18,7 @@ from course_utils.assignments.checklist import Checklist
 from course_utils.assignments.folder import LEFT_OUT, Folder
 from course_utils.errors import CourseError
 from course_utils.ownership import MAKER
+from course_utils.splits import normalise
 
 QUOTED = "maintenance_log"  # the kind of document whose records quote orders
 SHORTEST = 12  # characters of an order: a shorter text may be anybody's
@@ -94,7 +95,7 @@ def _rows(content: Any) -> Iterator[dict]:
 def _quotes(row: dict) -> bool:
     if row.get("document") == QUOTED:
         return True
-    texts = (_plain(value) for value in row.values() if isinstance(value, str))
+    texts = (normalise(value) for value in row.values() if isinstance(value, str))
     return any(len(text) >= SHORTEST and text in _order_texts() for text in texts)
 
 
@@ -103,11 +104,9 @@ def _order_texts() -> frozenset[str]:
     """The orders as compared; none where the table is not on this machine."""
     if not sources.is_prepared():
         return frozenset()
-    return frozenset(_plain(text) for text in sources.load_work_orders()["OriginalShorttext"])
-
-
-def _plain(text: str) -> str:
-    return " ".join(str(text).split()).casefold()
+    return frozenset(
+        normalise(str(text)) for text in sources.load_work_orders()["OriginalShorttext"]
+    )
 
 
 def _seed(found: Folder) -> int | None:

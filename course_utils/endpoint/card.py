@@ -6,6 +6,7 @@ from course_utils import models, privacy, provenance
 from course_utils.endpoint.source import Source
 from course_utils.files import read_object
 from course_utils.settings import TRACKS
+from course_utils.templating import environment
 
 SCORES = {
     "task_score": "mean task score",
@@ -22,34 +23,20 @@ SCORES = {
 
 def text(source: Source, kind: str, agreement: str) -> str:
     """The card as Markdown, with the front matter that model hubs read."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # Markdown
-    )
-    known = models.registry().get(source.base_name)
-    return environment.get_template("card.md.jinja").render(
+    settings = read_object(source.folder / "settings.json").get("settings") or {}
+    markdown = environment(Path(__file__).with_name("templates"), html=False)
+    return markdown.get_template("card.md.jinja").render(
         name=source.folder.resolve().name,
         base_name=privacy.shown(models.id_of(source.base_name)),
-        licence=known.licence if known else "see the base model's own card",
+        licence=models.licence_of(source.base_name),
         kind=kind,
         agreement=agreement,
         data=_data(source.folder),
-        own_track=_is_own(source.folder),
-        settings=read_object(source.folder / "settings.json").get("settings") or {},
+        own_track=settings.get("track", TRACKS[0]) not in TRACKS,  # data of one's own
+        settings=settings,
         scores=_scores(source.folder),
         test_records=read_object(source.folder / "results.json").get("test_records"),
     )
-
-
-def _is_own(folder: Path) -> bool:
-    """Whether the run is on data of one's own, not on a track of the kit."""
-    settings = read_object(folder / "settings.json").get("settings") or {}
-    return settings.get("track", TRACKS[0]) not in TRACKS
 
 
 def _data(folder: Path) -> dict[str, int]:

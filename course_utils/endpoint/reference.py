@@ -11,6 +11,7 @@ from course_utils import kit
 from course_utils.endpoint.app import Options, build
 from course_utils.endpoint.upstream import Remote
 from course_utils.files import write_text_atomic
+from course_utils.templating import environment
 
 PAGE = kit.ROOT / "docs" / "endpoint.md"
 Schema = dict[str, Any]
@@ -18,16 +19,10 @@ Schema = dict[str, Any]
 
 def page() -> str:
     """The whole page as Markdown."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
+    as_written = {"trim_blocks": False, "lstrip_blocks": False, "keep_trailing_newline": True}
+    markdown = environment(Path(__file__).with_name("templates"), html=False, **as_written)
     description = build(Remote("http://engine", {"base": "", "tuned": ""}), Options()).openapi()
-    return environment.get_template("endpoint.md.jinja").render(reference=reference(description))
+    return markdown.get_template("endpoint.md.jinja").render(reference=reference(description))
 
 
 def reference(description: Schema) -> str:

@@ -13,6 +13,7 @@ from course_utils import messages, ownership
 from course_utils.files import write_text_atomic
 from course_utils.grading.numbers import points_text
 from course_utils.report import UNPRINTABLE
+from course_utils.templating import environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,19 +23,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"points": points_text, "address": quote, "digits": digits}
-    environment.globals |= {"maker": ownership.MAKER, "explained": _explained(Markup)}
-    return environment
+    html = environment(TEMPLATES)
+    html.filters |= {"points": points_text, "address": quote, "digits": digits}
+    html.globals |= {"maker": ownership.MAKER, "explained": _explained(Markup)}
+    return html
 
 
 def _explained(markup: type) -> Any:

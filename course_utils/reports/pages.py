@@ -12,12 +12,14 @@ from typing import Any
 from course_utils import drawing
 from course_utils.files import atomic_path, write_text_atomic
 from course_utils.reports import content as lab_report
+from course_utils.templating import environment
 
 HTML, MARKDOWN = "report.html.jinja", "report.md.jinja"
 # What Markdown or GitHub's formulas read as more than a sign: anywhere, around words, at a line's
 # beginning. The rest stays as it is, so that the file can be read and edited.
 ANYWHERE = re.compile(r"([\\`*\[\]|$~])")
 UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+TEMPLATES = Path(__file__).with_name("templates")
 AT_START = re.compile(r"^([#+\-=>]|\d+(?=[.)](?:\s|$)))")
 
 
@@ -27,9 +29,8 @@ class Raw(str):
 
 def write_html(report: Mapping[str, Any], out: Path) -> Path:
     """One self-contained file, whole or not at all."""
-    environment = _environment(autoescape=True)
     view = _view(report, lambda name, png: data_uri(png))
-    return write_text_atomic(out, environment.get_template(HTML).render(view))
+    return write_text_atomic(out, environment(TEMPLATES).get_template(HTML).render(view))
 
 
 def write_markdown(report: Mapping[str, Any], out: Path) -> Path:
@@ -41,9 +42,11 @@ def write_markdown(report: Mapping[str, Any], out: Path) -> Path:
             temporary.write_bytes(png)
         return Raw(re.sub(r"[^\w./-]", _percent, f"{folder.name}/{name}"))
 
-    environment = _environment(finalize=lambda v: v if isinstance(v, Raw) else escape_markdown(v))
-    environment.filters |= {"fenced": fenced, "cell": table_cell, "lines": quoted}
-    text = environment.get_template(MARKDOWN).render(_view(report, keep))
+    markdown = environment(
+        TEMPLATES, html=False, finalize=lambda v: v if isinstance(v, Raw) else escape_markdown(v)
+    )
+    markdown.filters |= {"fenced": fenced, "cell": table_cell, "lines": quoted}
+    text = markdown.get_template(MARKDOWN).render(_view(report, keep))
     return write_text_atomic(out, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
 
 
@@ -53,18 +56,6 @@ def data_uri(png: bytes) -> str:
 
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8"))
-
-
-def _environment(**options: Any) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
-    )
 
 
 def _view(report: Mapping[str, Any], place: Callable[[str, bytes], str]) -> dict[str, Any]:

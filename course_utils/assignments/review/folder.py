@@ -13,6 +13,7 @@ from course_utils.assignments.review.summary import summarise
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.records import read_records
+from course_utils.templating import environment
 
 TEMPLATE = "review.html.jinja"
 
@@ -61,17 +62,9 @@ def read_key(folder: Path | str) -> dict[str, Any]:
 
 def render_page(review: Review) -> str:
     """The page as text: one file without a request, in which every text is data, never markup."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE)
+    page = environment(Path(__file__).parents[1] / "templates").get_template(TEMPLATE)
     content = {**review.public(), "choices": CHOICES}
     return page.render(id=review.id, title=review.title, data=Markup(_script_json(content)))
 
