@@ -29,9 +29,7 @@ def folder(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "lab")
 
 
-def test_a_fold_that_was_trained_earns_all_points_whatever_the_students_script_is_by_now(
-    folder, box
-):
+def test_a_fold_that_was_trained_is_found_again_whatever_the_students_script_is_by_now(folder, box):
     (folder / "train_lora.py").write_text("raise SystemExit('mine')\n")
     case = case_of(folder, box, WEEK05)
     found = judged(case, "training_true")
@@ -39,9 +37,10 @@ def test_a_fold_that_was_trained_earns_all_points_whatever_the_students_script_i
     assert "trained again" in found.evidence[0].note
     stated = json.loads((folder / "training.json").read_text())["folds"]["losses"]
     assert len(stated) == FOLDS
-    fall = 1 - max(stated) / expectations.UNTAUGHT
-    assert fall > 0.10, "nano learns at least so much of these records"
-    assert share(case, "validation_improves") == 1
+    # In its eight steps a fold teaches nano little: what that earns follows from the hand-out.
+    earned = [expectations.loss_share("week05", loss) for loss in stated]
+    assert earned == [pytest.approx(1 / 3)] * FOLDS
+    assert share(case, "validation_improves") == pytest.approx(1 / 3)
 
 
 def test_losses_of_folds_that_were_written_in_by_hand_earn_nothing(folder, box):
