@@ -157,3 +157,12 @@ def test_a_folder_that_holds_a_run_is_told_before_torch_is_imported(tmp_path):
     said, imported = call("course_utils", "run", "--preset", "quick", "--out", "old", cwd=tmp_path)
     assert "already holds a run" in said
     assert imported == []
+
+
+@pytest.mark.parametrize(
+    "script", sorted(kit.NOTEBOOKS.glob("solutions/0*.py")), ids=lambda p: p.stem
+)
+def test_a_solution_tells_of_a_missing_run_before_torch_is_imported(script, tmp_path):
+    said, imported = call(script, "none", cwd=tmp_path)
+    assert [line.partition(":")[0] for line in said.strip().splitlines()] == ["Error", "Cure"]
+    assert imported == []
