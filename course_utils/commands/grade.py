@@ -284,7 +284,7 @@ def grade_export(
         raise UsageError("no export was chosen", "--canvas, --moodle, --gradescope, --classroom50")
     if column and not canvas:
         raise UsageError("--column is of --canvas", "leave it out")
-    totals, _ = publishing.totals_of(grades, rubric)
+    totals = publishing.totals_to_export(grades, rubric)
     done: list[Exported] = []
     if canvas:
         done.append(write_canvas(grades, totals, canvas, column, provisional))

@@ -323,3 +323,15 @@ def test_the_commands_totals_export_and_leaderboard(grades, tmp_path, monkeypatc
     assert (code, "Nobody chose to be on it" in said) == (0, True)
     assert course(monkeypatch, capsys, "grade", "export", grades)[0] == 2
     assert course(monkeypatch, capsys, "grade", "totals", tmp_path / "none")[0] == 1
+
+
+def test_what_the_gradebook_does_not_say_is_not_exported(grades):
+    [first, *_] = publishing.totals_to_export(grades)
+    item = first.lines[0].item
+    with (grades / "overrides.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{first.result.submission},{item.id},0,our mistake,A. Lovelace\n")
+    with pytest.raises(CourseError, match=f"of 1 submission .{first.result.submission}: ") as told:
+        publishing.totals_to_export(grades)
+    assert "course grade totals" in told.value.cure
+    publishing.publish(grades)
+    assert publishing.totals_to_export(grades)[0].points < first.points
