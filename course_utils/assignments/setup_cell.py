@@ -18,6 +18,8 @@ from course_utils.errors import CourseError
 TEMPLATE = Path(__file__).parent / "templates" / "setup_cell.py.jinja"
 GITHUB = "https://github.com/"
 PACKAGE = "fine-tuning-course-kit"
+# Where the kit comes from: an address that a merge from there brings back.
+UPSTREAM = "https://github.com/fine-tuning-course-kit/fine-tuning-course-kit"
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,13 @@ class Address:
         return f"{PACKAGE} @ git+{self.repository}@{self.revision}"
 
     def installs(self, name: str, url: str) -> bool:
-        """Whether a requirement NAME @ URL is this kit, at whatever tag the line names."""
+        """Whether a requirement NAME @ URL is this kit, at whatever tag the line names.
+
+        Whoever began before the kit was adopted names the address that it comes from.
+        """
         found = re.fullmatch(r"git\+([^@]+?)(?:\.git)?@[^@]+", url)
-        return canonical(name) == PACKAGE and bool(found) and found[1] == self.repository
+        ours = (self.repository, UPSTREAM)
+        return canonical(name) == PACKAGE and bool(found) and found[1] in ours
 
     @property
     def on_github(self) -> bool:

@@ -245,3 +245,8 @@ def test_any_other_address_among_the_requirements_is_warned_of(folder, line):
     name = line.partition(" ")[0]
     assert f"{name}: from another address than the kit's" in found.message
     assert KIT.requirement() in found.cure
+
+
+def test_what_classroom_50_lays_beside_a_submission_is_not_the_students(folder):
+    (folder / "result.json").write_text('{"schema": "classroom50/result/v1"}')
+    assert check(folder).of_state("warning") == []
