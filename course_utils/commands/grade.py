@@ -107,7 +107,7 @@ def grade_batch(
         bool, typer.Option("--practice", help="Your own submission, at home: what it would earn.")
     ] = False,
     sandbox: Annotated[
-        str, typer.Option(help="auto, bwrap, landlock, limits or none: docs/instructors.md.")
+        str, typer.Option(help="auto (the strongest that works), bwrap, landlock, limits or none.")
     ] = "auto",
     warm: Annotated[
         bool, typer.Option("--warm/--no-warm", help="Fork processes from one that imported all.")
