@@ -57,6 +57,10 @@ def test_a_class_that_is_built_again_is_the_same_byte_for_byte(small, tmp_path):
         assert path.is_dir() or path.read_bytes() == before.read_bytes(), path
 
 
+def test_whose_words_are_copied_is_built_before_who_copies_them():
+    assert list(read_class("week09_10", "copied_words").members) == ["bruno", "copied_words"]
+
+
 def test_a_script_copied_under_other_names_still_is_that_script():
     kits = "quiet_known_noise, own_data, own_summary = print, len, sorted\n"
     text = kits + words.code(random.Random(5))
