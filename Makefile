@@ -1,6 +1,7 @@
 # make course   set up, prepare model and data, run the five notebooks, end with the report
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
+# make long     the other tests that take minutes: another domain from file to mark, the exercises
 # make classroom a class of 36 for each assignment, built and graded: hours; it can be cut off
 # make grade-demo  a class of 8 on the nano model, trained (once) and graded
 # make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
@@ -17,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: whole course test hostile classroom grade-demo colab-twin assignment \
+.PHONY: whole course test hostile long classroom grade-demo colab-twin assignment \
 	week05 site setup doctor clean
 
 course: $(VENV)/.prepared
@@ -37,6 +38,12 @@ test: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 # Attacks on the sandbox, the warm server with its real libraries: some minutes.
 hostile: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
 	$(BIN)/python -m pytest tests/hostile tests/execution
+
+# The long tests of the other rooms: five notebooks on data of one's own, an assignment in another
+# domain from records to grades, exercises that train.
+long: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
+	$(BIN)/python -m pytest -m long --ignore=tests/hostile --ignore=tests/execution \
+		--ignore=tests/classroom
 
 # Honest and cheating students of both assignments, marks as the hand-outs promise. What was trained
 # once is kept in runs/classroom, what was graded in runs/classes: run it again and it goes on.

@@ -188,6 +188,7 @@ def load_model(
             local_files_only=_offline(name),
             **({"attn_implementation": cpu_speed.attention()} if device == "cpu" else {}),
         )
+    cpu_speed.one_piece_before_head(model)
     return model.eval()
 
 

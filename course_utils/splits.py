@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.schemas import detect_schema
+from course_utils.schemas import detect_schema, schema_of
 
 
 def normalise(text: str) -> str:
@@ -41,6 +41,14 @@ def prompt_key(record: Mapping[str, str], schema: str) -> tuple[str, ...]:
     """Prompts with the same key are the same prompt; the role that the model plays counts too."""
     role = record.get("system", "") if schema == "geology" else ""
     return (*prompt_of(record, schema), normalise(role))
+
+
+def distinct(records: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The first record of each prompt."""
+    first: dict[tuple[str, ...], dict[str, str]] = {}
+    for record in records:
+        first.setdefault(prompt_key(record, schema_of(record)), record)
+    return list(first.values())
 
 
 # ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from course_utils import kit
 from course_utils.assignments import setup_cell
-from course_utils.assignments.setup_cell import GITHUB, Address
+from course_utils.assignments.setup_cell import GITHUB, PACKAGE, UPSTREAM, Address
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
 
@@ -27,8 +27,6 @@ PLACES = (
     *("assignments/**/*.md", "assignments/**/requirements.txt"),
 )
 NOT_OURS = {".git", ".venv", "runs", ".ipynb_checkpoints"}
-# Where the kit comes from: an address that a merge from there brings back.
-UPSTREAM = "https://github.com/fine-tuning-course-kit/fine-tuning-course-kit"
 COLAB = re.compile(r"(https://colab\.research\.google\.com/github/)[^/]+/[^/]+/blob/[^/]+/")
 BADGE = re.compile(
     r"\[!\[[^\]]*\]\([^)]*colab-badge[^)]*\)\]"
@@ -126,9 +124,8 @@ def _project(text: str, address: Address) -> str:
 
 
 def _requirement(text: str, address: Address) -> str:
-    """A package by its address: a bare name is fetched from whoever has registered it."""
-    wanted = f"fine-tuning-course-kit @ git+{address.repository}@{address.revision}"
-    return re.sub(r"(?m)^fine-tuning-course-kit( @ \S+)?$", wanted, text)
+    """The kit by this address, in requirements that name it."""
+    return re.sub(rf"(?m)^{PACKAGE}( @ \S+)?$", address.requirement(), text)
 
 
 def _notebook(text: str, address: Address) -> str:

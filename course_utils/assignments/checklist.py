@@ -44,6 +44,9 @@ class Visit:
     findings: dict[str, Finding] = field(default_factory=dict)  # of `finding_of`, by check
 
 
+RELEASE = "result.json"  # Classroom 50 lays it beside a submission's files
+
+
 @dataclass(frozen=True)
 class Check:
     """One line of the checklist: `judge` returns what is right, or raises `wrong` or `warn`."""
@@ -278,6 +281,7 @@ def _others(visit: Visit) -> str:
         raise warn("folder.archive", names=listed(archives))
     rest = [name for name in visit.folder.files if not visit.checklist.belongs(name)]
     rest = [name for name in rest if not name.endswith(ownership.MARK)]  # the kit put it there
+    rest = [name for name in rest if name != RELEASE]
     if rest:
         raise warn("folder.not_in_structure", names=listed(rest))
     if visit.folder.aside:

@@ -25,6 +25,7 @@ from course_utils.assignments import (
     hollow,
     leaderboard,
     packing,
+    setup_cell,
     submitted,
     writeup,
 )
@@ -574,8 +575,10 @@ def _requirements(visit: Visit) -> str:
     needs = read_requirements(visit.folder.path("requirements.txt"))
     if not needs:
         raise wrong("week09_10.requirements.empty")
-    if direct := [name for name, need in needs.items() if need.url]:
-        raise warn("week09_10.requirements.address", names=listed(direct))
+    kit = setup_cell.stated()
+    foreign = [name for name, own in needs.items() if own.url and not kit.installs(name, own.url)]
+    if foreign:
+        raise warn("week09_10.requirements.address", names=listed(foreign), kit=kit.requirement())
     return f"{len(needs)} package{'s' if len(needs) > 1 else ''}"
 
 

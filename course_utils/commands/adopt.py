@@ -54,7 +54,10 @@ def adopt(
             f"the kit from {address.repository}, if that is public."
         )
     if changed:
-        print(f"Next: git commit -am 'Our own address', git tag {address.revision}, push both.")
+        print(
+            f"Next: git commit -am 'Our own address'; that repository needs the tag "
+            f"{address.revision} before students open a notebook (docs/instructors.md)."
+        )
     print(f"{address.repository} at {address.revision}: {len(changed)} files changed")
 
 

@@ -107,7 +107,7 @@ def grade_batch(
         bool, typer.Option("--practice", help="Your own submission, at home: what it would earn.")
     ] = False,
     sandbox: Annotated[
-        str, typer.Option(help="auto, bwrap, landlock, limits or none: docs/instructors.md.")
+        str, typer.Option(help="auto (the strongest that works), bwrap, landlock, limits or none.")
     ] = "auto",
     warm: Annotated[
         bool, typer.Option("--warm/--no-warm", help="Fork processes from one that imported all.")
@@ -284,7 +284,7 @@ def grade_export(
         raise UsageError("no export was chosen", "--canvas, --moodle, --gradescope, --classroom50")
     if column and not canvas:
         raise UsageError("--column is of --canvas", "leave it out")
-    totals, _ = publishing.totals_of(grades, rubric)
+    totals = publishing.totals_to_export(grades, rubric)
     done: list[Exported] = []
     if canvas:
         done.append(write_canvas(grades, totals, canvas, column, provisional))

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from course_utils import models, own_data, sources
+from course_utils import material, models, own_data, sources
 from course_utils.errors import UsageError
 from course_utils.files import read_object
 from course_utils.runs import find_root
@@ -24,7 +24,7 @@ def choose(track: str | None, folder: Path | None, reads: bool) -> tuple[str | N
             raise UsageError("--data is read by notebook 01, which --only leaves out", "add 01")
         return track, None
     if folder is not None:
-        own_data.read_parts(folder)  # says what is wrong before any kernel starts
+        material.read_parts(folder)  # says what is wrong before any kernel starts
         return track or own_data.track_of(folder), folder
     if track is not None:
         require_track(track)
@@ -57,8 +57,8 @@ def fitted(settings: Settings, data: Path | None, given: Collection[str]) -> Set
     """Settings whose lengths cut no record of these parts; a length that was given stays."""
     if data is None:
         return settings
-    records = [record for part in own_data.read_parts(data).values() for record in part]
-    needed = own_data.lengths_for(records, models.load_tokenizer(settings.base_model))
+    records = [record for part in material.read_parts(data).values() for record in part]
+    needed = material.lengths_for(records, models.load_tokenizer(settings.base_model))
     longer = {
         name: value
         for name, value in needed.items()

@@ -13,16 +13,18 @@ FOLDER = "exports"
 
 @dataclass
 class Exported:
-    """What was written, and whom it leaves out: nobody is left out in silence."""
+    """What was written, whom it leaves out or changes: neither happens in silence."""
 
     path: Path
     written: int = 0
     left_out: dict[str, str] = field(default_factory=dict)  # submission -> why
+    changed: dict[str, str] = field(default_factory=dict)  # submission -> what stands there instead
 
     def lines(self) -> list[str]:
         """For the terminal."""
         return [
             f"{self.written} written: {self.path}",
+            *(f"changed: {name}: {what}" for name, what in sorted(self.changed.items())),
             *(f"left out: {name}: {why}" for name, why in sorted(self.left_out.items())),
         ]
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils import kit, own_data, schemas, splits, tasks
+from course_utils import kit, schemas, splits, tasks
 from course_utils.errors import CourseError
 from course_utils.grading.cache import Shared, digest, digest_of_file
 from course_utils.grading.secret import Secret
@@ -138,7 +138,7 @@ def own_records(path: Path, seed: int) -> HiddenRecords:
     Raises CourseError for a file with broken lines.
     """
     records = read_records(path, "manufacturing")
-    once = own_data.distinct(records)
+    once = splits.distinct(records)
     return HiddenRecords(_in_order(once, records, seed).by_task)  # none is given
 
 

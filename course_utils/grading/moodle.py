@@ -1,7 +1,10 @@
 """Moodle: its own grading worksheet with Grade and Feedback comments filled.
 
 View all submissions > Download grading worksheet gives the file (the assignment's feedback types
-must have "Offline grading worksheet"); Upload grading worksheet takes the filled one.
+must have "Offline grading worksheet"); Upload grading worksheet takes the filled one. It passes
+over a grade above the maximum without a word ("Out of range" in Moodle's own
+mod/assign/feedback/offline/importgradesform.php), so with bonus points the maximum is written, and
+the comment says what was earned.
 """
 
 import html
@@ -43,10 +46,15 @@ def write_moodle(
         if why := ready(own, provisional) or _closed(row, number, open_):
             done.left_out[own.result.submission] = why
             continue
-        text = points_text(own.points)
+        top = points_of(row[most]) if most is not None else None
+        over = top is not None and own.points > top
+        text = points_text(top if over else own.points)
+        if over:
+            name, earned = own.result.submission, points_text(own.points)
+            done.changed[name] = f"{text} in place of {earned}: Moodle takes no more"
         row[grade] = text.replace(".", ",") if comma else text
         if feedback is not None:
-            row[feedback] = comment(own)
+            row[feedback] = comment(own, over)
         done.written += 1
     sheet.write(done.path)
     return done
@@ -61,10 +69,14 @@ def _closed(row: list[str] | None, number: str, open_: int | None) -> str:
     return "Moodle says that this grade can't be changed" if locked else ""
 
 
-def comment(own: Total) -> str:
-    """What each item earned, and what to do, as the HTML that Moodle shows; everything escaped."""
+def comment(own: Total, over: bool = False) -> str:
+    """What each item earned, and what to do, as the HTML that Moodle shows; everything escaped.
+
+    `over`: the grade beside it is Moodle's maximum, and the points are told here.
+    """
+    earned = f"; {points_text(own.points)} points of {points_text(own.most)}" if over else ""
     lines = "".join(f"<li>{html.escape(_line(line))}</li>" for line in own.lines)
-    return f"<p>{html.escape(own.result.verdict)}</p><ul>{lines}</ul>"
+    return f"<p>{html.escape(own.result.verdict)}{earned}</p><ul>{lines}</ul>"
 
 
 def _line(line: Line) -> str:

@@ -22,11 +22,13 @@ from course_utils.grading.integrity import TITLES, suspicions
 from course_utils.grading.leaderboard import leaderboard
 from course_utils.grading.marking import write_marking
 from course_utils.grading.marks import codes_of, read_marks
+from course_utils.grading.numbers import points_text
 from course_utils.grading.overrides import FILE as OVERRIDES
 from course_utils.grading.overrides import make_template, read_overrides
 from course_utils.grading.overview import Published, write_overview
 from course_utils.grading.results import Result, results_of
 from course_utils.grading.totals import Total, changes, total
+from course_utils.schemas import count_of
 
 INTEGRITY, LEADERBOARD = "integrity.html", "leaderboard.html"
 
@@ -52,6 +54,21 @@ def totals_of(grades: Path | str, rubric_path: Path | None = None) -> tuple[list
     """The totals as they stand now, and the rubric they were priced by."""
     results = results_of(grades)
     return _totals(Path(grades), results, rubric_of(results[0].assignment, rubric_path))
+
+
+def totals_to_export(grades: Path | str, rubric_path: Path | None = None) -> list[Total]:
+    """The totals for the LMS. Raises CourseError where gradebook and feedback have others: they
+    were made with another rubric, or before a line in overrides.csv.
+    """
+    totals, _ = totals_of(grades, rubric_path)
+    if other := changes(read_totals(Path(grades)), totals):
+        first, many = other[0], count_of(len(other), "submission")
+        raise CourseError(
+            f"{grades}: gradebook and feedback have other totals, of {many} "
+            f"({first.submission}: {points_text(first.before)}, now {points_text(first.now)})",
+            "make them anew with course grade totals, and give export the same --rubric",
+        )
+    return totals
 
 
 def _totals(grades: Path, results: Sequence[Result], rubric: Rubric) -> tuple[list[Total], Rubric]:

@@ -44,8 +44,7 @@ GROUPS = {
 }
 OTHERS = "Reference"
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^()\s]*\)\]\(([^()\s]+)\)")
-# Mermaid is drawn by a script from another server, and Sphinx has no colours for CSV.
-PLAIN = re.compile(r"^([ ]*)```(?:mermaid|csv)$", re.M)
+PLAIN = re.compile(r"^([ ]*)```csv$", re.M)  # Sphinx has no colours for it
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CONFIGURATION = {
     "project": "Fine-Tuning Course Kit",

@@ -43,7 +43,7 @@ def test_no_file_of_the_kit_names_its_address_outside_the_places_that_are_rewrit
         text=True,
     ).stdout.split()
     rewritten = {str(p.relative_to(kit.ROOT)) for at in adoption.PLACES for p in kit.ROOT.glob(at)}
-    assert set(tracked) <= rewritten | {"course_utils/assignments/adoption.py"}
+    assert set(tracked) <= rewritten | {"course_utils/assignments/setup_cell.py"}
 
 
 def test_a_fork_names_its_own_address_everywhere_and_nothing_else_changes(fork):

@@ -105,3 +105,10 @@ def test_what_cannot_be_fetched_is_said_in_a_sentence_without_traceback(
 
 def test_until_the_tag_is_there_a_branch_does(tmp_path, repository):
     assert run_cell(tmp_path, Address(repository.as_uri(), "main")) == "ready: kit v2-not-yet\n"
+
+
+def test_a_starter_from_before_the_kit_was_adopted_names_the_kit_too():
+    name = setup_cell.PACKAGE
+    assert FORK.installs(name, f"git+{FORK.repository}@2026-autumn")
+    assert FORK.installs(name, f"git+{setup_cell.UPSTREAM}@v0.1.0")
+    assert not FORK.installs(name, "git+https://github.com/eve/course@2027-spring")

@@ -11,6 +11,9 @@ from submissions import (
     replace,
 )
 
+from course_utils import kit
+from course_utils.assignments import setup_cell
+
 # --- Evidence and reports -----------------------------------------------------------------------
 
 
@@ -203,3 +206,47 @@ def test_notebook_that_was_not_run_is_only_a_warning(folder):
 def test_requirements_that_do_not_parse_are_named_with_their_line(folder):
     (folder / "requirements.txt").write_text("torch>=2\nthe newest transformers please\n")
     assert "line 2" in only(folder).message
+
+
+STARTER = kit.ASSIGNMENTS / "week09_10_manufacturing" / "starter" / "requirements.txt"
+KIT = setup_cell.stated()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STARTER.read_text(encoding="utf-8"),
+        f"Fine_Tuning.Course-Kit @ git+{KIT.repository}.git@2027-spring\ntrl==1.16.0\n",
+    ],
+    ids=["the starter's", "written otherwise, another tag"],
+)
+def test_requirements_that_name_the_kit_by_its_address_are_as_the_hand_out_tells(folder, text):
+    (folder / "requirements.txt").write_text(text)
+    report = check(folder)
+    assert report.ok
+    assert report.of_state("warning") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "trl @ git+https://github.com/huggingface/trl@v1.16.0",
+        f"trl @ git+{KIT.repository}@{KIT.revision}",
+        "fine-tuning-course-kit @ git+https://example.org/somebody/else@v0.1.0",
+        f"fine-tuning-course-kit @ git+{KIT.repository}-copy@{KIT.revision}",
+        f"fine-tuning-course-kit @ git+{KIT.repository}",
+        f"fine-tuning-course-kit @ git+https://example.org@{KIT.repository[8:]}@{KIT.revision}",
+        "fine-tuning-course-kit @ file:///tmp/kit",
+    ],
+)
+def test_any_other_address_among_the_requirements_is_warned_of(folder, line):
+    (folder / "requirements.txt").write_text(f"torch>=2\n{line}\n")
+    found = only(folder, "warning")
+    name = line.partition(" ")[0]
+    assert f"{name}: from another address than the kit's" in found.message
+    assert KIT.requirement() in found.cure
+
+
+def test_what_classroom_50_lays_beside_a_submission_is_not_the_students(folder):
+    (folder / "result.json").write_text('{"schema": "classroom50/result/v1"}')
+    assert check(folder).of_state("warning") == []

@@ -19,6 +19,7 @@ pytestmark = [
 ]
 PAGES = (
     *("index.html", "docs/instructors.html", "assignments/week09_10_manufacturing/README.html"),
+    "docs/architecture.html",
     *("notebooks/03_lora_sft.html", "notebooks/parameter_lab.html"),
 )
 WIDTHS = (1200, 900, 400)

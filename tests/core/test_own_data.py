@@ -1,4 +1,4 @@
-"""Data of one's own: split by group, with every task in each part; a folder of parts cleaned."""
+"""Data of one's own: split by group, with every task in each part."""
 
 import json
 from pathlib import Path
@@ -85,40 +85,6 @@ def test_a_broken_line_is_told_before_anything_is_split(tmp_path):
         own_data.split_file(file)
 
 
-def written(folder: Path, **parts: list[dict[str, str]]) -> Path:
-    for name, records in parts.items():
-        write_records(folder / f"{name}.jsonl", records)
-    return folder
-
-
-def test_what_leaks_between_parts_made_by_hand_is_dropped(tmp_path):
-    copy, *others = records_of(FOURTEEN[:9])
-    folder = written(tmp_path, train=[copy, *others[:4]], val=others[4:6], test=[copy, others[7]])
-    material = own_data.material("mine", folder)
-    cleaned = material.clean(0.7)
-    assert cleaned.raw == sum(cleaned.dropped.values()) + cleaned.kept
-    assert copy not in cleaned.records
-    parts = material.split(cleaned, {"test": 2, "val": 2, "train": 3}, 42)
-    assert {name: len(part) for name, part in parts.items()} == {"test": 2, "val": 2, "train": 3}
-    assert overlap(parts)["exact"] == overlap(parts)["near"] == 0
-
-
-def test_a_track_without_data_is_told_what_makes_them():
-    for track, maker in (("geology", "course data build"), ("brewing", "course data split")):
-        with pytest.raises(CourseError, match="has no data here") as error:
-            own_data.material(track)
-        assert maker in error.value.cure
-
-
-def test_a_record_of_geology_keeps_role_question_context_and_facts():
-    record = {"system": "You are a geologist.", "instruction": "Which mineral?", "context": "Band."}
-    record |= {"answer": "Kaolinite", "form": "name only", "facts": "answer=Kaolinite"}
-    own = own_data.as_task(record)
-    assert own["instruction"] == "You are a geologist. Which mineral?"
-    assert (own["input"], own["output"], own["task"]) == ("Band.", "Kaolinite", "qa")
-    assert tasks.main_score("Kaolinite", own) == 1
-
-
 def test_a_track_is_named_after_its_file():
     assert own_data.track_name(Path("My Brewing.v2.jsonl")) == "my-brewing"
     assert own_data.track_name(Path("酒.jsonl")) == "own"
@@ -131,14 +97,3 @@ def test_the_kept_summary_counts_what_is_in_the_files(tmp_path):
     told = {name: len(read_records(tmp_path / f"{name}.jsonl")) for name in own_data.NAMES}
     assert summary["parts"] == told
     assert own_data.track_of(tmp_path) == "brewing"
-
-
-def test_the_report_is_told_where_parts_come_from(tmp_path):
-    found = own_data.split_file(EXAMPLE)
-    told = {}
-    for name in ("brewing", "geology"):
-        folder = own_data.write_split(found, tmp_path / name, {"track": name})
-        material = own_data.material(name, folder)
-        told[name] = (material.source, material.licence)
-    assert told["brewing"] == ("data of one's own", "not told")
-    assert told["geology"] == ("the kit's track geology", "see data/README.md")

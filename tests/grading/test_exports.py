@@ -200,6 +200,22 @@ def test_moodle_without_a_column_for_comments_gets_none(tmp_path):
     assert table(write_moodle(grades, totals(grades), template).path)[0] == HEAD[:-1]
 
 
+def test_moodle_gets_its_maximum_for_more_points_and_the_comment_says_how_many(tmp_path):
+    """Its import passes over a grade above the maximum, and the student would have none."""
+    grades, template = moodle_grades(tmp_path), moodle_file(tmp_path)
+    first = next(own for own in totals(grades) if own.result.owner.ids["moodle"] == "70")
+    name = first.result.submission
+    given = [f"{name},{line.item.id},{line.item.points},well done,A." for line in first.lines]
+    text = "\n".join(["submission,item,points,reason,who", *given])
+    (grades / "overrides.csv").write_text(f"{text}\n", encoding="utf-8")
+    done = write_moodle(grades, totals(grades), template)
+    row = table(done.path)[1]
+    assert row[HEAD.index("Grade")] == "100"
+    assert "150 points of 100" in row[HEAD.index("Feedback comments")]
+    assert done.changed == {name: "100 in place of 150: Moodle takes no more"}
+    assert f"changed: {name}: " in "\n".join(done.lines())
+
+
 def test_moodle_that_counts_to_other_points_is_refused(tmp_path):
     grades = moodle_grades(tmp_path)
     with pytest.raises(CourseError, match="worth 20 points there"):
@@ -323,3 +339,15 @@ def test_the_commands_totals_export_and_leaderboard(grades, tmp_path, monkeypatc
     assert (code, "Nobody chose to be on it" in said) == (0, True)
     assert course(monkeypatch, capsys, "grade", "export", grades)[0] == 2
     assert course(monkeypatch, capsys, "grade", "totals", tmp_path / "none")[0] == 1
+
+
+def test_what_the_gradebook_does_not_say_is_not_exported(grades):
+    [first, *_] = publishing.totals_to_export(grades)
+    item = first.lines[0].item
+    with (grades / "overrides.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{first.result.submission},{item.id},0,our mistake,A. Lovelace\n")
+    with pytest.raises(CourseError, match=f"of 1 submission .{first.result.submission}: ") as told:
+        publishing.totals_to_export(grades)
+    assert "course grade totals" in told.value.cure
+    publishing.publish(grades)
+    assert publishing.totals_to_export(grades)[0].points < first.points

@@ -35,6 +35,7 @@ from course_utils.commands.main import command_line
 ROOT = kit.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+HOUSE = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
@@ -337,6 +338,20 @@ def test_the_rooms_of_the_contract_stand_on_the_page_in_its_order():
     upper = [names for floor in floors[:4] for names in ({name} for name in sorted(floor))]
     assert shown[: len(upper)] == upper
     assert shown[len(upper) : len(upper) + len(floors[4:])] == floors[4:]
+
+
+def test_the_picture_of_the_house_has_the_rooms_of_the_contract_from_roof_to_ground():
+    """It is drawn by hand: docs/house.svg is text, for any editor."""
+    [layers] = contract("layers")
+    upper = [room for floor in layers["layers"][:4] for room in re.findall(r"\w+", floor)]
+    drawn = re.findall(r'class="room">(\w+)/<', HOUSE.partition("<!-- Outside")[0])
+    assert drawn == [*upper, "execution"]
+
+
+def test_no_page_needs_a_script_to_show_a_picture():
+    """GitHub draws Mermaid; an editor and the site without network show its source."""
+    assert [str(path) for path in PAGES if "```mermaid" in load(path).text] == []
+    assert "http" not in HOUSE.replace('xmlns="http://www.w3.org/2000/svg"', "")
 
 
 def test_packages_with_one_place_stand_on_the_page():

@@ -1,5 +1,6 @@
 """`make assignment` and `make week05` fill a folder of their own and no other."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,3 +47,12 @@ def test_a_folder_that_make_filled_is_filled_again(environment, tmp_path, target
         done = make(environment, target, variable, work)
         assert "it holds files" not in done.stdout
     assert (work / "README.md").is_file()
+
+
+def test_every_long_test_is_run_by_a_target():
+    """`make test` leaves them out, and what no target runs is never run to its end."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    calls = [line for line in text.splitlines() if "-m pytest" in line and '"not long"' not in line]
+    named = {word for line in calls for word in re.findall(r"(?<!=)tests/\w+", line)}
+    [rest] = [line for line in calls if "-m long" in line]
+    assert set(re.findall(r"--ignore=(tests/\w+)", rest)) == named

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import kit, own_data, runs, tasks
+from course_utils import kit, material, own_data, runs, tasks
 from course_utils.records import read_records
 from course_utils.tracks.geology import track as geology
 
@@ -121,9 +121,9 @@ def test_the_main_score_is_the_mean_of_the_tasks_everywhere(brewing):
 
 @pytest.mark.long
 def test_notebook_05_asked_the_test_part(brewing):
-    shown = [own_data.shown(r) for r in read_records(brewing / "data" / "test.jsonl")]
+    shown = [material.shown(r) for r in read_records(brewing / "data" / "test.jsonl")]
     samples = read(brewing, "inference.json")["samples"]
-    assert [sample["input"] for sample in samples] == shown[: own_data.SHOWN]
+    assert [sample["input"] for sample in samples] == shown[: material.SHOWN]
 
 
 @pytest.mark.long

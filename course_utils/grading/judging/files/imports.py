@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from course_utils import kit
+from course_utils.assignments import setup_cell
 from course_utils.assignments.folder import Folder, json_object
 from course_utils.environment import canonical, read_requirements
 
@@ -42,7 +43,7 @@ def named(requirements: Path) -> set[str]:
 @cache
 def of_the_kit() -> frozenset[str]:
     """What a student has who installed the kit."""
-    return frozenset({*read_requirements(kit.ROOT / "requirements.txt"), "fine-tuning-course-kit"})
+    return frozenset({*read_requirements(kit.ROOT / "requirements.txt"), setup_cell.PACKAGE})
 
 
 def code_files(folder: Folder) -> list[str]:
