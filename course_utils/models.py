@@ -188,6 +188,7 @@ def load_model(
             local_files_only=_offline(name),
             **({"attn_implementation": cpu_speed.attention()} if device == "cpu" else {}),
         )
+    cpu_speed.one_piece_before_head(model)
     return model.eval()
 
 
@@ -218,15 +219,22 @@ def load_base(settings: Settings) -> "PreTrainedModel":
     return load_model(settings.base_model, settings.precision, quantization_for(settings))
 
 
-def load_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
-    """Put a saved adapter (safetensors) on a base model; adapters compute in float32."""
-    from peft import PeftModel
-
+def require_adapter(adapter: Path, cure: str = "") -> None:
+    """CourseError where no trained adapter lies in the folder; needs no torch."""
     if not (Path(adapter) / "adapter_model.safetensors").is_file():
         raise CourseError(
             f"{adapter}: there is no adapter_model.safetensors",
-            "run notebook 03 first, or give the folder that it saved the adapter in",
+            cure
+            or "train first (notebook 03, or your assignment's script), or give the folder "
+            "that the adapter was saved in",
         )
+
+
+def load_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
+    """Put a saved adapter (safetensors) on a base model; adapters compute in float32."""
+    require_adapter(adapter)
+    from peft import PeftModel
+
     loaded = PeftModel.from_pretrained(model, adapter)
     # The adapter names its base by an id that may be the kit's own. Whoever saves this model again
     # would have PEFT look for it at the Hub.

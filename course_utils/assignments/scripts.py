@@ -1,8 +1,11 @@
 """What the assignment's scripts share: their arguments, their folder, their errors.
 
 with scripts.command_line():
-    workspace = scripts.open_workspace(__doc__)
-    config = workspace.config
+    parser = scripts.arguments(__doc__, Path(__file__).parents[1])
+    workspace = scripts.open_workspace(parser, reads=["train"])
+
+A script imports torch and its like inside functions: so the noise of their imports is quieted
+before, and a wrong call or a missing file is told at once.
 """
 
 import argparse
@@ -16,16 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import files
+from course_utils import compat, files, models
 from course_utils.assignments.configuration import LoraFile, read_config
 from course_utils.assignments.definition import Thresholds, of_checker
 from course_utils.console import make_printable
 from course_utils.errors import CourseError
+from course_utils.formats import existing_file
+from course_utils.records import read_records
 from course_utils.runs import Run, save_settings
 from course_utils.training import processes
 
 TURN = 20  # seconds that a further process gives the first one to tell of a problem
 CONFIG = Path("configs") / "lora_config.yaml"
+ADAPTER = Path("models") / "finetuned_model"
 
 # Python puts a script's folder first on its path, so scripts/evaluate.py would hide the package
 # `evaluate` from the libraries that import it. Last on the path, it hides nothing.
@@ -47,7 +53,7 @@ class Workspace:
     @property
     def adapter(self) -> Path:
         """Where the adapter of the submission lies."""
-        return self.folder / "models" / "finetuned_model"
+        return self.folder / ADAPTER
 
     def data(self, part: str) -> Path:
         """data/train.jsonl, data/val.jsonl or data/test.jsonl."""
@@ -63,6 +69,7 @@ class Workspace:
 def command_line() -> Iterator[None]:
     """Problems with a cure are printed in two lines; the exit code is 1, never a traceback."""
     make_printable()
+    compat.quiet_known_noise()
     try:
         yield
     except CourseError as error:
@@ -127,18 +134,38 @@ def arguments(description: str, folder: Path) -> argparse.ArgumentParser:
 
 
 def open_workspace(
-    parser: argparse.ArgumentParser, given: Sequence[str] | None = None
+    parser: argparse.ArgumentParser,
+    given: Sequence[str] | None = None,
+    reads: Sequence[str] = (),
+    adapter: bool = False,
 ) -> Workspace:
-    """Read the arguments and the configuration; make the run folder and its settings.json."""
+    """Read the arguments and the configuration; make the run folder and its settings.json.
+
+    `reads`: the parts of the data that the script reads, or "records" for the file of that key;
+    `adapter`: it needs a trained one. What is wrong with them is told here, before torch is
+    imported to look for a GPU: that alone may take half a minute.
+    """
     options = parser.parse_args(given)
     folder = options.folder.expanduser().resolve()
     if not folder.is_dir():
         raise CourseError(f"{folder}: there is no such folder", "give the submission's folder")
     config = read_config(options.config or folder / CONFIG, **_changes(options.set))
+    _check_inputs(folder, options.data or folder / "data", config, reads)
+    if adapter:
+        models.require_adapter(folder / ADAPTER, "train first: python scripts/train.py")
     run = Run((options.run or folder / "run").expanduser().resolve(), config.settings())
     if processes()[0] == 0:  # of several processes, one writes
         save_settings(run)
     return Workspace(folder, config, run, options)
+
+
+def _check_inputs(folder: Path, data: Path, config: LoraFile, reads: Sequence[str]) -> None:
+    """CourseError for the first file that is missing, empty or no file of records."""
+    for name in reads:
+        if name != "records":
+            read_records(data / f"{name}.jsonl", "manufacturing")
+        elif config.records:
+            existing_file(folder / config.records)
 
 
 def asked_for() -> Thresholds:

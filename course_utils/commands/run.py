@@ -233,10 +233,10 @@ def _run_course(
     _check_others(notebooks, others)
     with _wrong_usage():
         settings = _begin_with(out, keep, preset, track, seed).with_changes(**known)
-    settings, reason = resolve_precision(settings)
-    console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
     _make_way(folder, keep, fresh)
+    settings, reason = resolve_precision(settings)  # imports torch, so after what is told at once
+    console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     parts.fetch(settings.base_model, data)
     settings = parts.fitted(settings, data, known)
     run_opened = _open_with(folder, settings, reason)

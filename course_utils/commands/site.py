@@ -36,6 +36,7 @@ def site(
     root = find_root()
     out = out or root / "runs" / "site"
     pages.check(out)
+    pages.sources(run, lab or lab_notebook())  # what is missing is told before the lab is executed
     made = pages.build(run, lab or execute(lab_notebook(), root / "runs" / "lab" / "static"), out)
     for warning in made.warnings:
         print(f"Warning: {warning}")

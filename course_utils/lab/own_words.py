@@ -8,6 +8,7 @@ order, function words and endings are left out, so that a sentence which was onl
 still recognised. A rare word weighs more than one that every text on the subject has.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from course_utils import kit
@@ -104,7 +106,7 @@ def _passages(texts: Mapping[str, Sequence[str]]) -> Iterator[Passage]:
     for place, own in texts.items():
         for text in own:
             sentences = _sentences(text)
-            for one, two in zip(sentences, [*sentences[1:], []], strict=True):
+            for one, two in pairwise([*sentences, []]):  # none of a text without a sentence
                 yield Passage(place, frozenset(one) | frozenset(two))
 
 
@@ -154,5 +156,7 @@ def _cells(path: Path, name: str, sections: bool = True) -> dict[str, list[str]]
 
 
 def _read(path: Path) -> str:
-    """The text of a file; "" where the package was installed without it."""
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    """The text of a file; "" where the package is without it, or a sandbox keeps it shut."""
+    with contextlib.suppress(OSError):
+        return path.read_text(encoding="utf-8")
+    return ""

@@ -33,9 +33,15 @@ FEW = 8  # validation records: with fewer, one odd record decides the number
 def complete(options: argparse.Namespace) -> None:
     """Fill in what the command line left open; `options.parameters` has all values afterwards.
 
-    Raises CourseError for values that cannot work here, before anything slow begins.
+    Raises CourseError for values and files that cannot work here, before anything slow begins.
     """
     given = parameters.given(options)
+    parameters.checked(given)
+    _check(options)
+    options.out = Path(options.out).expanduser().absolute()
+    if options.out.exists() and not options.out.is_dir():
+        raise CourseError(f"{options.out}: this is a file", "give --out a folder")
+    read_parts(options)  # for its errors: from here on torch is imported, which takes its time
     machine = hardware.detect()
     options.precision_reason = "as you asked"
     if "precision" not in given:
@@ -46,6 +52,10 @@ def complete(options: argparse.Namespace) -> None:
             "leave it out (this machine then chooses), or give --bf16 true",
         )
     options.parameters = parameters.checked(given)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """CourseError for an option out of its range, or two that exclude each other."""
     for name, low, high in (("val_share", 0.01, 0.5), ("evaluations", 1, 1000)):
         if not low <= getattr(options, name) <= high:
             value = getattr(options, name)
@@ -57,9 +67,6 @@ def complete(options: argparse.Namespace) -> None:
             "--folds and --eval_data: with folds each record is validated on, a file is not used",
             "leave one of the two out",
         )
-    options.out = Path(options.out).expanduser().absolute()
-    if options.out.exists() and not options.out.is_dir():
-        raise CourseError(f"{options.out}: this is a file", "give --out a folder")
 
 
 def use_free_cores() -> None:

@@ -57,7 +57,7 @@ def exercise_2(run: Run) -> dict:
 
 
 def exercise_3(run: Run) -> dict:
-    """Each token is somewhat cheaper, the start longer, and a second model lies in memory.
+    """Each token is cheaper, the start longer, and a second model lies in memory.
 
     How much cheaper is your machine's number: look whether the passes of one all lie above those of
     the other. The first start merges and converts, which takes longest; later ones find the file.
@@ -97,11 +97,12 @@ def exercise_4(run: Run) -> dict:
 
 
 def exercise_5(run: Run) -> dict:
-    """After LoRA both scores are equal up to a tie that turned; after QLoRA only measuring tells.
+    """After LoRA a few answers may differ, whose ties turned; after QLoRA only measuring tells.
 
-    The adapter was trained on 4-bit weights and makes up for their errors; on weights without these
-    errors the same correction may help or harm. If the two differ by more than the interval of
-    notebook 04, serve the model that you scored.
+    On a CPU this model computes in fp32, where notebook 04 may have had bf16: that alone turns a
+    tie here and there. After QLoRA the weights differ too: the adapter was trained on 4-bit ones
+    and makes up for their errors, and without these the same correction may help or harm. If the
+    two differ by more than the interval of notebook 04, serve the model that you scored.
     """
     test = part(run, "test")
     model, tokenizer = _with_adapter(run)
@@ -116,7 +117,7 @@ def exercise_5(run: Run) -> dict:
 
 
 def exercise_6(run: Run) -> dict:
-    """The logits differ at once, many answers do not, and the switch takes milliseconds.
+    """The logits differ at once, the answers where that turns a token, and switching costs little.
 
     `set_adapter` changes which of the small matrices are added; the base model's weights are not
     touched and not read again. So one model in memory can serve many customers, each with an

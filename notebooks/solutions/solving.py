@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from course_utils import chat, kit
+from course_utils import chat, kit, scripts
 from course_utils.errors import CourseError
 from course_utils.records import read_records
 from course_utils.runs import Run, saved_settings
@@ -89,9 +89,10 @@ def main(module: ModuleType, of_a_run: bool = True) -> None:
         parser.add_argument("run", help="a finished run folder, which stays as it is")
     parser.add_argument("exercise", nargs="*", type=int, help="only these")
     given = parser.parse_args()
-    asked = [opened(given.run)] if of_a_run else []
-    for number, solve in exercises(module).items():
-        if not given.exercise or number in given.exercise:
-            print(f"\n--- Exercise {number} ---\n{inspect.getdoc(solve)}\n")
-            for name, value in solve(*asked).items():
-                print(f"{name}: {value}")
+    with scripts.command_line():  # errors in two lines, and the libraries' known noise is quieted
+        asked = [opened(given.run)] if of_a_run else []
+        for number, solve in exercises(module).items():
+            if not given.exercise or number in given.exercise:
+                print(f"\n--- Exercise {number} ---\n{inspect.getdoc(solve)}\n")
+                for name, value in solve(*asked).items():
+                    print(f"{name}: {value}")

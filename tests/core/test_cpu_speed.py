@@ -139,3 +139,18 @@ def test_long_records_keep_the_fused_attention(monkeypatch):
 def test_a_saved_model_names_no_attention_of_ours(tmp_path):
     models.load_model("nano").save_pretrained(tmp_path)
     assert cpu_speed.ATTENTION not in (tmp_path / "config.json").read_text(encoding="utf-8")
+
+
+def test_the_output_layer_of_a_frozen_model_is_not_copied_for_each_row_of_a_batch():
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    model = models.load_model("nano", "bf16").requires_grad_(False)
+    head = model.get_output_embeddings().weight
+    ids = torch.zeros(8, 12, dtype=torch.long)
+    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        logits = model(input_ids=ids, logits_to_keep=2).logits
+    largest = max(event.cpu_memory_usage for event in seen.events())
+    size = logits.numel() * logits.element_size()
+    assert size < head.numel() * head.element_size()  # so a copy of the weight would be larger
+    assert largest <= size

@@ -20,6 +20,9 @@ from course_utils.execution.sandbox.place import copy_in, read_back
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no sandbox on Windows")
 
+HANDED_OUT = """Somebody else of the group looks up every answer. A wrong answer is learned as well
+as a right one."""
+
 
 @pytest.fixture(scope="module", params=STRONG)
 def box(request):
@@ -268,14 +271,17 @@ def test_a_function_is_called_with_json_and_answers_in_json(box):
 
 
 @pytest.mark.parametrize(("level", "warm"), [*((one, False) for one in STRONG), ("bwrap", True)])
-def test_of_the_assignments_only_what_they_ask_for_can_be_read(level, warm):
+def test_of_the_assignments_only_what_was_handed_out_can_be_read(level, warm):
+    """What they ask for, and the text that the lab's check compares answers with."""
     solution = kit.ASSIGNMENTS / "week09_10_manufacturing" / "solution" / "README.md"
     code = f"""try: open({str(solution)!r})
 except OSError: print('closed')
 from course_utils.assignments import scripts
-print(scripts.asked_for().records)"""
+from course_utils.lab import own_words
+print(scripts.asked_for().records)
+print(own_words.source_of({HANDED_OUT!r}))"""
     with opened(level, warm) as own_box:
-        assert run_code(own_box, code).stdout.split() == ["closed", "5000"]
+        assert run_code(own_box, code).stdout.splitlines() == ["closed", "5000", "the hand-out"]
 
 
 @pytest.mark.parametrize(

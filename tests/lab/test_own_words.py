@@ -167,3 +167,14 @@ def test_a_students_edition_has_no_solution_and_the_rest_is_compared(monkeypatch
         assert own_words.source_of(LAB["lora_r"]["what"]) == "the lab, section 6"
     finally:
         own_words._solution.cache_clear()
+
+
+def test_where_the_hand_out_is_not_there_the_rest_is_compared(monkeypatch):
+    monkeypatch.setattr(own_words, "HANDOUT", kit.ROOT / "nothing")
+    for known in (own_words._given, own_words._weights):
+        known.cache_clear()
+    try:
+        assert own_words.source_of(LAB["lora_r"]["what"]) == "the lab, section 6"
+    finally:
+        for known in (own_words._given, own_words._weights):
+            known.cache_clear()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from course_utils import (
     chat,
-    compat,
     files,
     generation,
     hardware,
@@ -60,6 +59,7 @@ def ask(model, tokenizer, records, options, text):
 def main(given=None):
     options = read_arguments(given)
     questions = lab_questions.read_questions(options.questions)
+    models.require_adapter(options.adapter)
     target = options.out or options.questions.with_name("answers.json")
     ownership.check_file(target, "rename it, or name another file with --out")
     base_model, system = lab_questions.defaults(options)
@@ -93,5 +93,4 @@ def main(given=None):
 
 if __name__ == "__main__":
     with scripts.command_line():
-        compat.quiet_known_noise()
         main()

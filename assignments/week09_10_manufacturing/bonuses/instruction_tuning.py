@@ -82,7 +82,6 @@ def main(args: argparse.Namespace) -> None:
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
-    compat.quiet_known_noise()
     machine = hardware.detect()
     precision, reason = hardware.choose_precision(machine)
     print(f"precision {precision}: {reason}")

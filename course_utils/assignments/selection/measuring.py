@@ -92,10 +92,10 @@ def _check_room(model: Any, longest: int) -> None:
 
 def measure_candidate(job: Mapping[str, Any]) -> dict[str, Any]:
     """Load the job's model and measure it; the job is what `job_of` makes."""
+    compat.quiet_known_noise()
     import torch
     import transformers  # noqa: F401  its import must not count as loading time
 
-    compat.quiet_known_noise()
     started = time.perf_counter()
     tokenizer = base_models.load_tokenizer(job["name"])
     _download(job["name"])

@@ -26,6 +26,7 @@ PROC = (
 GPU = ("/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")
 DEVICES = "COURSE_GPU_DEVICES"  # names others in their place, ":" between them; empty: none
 KIT = ("course_utils", "data", "notebooks", "pyproject.toml", "requirements.txt", "constraints.txt")
+HANDED_OUT = ("README.md", "assignment.yaml")  # of each assignment; what checks compare with
 # Variables of the caller that a submission gets; everything else, tokens too, stays outside.
 PASSED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "CUDA_VISIBLE_DEVICES", "MPLBACKEND")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -44,9 +45,9 @@ def python_folders() -> list[str]:
 
 
 def kit_folders() -> list[str]:
-    """What of the kit may be read: of the assignments only what they ask for, no solution."""
-    asked = sorted(kit.ASSIGNMENTS.glob("*/assignment.yaml"))
-    return _existing([*(str(kit.ROOT / name) for name in KIT), *map(str, asked)])
+    """What of the kit may be read: of an assignment what was handed out of it, no solution."""
+    given = [path for name in HANDED_OUT for path in sorted(kit.ASSIGNMENTS.glob(f"*/{name}"))]
+    return _existing([*(str(kit.ROOT / name) for name in KIT), *map(str, given)])
 
 
 def system_folders() -> list[str]:

@@ -22,12 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import set_seed
-from trl import SFTConfig, SFTTrainer
-
+# torch, datasets, peft, transformers and trl take their time: they are imported in the functions
+# that use them, after what is wrong with the command line or a file has been told.
 from course_utils import (
     adapters,
     chat,
@@ -82,7 +78,7 @@ def read_arguments(given=None):
 class Trained:
     """A training that has ended, with its adapter saved."""
 
-    trainer: SFTTrainer
+    trainer: object  # trl's SFTTrainer
     tokenizer: object
     lengths: list  # of the records, in training order
     records: int
@@ -96,6 +92,8 @@ class Trained:
 
 def lora_configuration(settings):
     """The adapter: rank, loudness, dropout, and the layers it sits on."""
+    from peft import LoraConfig
+
     return LoraConfig(
         r=settings.lora_r,
         lora_alpha=settings.lora_alpha,
@@ -110,6 +108,9 @@ def sft_configuration(settings, options, logging_steps, eval_steps, validates, k
 
     `validates`: there are validation records; `keeps`: checkpoints are written.
     """
+    import torch
+    from trl import SFTConfig
+
     folder = lab_runs.checkpoint_folder(options.out) if keeps else lab_runs.scratch(options.out)
     return SFTConfig(
         output_dir=str(folder),
@@ -142,6 +143,8 @@ def sft_configuration(settings, options, logging_steps, eval_steps, validates, k
 
 def build_dataset(part, tokenizer):
     """Prompt and completion messages; SFTTrainer renders them and masks the prompt."""
+    from datasets import Dataset
+
     return Dataset.from_list([chat.record_messages(record, tokenizer) for record in part])
 
 
@@ -151,6 +154,8 @@ def build_faulty_dataset(part, tokenizer, options):
     With learn_eos false the mask of the padding hides the end of the answer too, so the end is
     never learned; with learn_padding true the padding is trained like an answer.
     """
+    from datasets import Dataset
+
     rows = []
     for record in part:
         tokens = chat.tokenize_record(record, tokenizer)
@@ -168,6 +173,10 @@ def build_faulty_dataset(part, tokenizer, options):
 
 def new_trainer(options, settings, tokenizer, train_part, val_part, keeps):
     """(a trainer with a fresh adapter, the lengths of its records in training order)."""
+    import torch
+    from transformers import set_seed
+    from trl import SFTTrainer
+
     # Records of like length share a batch, so little of it is padding.
     tokens = [chat.tokenize_record(record, tokenizer) for record in train_part]
     lengths = [min(len(example.input_ids), settings.max_length) for example in tokens]
@@ -321,5 +330,4 @@ def main(given=None):
 
 if __name__ == "__main__":
     with scripts.command_line():
-        compat.quiet_known_noise()
         main()

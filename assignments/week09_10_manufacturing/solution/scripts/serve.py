@@ -10,7 +10,7 @@ python scripts/serve.py --measure              # before and after, and the new s
 import sys
 from pathlib import Path
 
-from course_utils import compat, deployment, hardware, latency, models, ownership, scripts, serving
+from course_utils import deployment, hardware, latency, models, ownership, scripts, serving
 from course_utils.endpoint import app, launch, server, source
 
 
@@ -94,8 +94,7 @@ if __name__ == "__main__":
         parser.add_argument("--port", type=int, default=8000, help="0: a free one")
         parser.add_argument("--uds", type=Path, help="a socket file instead of a port")
         parser.add_argument("--measure", action="store_true", help="before and after, then end")
-        workspace = scripts.open_workspace(parser)
-        compat.quiet_known_noise()
+        workspace = scripts.open_workspace(parser, adapter=True)
         hardware.keep_heap()
         if workspace.arguments.measure:
             ownership.check_file(workspace.report("latency.md"))

@@ -12,12 +12,8 @@ run/training.json and reports/training_log.txt; run/checkpoints/ holds what --re
 import time
 from pathlib import Path
 
-import torch
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import EarlyStoppingCallback, set_seed
-from trl import SFTConfig, SFTTrainer
-
+# torch, datasets, peft, transformers and trl take their time: they are imported in the functions
+# that use them, after what is wrong with the command line or a file has been told.
 from course_utils import (
     adapters,
     chat,
@@ -37,6 +33,8 @@ from course_utils.records import read_records
 
 def lora_configuration(config):
     """The adapter: rank, scale and the layers it sits on."""
+    from peft import LoraConfig
+
     ### BEGIN SOLUTION
     return LoraConfig(
         r=config.r,
@@ -51,6 +49,9 @@ def lora_configuration(config):
 
 def sft_configuration(config, settings, schedule, output_dir):
     """The training: batches, learning rate, evaluation, checkpoints, early stopping."""
+    import torch
+    from trl import SFTConfig
+
     ### BEGIN SOLUTION
     return SFTConfig(
         output_dir=str(output_dir),
@@ -85,6 +86,10 @@ def sft_configuration(config, settings, schedule, output_dir):
 
 def train(workspace, resume):
     """Train, evaluate on the validation part with every token weighing the same, save."""
+    from datasets import Dataset
+    from transformers import EarlyStoppingCallback, set_seed
+    from trl import SFTTrainer
+
     config, run, (rank, world) = workspace.config, workspace.run, training.processes()
     settings = run.settings
     tokenizer = models.load_tokenizer(config.base_model)
@@ -165,8 +170,7 @@ if __name__ == "__main__":
     with scripts.command_line():
         parser = scripts.arguments(__doc__, Path(__file__).parents[1])
         parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-        workspace = scripts.open_workspace(parser)
-        compat.quiet_known_noise()
+        workspace = scripts.open_workspace(parser, reads=["train", "val"])
         first = training.processes()[0] == 0
         if not (workspace.arguments.resume and writeup.is_trained(workspace)):
             train(workspace, workspace.arguments.resume)

@@ -10,7 +10,6 @@ reports/comparison_baseline.md.
 from pathlib import Path
 
 from course_utils import (
-    compat,
     evaluation,
     hardware,
     models,
@@ -66,10 +65,9 @@ if __name__ == "__main__":
     with scripts.command_line():
         parser = scripts.arguments(__doc__, Path(__file__).parents[1])
         parser.add_argument("--again", action="store_true", help="do not reuse the baseline")
-        workspace = scripts.open_workspace(parser)
+        workspace = scripts.open_workspace(parser, reads=["train", "test"], adapter=True)
         for page in ("evaluation_results.md", "comparison_baseline.md"):
             ownership.check_file(workspace.report(page))  # what you wrote by hand is not replaced
-        compat.quiet_known_noise()
         hardware.keep_heap()
         run(workspace, workspace.arguments.again)
         print(f"Results: {workspace.report('evaluation_results.md')}")

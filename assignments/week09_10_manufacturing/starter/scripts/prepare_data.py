@@ -60,7 +60,8 @@ def run(workspace):
 
 if __name__ == "__main__":
     with scripts.command_line():
-        workspace = scripts.open_workspace(scripts.arguments(__doc__, Path(__file__).parents[1]))
+        parser = scripts.arguments(__doc__, Path(__file__).parents[1])
+        workspace = scripts.open_workspace(parser, reads=["records"])
         run(workspace)
         print(f"Data: {workspace.data('train').parent}")
         print(f"Summary: {workspace.run.folder / 'data_summary.json'}")

@@ -126,9 +126,9 @@ def _harness_model(
 
     lm-eval could load both by itself (pretrained=, peft=); the kit's loader says what is wrong.
     """
+    compat.quiet_known_noise()
     from lm_eval.models.huggingface import HFLM
 
-    compat.quiet_known_noise()
     precision, reason = hardware.choose_precision(hardware.detect())
     tokenizer = models.load_tokenizer(base_model)
     model = models.load_model(base_model, precision)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 from course_utils import tasks
@@ -116,15 +117,22 @@ def scores_agree(stored: str, found: str, record: Record) -> bool:
 
 def note_answers(case: Case, what: str, agreeing: Sequence[bool]) -> None:
     """For the class's report: stored answers of which most were not given again."""
+    if not agreeing:
+        return
     told, own = f"{len(agreeing)} stored", f"{sum(agreeing)} given again"
     agrees = sum(agreeing) >= tolerances.OWN * len(agreeing)
     note_stated(case, f"answers of {what}", told, own, agrees)
 
 
-def reproduction(case: Case, agreeing: Sequence[bool], same: int, what: str) -> Judgement:
-    """Points by the share of answers that agree; `same` of them letter by letter."""
+def reproduction(
+    case: Case, agreeing: Sequence[bool], same: int, what: str, answered: Sequence[bool] = ()
+) -> Judgement:
+    """Points by the share of answers that agree; `same` of them letter by letter.
+
+    `answered`: which hold an answer, where some may not. Who did not ask states nothing false.
+    """
     share = sum(agreeing) / len(agreeing)
-    note_answers(case, what, agreeing)
+    note_answers(case, what, list(compress(agreeing, answered)) if answered else agreeing)
     evidence = [
         Evidence(
             label=f"answers of {what}, asked again",

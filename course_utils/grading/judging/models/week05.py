@@ -210,7 +210,8 @@ def answers_reproduced(case: Case) -> Judgement:
     stored = [rows[i]["answer"] for i in places]
     agreeing = [_agree(*three) for three in zip(stored, found, questions, strict=True)]
     same = sum(old.strip() == new for old, new in zip(stored, found, strict=True))
-    return reproduction(case, agreeing, same, "your adapter")
+    answered = [bool(text.strip()) for text in stored]
+    return reproduction(case, agreeing, same, "your adapter", answered)
 
 
 def _agree(stored: str, found: str, question: Question) -> bool:

@@ -113,6 +113,23 @@ def test_one_bad_line_is_not_every_line(week9, spoil):
     assert (found.points, "data/train.jsonl" in found.feedback) == (0, True)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda lines: lines + lines[:3], lambda lines: [*lines[:-1], lines[-1][:40]]],
+    ids=["twice", "cut"],
+)
+def test_a_line_that_is_broken_or_stands_twice_makes_no_count_false(week9, spoil):
+    # The summary says how many lines were written, and so many there are.
+    path = week9 / "data" / "train.jsonl"
+    lines = spoil(path.read_text().splitlines())
+    path.write_text("\n".join(lines) + "\n")
+    summary = week9 / "run/data_summary.json"
+    edit_json(summary, lambda told: told["parts"].update(train=len(lines)))
+    own = case(week9, "data_size")
+    judged(own)
+    assert differing(own) == []
+
+
 def test_a_broken_line_of_the_test_part_does_not_cost_the_evaluation(week9):
     # "instead of a chain of zeros": the other lines still hold the references.
     path = week9 / "data" / "test.jsonl"

@@ -47,6 +47,18 @@ def test_answers_that_the_adapter_does_not_give_earn_nothing(own_lab, box):
     assert share(case_of(own_lab, box, WEEK05), "answers_reproduced") == 0
 
 
+@pytest.mark.parametrize(("kept", "stated"), [(0, []), (1, ["1 given again of 1 stored"])])
+def test_a_question_that_nobody_asked_states_nothing_false(own_lab, box, kept, stated):
+    path = own_lab / "test_questions.jsonl"
+    rows = [json.loads(line) for line in path.open()]
+    write_lines(path, rows[:kept] + [row | {"answer": ""} for row in rows[kept:]])
+    own = case_of(own_lab, box, WEEK05)
+    assert share(own, "answers_reproduced") < 1
+    noted = [row for row in own.facts.get("stated", ()) if row.name.startswith("answers of")]
+    assert [f"{row.found} of {row.stated}" for row in noted] == stated
+    assert all(row.agrees for row in noted)
+
+
 def test_shorter_answers_are_asked_again_as_answers_json_states(own_lab, box):
     rows = [json.loads(line) for line in (own_lab / "test_questions.jsonl").open()]
     short = own_answers(own_lab, rows, tokens=3)

@@ -1,5 +1,7 @@
 """A submission's notebook in the sandbox: credit for what was reached, and nothing else counts."""
 
+from dataclasses import replace
+
 import pytest
 from nano_cases import WEEK05, WEEK09_10, case_of, judged
 from small_notebooks import write_notebook
@@ -79,3 +81,21 @@ def test_what_makes_the_tiny_run_is_a_configuration():
     pairs = [change.partition("=") for change in notebooks.tiny_changes()]
     config = LoraFile(**{name: yaml.safe_load(value) for name, _, value in pairs})
     assert (config.base_model, config.train_records) == ("nano", 24)
+
+
+@pytest.mark.parametrize(("given", "taken"), [(None, 900), (1200.0, 1200), (60.0, 60)])
+def test_a_cells_limit_is_the_instructors_where_one_is_given(
+    tmp_path, box, given, taken, monkeypatch
+):
+    """By default the comparison of two models has time on one slow core."""
+    run_it, seen = notebooks.run_notebook, []
+
+    def watched(path, out, custody, *more):
+        seen.append(custody.limits.cell)
+        return run_it(path, out, custody, *more)
+
+    monkeypatch.setattr(notebooks, "run_notebook", watched)
+    write_notebook(tmp_path / "finetuning_pipeline.ipynb", *FINE)
+    case = case_of(tmp_path, box, WEEK09_10, out=tmp_path)
+    judged(replace(case, limits=case.limits.with_changes(cell=given)), "notebook_runs")
+    assert seen == [taken]
