@@ -411,6 +411,22 @@ def test_03_2_a_tenth_of_the_rate_ended_high_in_the_recorded_runs():
         assert losses[2e-4, seed] > 2 * losses[2e-3, seed]
 
 
+def test_03_2_at_ten_times_the_rate_the_gradient_norm_told_first_in_the_recorded_runs():
+    """A run of the failure gallery: no warm-up, so the full rate from the first step on."""
+    high = next(run for run in recorded("failures") if run["settings"]["warmup_ratio"] == 0)
+    usual = next(run for run in recorded("start") if run["seed"] == high["seed"])
+    assert high["settings"]["learning_rate"] == 10 * usual["settings"]["learning_rate"]
+    norms, losses = (
+        [[entry[name] for entry in run["log"] if entry.get("loss")] for run in (high, usual)]
+        for name in ("grad_norm", "loss")
+    )
+    first = {
+        name: next(i for i, (a, b) in enumerate(zip(*pair, strict=True)) if a > 1.5 * b)
+        for name, pair in {"norm": norms, "loss": losses}.items()
+    }
+    assert first["norm"] < first["loss"]
+
+
 def test_03_4_a_smaller_batch_took_less_memory_in_the_recorded_runs():
     peaks: dict[int, list[float]] = {}
     for run in recorded("per_device_train_batch_size"):
