@@ -98,10 +98,11 @@ def practice_sum(result: Result, rubric: Rubric) -> str:
     automatic = [item for item in result.items if item.state != "manual"]
     judged = [item for item in automatic if item.points is not None]
     regular = _sum([item for item in judged if item.id not in bonuses])
-    bonus = _sum([item for item in judged if item.id in bonuses])
+    own = [item for item in judged if item.id in bonuses]
+    bonus = f", and {_sum(own)} bonus points" if own else ""
     by_hand = [i for i in result.items if i.state == "manual" and i.id not in bonuses]
     lines = [
-        f"It would earn {regular} points that were judged here, and {bonus} bonus points; "
+        f"It would earn {regular} points that were judged here{bonus}; "
         f"a person marks up to {points_text(sum(item.max for item in by_hand))} more."
     ]
     titles = {item.id: item.title for item in rubric.items}
