@@ -16,6 +16,11 @@ WIDER = """() => [...document.querySelectorAll(
     .filter(e => e.offsetParent && e.getBoundingClientRect().right > 900.5)
     .map(e => e.outerHTML.slice(0, 120))"""
 
+# What was printed, and would be broken in the middle of a word where the page is narrow.
+BREAKS_WORDS = """() => [...document.querySelectorAll('pre')]
+    .filter(e => e.offsetParent && getComputedStyle(e).wordBreak == 'break-all')
+    .map(e => e.outerHTML.slice(0, 120))"""
+
 
 def nameless(page: Any) -> list[str]:
     """What a screen reader meets without a word: places that take the focus, and pictures."""

@@ -14,6 +14,11 @@ from course_utils.execution.runner import execute_notebooks
 
 # Tags of cells that mean nothing where no code is seen, or where nothing can be moved.
 ONLY_WITH_CODE, ONLY_WITH_SLIDERS = "only-with-code", "only-with-sliders"
+# Jupyter's own style breaks what a cell printed in the middle of a word.
+WHOLE_WORDS = (
+    "<style>body .jp-OutputArea-output pre "
+    "{word-break: normal; overflow-wrap: anywhere}</style></head>"
+)
 
 
 def execute(source: Path, folder: Path) -> Path:
@@ -42,6 +47,7 @@ def page_of(executed: Path) -> str:
         for output in cell.get("outputs", []):
             put_alt(output)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
+    page = page.replace("</head>", WHOLE_WORDS, 1)
     page = page.replace(' tabindex="0"', "")  # nbconvert stops the tabulator at every output
     # A badge lies on another server: its words do as well.
     return re.sub(r'<img[^>]*alt="([^"]*)"[^>]*src="https?:[^>]*>', r"\1", page)

@@ -170,7 +170,7 @@ def draw_learning_rate(figure: "Figure", settings: Settings, context: Context) -
     _plot_rates(ax, usual, color=SOFT, ls="--", lw=1.8, label=f"start value {text_of(start)}")
     chosen = text_of(settings["learning_rate"])
     marker = "o" if total < 40 else ""
-    _plot_rates(ax, rates, color=BLUE, lw=2.6, marker=marker, ms=4, label=f"your sliders: {chosen}")
+    _plot_rates(ax, rates, color=BLUE, lw=2.6, marker=marker, ms=4, label=f"your value: {chosen}")
     _rate_axis(ax, max([*rates, *usual]), total)
     add_legend(ax, loc="upper right")
     peak = max(rates)

@@ -120,7 +120,7 @@ def about(known: Mapping[str, Any], runs: Runs) -> str:
     return (
         f"Recorded runs: {known['base_model']}, {known['train_records']} training records, scored "
         f"on {known['test_records']} held-out ones; {known['track']}. Their centre{length} differs "
-        f"from the sliders' start values in: {other or 'nothing'}."
+        f"from the start values in: {other or 'nothing'}."
     )
 
 

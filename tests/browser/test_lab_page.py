@@ -20,6 +20,7 @@ def test_at_900_pixels_nothing_runs_over_the_edge_of_the_page(tmp_path):
         page.goto(page_path.as_uri())
         lab_views.shoot(page, "static")
         assert page.evaluate(lab_views.WIDER) == []
+        assert page.evaluate(lab_views.BREAKS_WORDS) == []
         assert lab_views.nameless(page) == []
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 900
         assert page.asked == [page_path.as_uri()] or not [

@@ -80,15 +80,14 @@ def read_class(assignment: str, *only: str) -> ClassFile:
     """The class file; with `only`, the members of these groups or names, and whom they copied."""
     content = yaml.safe_load((HERE / f"{assignment}.yaml").read_text("utf-8"))
     found = ClassFile.model_validate(content)
-    members = {
-        name: row
-        for name, row in found.members.items()
-        if not only or {name, *row.groups} & set(only)
+    chosen = {
+        name for name, row in found.members.items() if not only or {name, *row.groups} & set(only)
     }
-    for row in list(members.values()):
-        for other in (row.like, _source_of_words(row)):
-            if other:
-                members.setdefault(other, found.members[other])
+    for name in sorted(chosen):
+        row = found.members[name]
+        chosen |= {row.like, _source_of_words(row)} - {""}
+    # In the class's order: whose words are copied is built before who copies them.
+    members = {name: row for name, row in found.members.items() if name in chosen}
     return found.model_copy(update={"members": members})
 
 

@@ -5,6 +5,7 @@ the assignment's own table.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +158,8 @@ def insert_cell(folder: Path, source: str, share: float) -> None:
     notebook = nbformat.read(path, as_version=4)
     code = [at for at, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     at = code[int(share * (len(code) - 1))] + 1
-    notebook.cells.insert(at, nbformat.v4.new_code_cell(source, execution_count=50))
+    own = nbformat.v4.new_code_cell(source, execution_count=50, id=f"inserted-{at}")
+    notebook.cells.insert(at, own)
     nbformat.write(notebook, path)
 
 
@@ -210,15 +212,22 @@ def words_of(folder: Path, source: str) -> None:
         name = path.relative_to(other)
         if path.suffix == ".py" and name.parts[0] == "scripts":
             text = path.read_text("utf-8")
-            (folder / name).write_text(_renamed(text), "utf-8")
+            (folder / name).write_text(renamed(text), "utf-8")
         elif path.name in ("README.md", *NOTEBOOKS) and path.parent == other:
             shutil.copyfile(path, folder / name)
 
 
-def _renamed(text: str) -> str:
-    """Own functions and variables under other names, as one does who hopes not to be seen."""
-    for old, new in (("own_", "my_helper_"), ("total", "amount"), ("value", "entry")):
-        text = text.replace(old, new)
+def renamed(text: str) -> str:
+    """Own functions and variables under other names, as one does who hopes not to be seen.
+
+    Names of the kit that hold such a word stay: a copy has to run.
+    """
+    for old, new in (
+        (r"\bown_(?=\d)", "my_helper_"),
+        (r"\btotal\b", "amount"),
+        (r"\bvalue\b", "entry"),
+    ):
+        text = re.sub(old, new, text)
     return text.replace("    return amount", "    # the result\n    return amount")
 
 

@@ -130,8 +130,10 @@ def _reword_notebook(path: Path, rng: random.Random) -> None:
         change = solved if cell.cell_type == "code" else reworded
         own = rng if cell.cell_type == "markdown" else None
         cell.source = change(cell.source, own) if own else change(cell.source)
-    notebook.cells.append(nbformat.v4.new_markdown_cell(words.prose(rng, 6)))
-    notebook.cells.append(nbformat.v4.new_code_cell(words.code(rng), execution_count=99))
+    # Ids of their own: nbformat's are drawn by chance, and a copy would be another in each class.
+    text, code = words.prose(rng, 6), words.code(rng)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="own-text"))
+    notebook.cells.append(nbformat.v4.new_code_cell(code, execution_count=99, id="own-code"))
     nbformat.write(notebook, path)
 
 

@@ -5,10 +5,11 @@ whole.py. What was trained once is kept in runs/classroom.
 """
 
 import json
+import random
 
 import pytest
 import yaml
-from classroom import whole
+from classroom import changes, whole, words
 from classroom.batches import grade
 from classroom.build import STUDIES, build, read_class
 from classroom.compare import compared, differences
@@ -46,6 +47,30 @@ def test_a_second_run_changes_no_mark(small):
 
 def _results(folder):
     return results_of(folder / "grades")
+
+
+def test_a_class_that_is_built_again_is_the_same_byte_for_byte(small, tmp_path):
+    """Else a batch that is interrupted between two builds would grade copies once more."""
+    again = build("week05", tmp_path / "class", "noisy_adapter") / "inbox"
+    for path in sorted(again.rglob("*")):
+        before = small / "inbox" / path.relative_to(again)
+        assert path.is_dir() or path.read_bytes() == before.read_bytes(), path
+
+
+def test_whose_words_are_copied_is_built_before_who_copies_them():
+    assert list(read_class("week09_10", "copied_words").members) == ["bruno", "copied_words"]
+
+
+def test_a_script_copied_under_other_names_still_is_that_script():
+    kits = "quiet_known_noise, own_data, own_summary = print, len, sorted\n"
+    text = kits + words.code(random.Random(5))
+    renamed = changes.renamed(text)
+    assert renamed.startswith(kits), "names of the kit are not the student's to change"
+    assert "own_" not in renamed.removeprefix(kits)
+    back = renamed.replace("    # the result\n", "")
+    for new, old in (("my_helper_", "own_"), ("amount", "total"), ("entry", "value")):
+        back = back.replace(new, old)
+    assert back == text
 
 
 @pytest.mark.parametrize("assignment", STUDIES)
