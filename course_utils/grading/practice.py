@@ -22,6 +22,7 @@ from course_utils.grading.judging.judge import check_rubric
 from course_utils.grading.names import slug
 from course_utils.grading.numbers import points_text
 from course_utils.grading.results import Item, Result
+from course_utils.grading.secret import keep_out_of_git
 from course_utils.grading.single import grade_one, keep
 from course_utils.grading.totals import total
 from course_utils.grading.workshop import Plan, Workshop
@@ -45,7 +46,7 @@ def practise(folder: Path, plan: Plan, console: Any) -> tuple[Result, Path]:
     check_rubric(plan.rubric)
     name = folder.resolve().name
     submission = Submission(name, slug(name), folder)
-    publishing.claim(plan.grades, plan.assignment)
+    keep_out_of_git(publishing.claim(plan.grades, plan.assignment))
     with Journal(plan.grades), Workshop(plan) as shop, display_for(console, 1, 0) as display:
         display.start(submission.slug)
         graded = grade_one(submission, shop, lambda item: display.at(submission.slug, item))

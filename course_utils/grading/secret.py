@@ -44,7 +44,7 @@ class Secret:
         path = Path(grades) / NAME
         if not os.path.lexists(path):
             _make(path)
-            _keep_out_of_git(path.parent)
+            keep_out_of_git(path.parent)
         return cls(_read(path))
 
     def derive(self, name: str) -> int:
@@ -80,12 +80,12 @@ def _make(path: Path) -> None:
         raise _unusable(path, error) from None
 
 
-def _keep_out_of_git(folder: Path) -> None:
+def keep_out_of_git(folder: Path) -> None:
     """A folder of grades lies in a fork that is public: `git add .` must not take marks and key."""
     own = folder / ".gitignore"
     with contextlib.suppress(OSError):  # a courtesy; grading goes on without it
         if not os.path.lexists(own):
-            own.write_text("# Marks, evidence and the secret: for no repository.\n*\n", "utf-8")
+            own.write_text("# Marks, evidence, the secret: for no repository.\n*\n", "utf-8")
 
 
 def _read(path: Path) -> bytes:

@@ -392,6 +392,7 @@ def test_practice_tells_points_and_what_is_missing_and_writes_a_page(tmp_path):
     assert "It would earn" in done.stdout
     page = (tmp_path / "my_lab.grades" / "my_lab" / "feedback.html").read_text()
     assert "line 3 is no JSON" in page
+    assert (tmp_path / "my_lab.grades" / ".gitignore").read_text().endswith("\n*\n")
 
 
 def test_practice_is_for_one_submission(inbox, tmp_path):

@@ -478,9 +478,19 @@ def test_the_notebook_hook_takes_outputs_out_and_leaves_a_clean_notebook_alone(t
         "parameter_lab_a4.pdf",
         "manufacturing_letter.pdf",
         "handouts/manufacturing.pdf",
+        "data/hospital/train.jsonl",
     ],
 )
 def test_what_a_term_leaves_in_a_public_fork_is_not_committed(path):
     if not (kit.ROOT / ".git").exists():
         pytest.skip("not a git checkout: nothing is ignored")
     assert subprocess.run(["git", "check-ignore", "-q", path], cwd=kit.ROOT).returncode == 0
+
+
+def test_nothing_that_belongs_to_the_kit_is_ignored():
+    """A new folder of the kit in data/ has its own line in .gitignore: all others are people's."""
+    if not (kit.ROOT / ".git").exists():
+        pytest.skip("not a git checkout: nothing is ignored")
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    found = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == ""

@@ -37,7 +37,7 @@ def data_size(case: Case) -> Judgement:
     prompts = {part: _prompts(report) for part, report in reports.items()}
     counts = {part: len(own) for part, own in prompts.items()}
     total = len(set().union(*prompts.values()))
-    _note_summary(case, {part: report.lines for part, report in reports.items()})
+    _note_summary(case, {part: written(report) for part, report in reports.items()})
     told = _summary(case).get("kept", "")
     evidence = [
         Evidence(label=f"data/{part}.jsonl", found=f"{counts[part]:,} of {report.lines:,} lines")
@@ -153,6 +153,16 @@ def readable_parts(case: Case) -> dict[str, CheckReport]:
         if len(report.records) <= MOST_RECORDS:
             found[part] = report
     return found
+
+
+def broken_lines(report: CheckReport) -> set[int]:
+    """Numbers of the lines that are no record; one that stands twice is one, a blank no line."""
+    return {error.line for error in report.errors} - {line for line, _ in report.records}
+
+
+def written(report: CheckReport) -> int:
+    """How many records were written into the file, readable or not."""
+    return len(report.records) + len(broken_lines(report) - {0})  # 0: the file as a whole
 
 
 def _records(report: CheckReport) -> list[dict[str, Any]]:

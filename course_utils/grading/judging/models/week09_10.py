@@ -12,7 +12,7 @@ from course_utils.errors import CourseError
 from course_utils.grading.judging import tolerances
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK09_10, note_stated, reading, unmet
-from course_utils.grading.judging.files.data import readable_parts
+from course_utils.grading.judging.files.data import broken_lines, readable_parts
 from course_utils.grading.judging.files.evaluation import not_evaluated
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
 from course_utils.grading.judging.models.common import (
@@ -55,9 +55,16 @@ def validation_improves(case: Case) -> Judgement:
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
 def training_log_true(case: Case) -> Judgement:
-    """All points, where run/training.json and the log agree with our loss and with each other."""
+    """All points, where run/training.json and the log agree with our loss and with each other.
+
+    Of a part with a broken line others would be drawn than the run had, so a person has to look.
+    """
     if problem := unmet(case, "run.training"):
         return problem
+    val = readable_parts(case).get("val")
+    if val and (broken := broken_lines(val)):
+        lines = f"{len(broken)} of {val.lines:,} lines of data/val.jsonl"
+        return not_judged(f"not judged: {lines} are no records, so those of the run are not known")
     with reading(case, TRAINING):
         content = json_object(case.folder.json(TRAINING))
         loss, stated = (number_in(content[name], name) for name in ("eval_loss", "perplexity"))

@@ -115,14 +115,14 @@ def test_one_bad_line_is_not_every_line(week9, spoil):
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda lines: lines + lines[:3], lambda lines: [*lines[:-1], lines[-1][:40]]],
-    ids=["twice", "cut"],
+    [lambda lines: lines + lines[:3], lambda lines: [*lines[:-1], lines[-1][:40]], list],
+    ids=["twice", "cut", "blank"],
 )
 def test_a_line_that_is_broken_or_stands_twice_makes_no_count_false(week9, spoil):
-    # The summary says how many lines were written, and so many there are.
+    # The summary says how many records were written, and so many there are; a blank line is none.
     path = week9 / "data" / "train.jsonl"
     lines = spoil(path.read_text().splitlines())
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n\n")
     summary = week9 / "run/data_summary.json"
     edit_json(summary, lambda told: told["parts"].update(train=len(lines)))
     own = case(week9, "data_size")

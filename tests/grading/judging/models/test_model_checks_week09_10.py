@@ -29,6 +29,18 @@ def test_a_line_of_the_test_part_that_stands_twice_costs_no_answer(work, box):
     assert share(case_of(work, box), "answers_reproduced") == 1
 
 
+def test_a_broken_line_leaves_a_drawn_sample_and_not_the_records_of_the_run(work, box):
+    """`validation_improves` draws from the part; the log is about the records that the run drew."""
+    path = work / "data" / "val.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], lines[-1][:40]]) + "\n")
+    own = case_of(work, box)
+    assert judged(own, "validation_improves").points is not None
+    log = judged(own, "training_log_true")
+    assert log.points is None
+    assert f"1 of {len(lines)} lines of data/val.jsonl" in log.feedback
+
+
 def test_an_adapter_of_random_numbers_does_not_improve_the_loss(case):
     found = judged(case, "validation_improves")
     assert found.points <= case.rubric.item("validation_improves").points / 2
