@@ -46,7 +46,7 @@ def exercise_3(run: Run) -> dict:
 
     While a small model trains, its activations fill most of the memory, and they stay as large. The
     4-bit weights are turned into 16-bit ones for every multiplication, which costs time, on a CPU
-    above all. The loss ends slightly higher. With 7B parameters the weights are most of the memory,
+    above all. The loss stays close by. With 7B parameters the weights are most of the memory,
     and nf4 decides whether it fits at all.
     """
     other = "none" if run.settings.quantization == "nf4" else "nf4"
