@@ -26,7 +26,7 @@ PROC = (
 GPU = ("/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")
 DEVICES = "COURSE_GPU_DEVICES"  # names others in their place, ":" between them; empty: none
 KIT = ("course_utils", "data", "notebooks", "pyproject.toml", "requirements.txt", "constraints.txt")
-HANDED_OUT = ("README.md", "assignment.yaml")  # of each assignment; what checks compare with
+HANDED_OUT = ("README.md", "assignment.yaml", "rubric.yaml")  # of each assignment: checks read them
 # Variables of the caller that a submission gets; everything else, tokens too, stays outside.
 PASSED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "CUDA_VISIBLE_DEVICES", "MPLBACKEND")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
