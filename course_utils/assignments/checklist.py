@@ -32,6 +32,8 @@ from course_utils.messages import Explained
 if TYPE_CHECKING:
     from course_utils.records import CheckReport
 
+RELEASE = "result.json"  # Classroom 50 lays it beside a submission's files
+
 
 @dataclass
 class Visit:
@@ -42,9 +44,6 @@ class Visit:
     adapter: dict[str, Any] = field(default_factory=dict)  # adapter_config.json
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of the LoRA matrices
     findings: dict[str, Finding] = field(default_factory=dict)  # of `finding_of`, by check
-
-
-RELEASE = "result.json"  # Classroom 50 lays it beside a submission's files
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from course_utils.assignments.checklist import RELEASE
 from course_utils.files import write_json_atomic
 from course_utils.grading.exporting import FOLDER, Exported, ready
-from course_utils.grading.inbox import RELEASE, SCHEMA
+from course_utils.grading.inbox import SCHEMA
 from course_utils.grading.totals import Line, Total
 
 HALVES = 2  # parts of a point

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from course_utils.assignments.checklist import RELEASE
 from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.assignments.folder import show
 from course_utils.errors import CourseError
@@ -37,7 +38,7 @@ CANVAS = re.compile(
     r"_(?P<file>\d+)_(?P<rest>.+)"
 )
 MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?.*")
-RELEASE, SCHEMA, LARGEST = "result.json", "classroom50/result/v1", 10 * 1024 * 1024
+SCHEMA, LARGEST = "classroom50/result/v1", 10 * 1024 * 1024
 # What a release's result.json says of the submission; score and tests are the grader's to say.
 KEPT = (
     *("classroom", "assignment", "assignment_type", "owner", "submission", "commit", "release"),

@@ -34,6 +34,9 @@ from course_utils.commands.main import command_line
 
 ROOT = kit.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+IN_GIT = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="not a git checkout: nothing is ignored"
+)
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 HOUSE = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
 PAGES = [
@@ -466,6 +469,7 @@ def test_the_notebook_hook_takes_outputs_out_and_leaves_a_clean_notebook_alone(t
     assert (tmp_path / "full.ipynb").read_bytes() == clean
 
 
+@IN_GIT
 @pytest.mark.parametrize(
     "path",
     [
@@ -482,15 +486,12 @@ def test_the_notebook_hook_takes_outputs_out_and_leaves_a_clean_notebook_alone(t
     ],
 )
 def test_what_a_term_leaves_in_a_public_fork_is_not_committed(path):
-    if not (kit.ROOT / ".git").exists():
-        pytest.skip("not a git checkout: nothing is ignored")
     assert subprocess.run(["git", "check-ignore", "-q", path], cwd=kit.ROOT).returncode == 0
 
 
+@IN_GIT
 def test_nothing_that_belongs_to_the_kit_is_ignored():
     """A new folder of the kit in data/ has its own line in .gitignore: all others are people's."""
-    if not (kit.ROOT / ".git").exists():
-        pytest.skip("not a git checkout: nothing is ignored")
     command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
     found = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, check=True)
     assert found.stdout == ""
