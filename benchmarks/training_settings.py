@@ -14,8 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +52,7 @@ LONG_INSTRUCTION = (
     "Only what is stated."
 )
 TIMED = (3, 11)  # steps of the throwaway run whose median tells how many fit into the minutes
+NOT_STORED = ("out", "child", "resume", "jobs")  # of the options: what changes no result
 WHOLE_LENGTHS = 8  # widths are padded to a multiple of this, as in notebook 03
 
 
@@ -63,6 +66,7 @@ class Variant:
     passes: int = 1
     completion_only: bool = True
     compiled: bool = False
+    by_length: bool = True  # False: in random order, with more padding
 
 
 VARIANTS = (
@@ -70,13 +74,14 @@ VARIANTS = (
     Variant("batch 8", {"per_device_train_batch_size": 8}),
     Variant("batch 2", {"per_device_train_batch_size": 2}),
     Variant("learning rate 5e-4", {"learning_rate": 5e-4}),
-    Variant("learning rate 2e-3", {"learning_rate": 2e-3}),
+    Variant("learning rate 1e-3", {"learning_rate": 1e-3}),
     Variant("learning rate 4e-3", {"learning_rate": 4e-3}),
     Variant("half the records twice", {}, passes=2),
     Variant("attention only", {"include_mlp": False}),
     Variant("rank 64", {"lora_r": 64, "lora_alpha": 128}),
     Variant("loss on prompt too", {}, completion_only=False),
     Variant("long instruction", {}, instruction=LONG_INSTRUCTION),
+    Variant("random order", {}, by_length=False),
     Variant("torch.compile", {}, compiled=True),
     Variant("Gemma 3 270M", {"base_model": "gemma-3-270m"}),
 )
@@ -95,6 +100,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names of variants, with commas between")
     parser.add_argument("--seed", type=int, default=42, help="data, adapters (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="keep what --out already has")
+    parser.add_argument("--jobs", type=positive, default=1, help="variants at a time (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="smoke test: nano, a few seconds")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "training_settings.json")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -123,7 +129,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     report = {
         "command": " ".join(["python", *sys.argv]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": {k: v for k, v in vars(options).items() if k not in ("out", "child", "resume")},
+        "options": {k: v for k, v in vars(options).items() if k not in NOT_STORED},
         "versions": versions(),
         "hardware": hardware.detect().to_dict(),
         "variants": [],
@@ -131,19 +137,24 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     if options.resume and options.out.is_file():
         report["variants"] = read_json(options.out)["variants"]
     done = {row["name"] for row in report["variants"]}
+    order = {variant.name: place for place, variant in enumerate(VARIANTS)}
+    writing = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="course-benchmark-") as name:
         folder = Path(name)
         prepare(folder, options)
-        for variant in chosen(options):
-            if variant.name in done:
-                continue
+
+        def measure(variant: Variant) -> None:
             print(f"{variant.name} ...", flush=True)
-            request = {"variant": asdict(variant), **report["options"]}
-            write_json_atomic(folder / "job.json", request)
-            row = run_child(folder, variant.name, options.out)
-            report["variants"].append(row)
-            write_json_atomic(options.out, report)
+            row = run_child(folder, variant, report["options"], options.out)
+            with writing:
+                report["variants"].append(row)
+                report["variants"].sort(key=lambda row: order.get(row["name"], len(order)))
+                write_json_atomic(options.out, report)
             print(f"{variant.name}: {line(row)}", flush=True)
+
+        wanted = [variant for variant in chosen(options) if variant.name not in done]
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(measure, wanted))
     return report
 
 
@@ -156,10 +167,12 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
         write_records(folder / f"{name}.jsonl", part)
 
 
-def run_child(folder: Path, name: str, out: Path) -> dict[str, Any]:
+def run_child(data: Path, variant: Variant, options: dict[str, Any], out: Path) -> dict[str, Any]:
     """What one variant's process measured, or {"name", "failed"}: the others are worth having."""
-    answer, log = folder / "answer.json", out.with_suffix(f".{name.replace(' ', '-')}.log")
-    answer.unlink(missing_ok=True)
+    plain = variant.name.replace(" ", "-")
+    folder, log = data / plain, out.with_suffix(f".{plain}.log")
+    answer = folder / "answer.json"
+    write_json_atomic(folder / "job.json", {"variant": asdict(variant), **options})
     machine = hardware.detect()
     environment = {**os.environ, **hardware.kernel_environment(machine, 1)}
     environment["CUDA_VISIBLE_DEVICES"] = ""
@@ -168,7 +181,7 @@ def run_child(folder: Path, name: str, out: Path) -> dict[str, Any]:
         code = subprocess.run(command, env=environment, stdout=sink, stderr=sink).returncode
     if code or not answer.is_file():
         lines = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()]
-        return {"name": name, "failed": lines[-1] if lines else f"exit code {code}"}
+        return {"name": variant.name, "failed": lines[-1] if lines else f"exit code {code}"}
     log.unlink()
     return read_json(answer)
 
@@ -182,7 +195,8 @@ def child(folder: Path) -> None:
     variant = Variant(**job["variant"])
     settings, _ = resolve_precision(preset_settings(job["preset"], seed=job["seed"]))
     settings = settings.with_changes(**{"learning_rate": job["learning_rate"]} | variant.changes)
-    parts = {name: read_records(folder / f"{name}.jsonl") for name in ("train", "val", "test")}
+    names = ("train", "val", "test")
+    parts = {name: read_records(folder.parent / f"{name}.jsonl") for name in names}
     if variant.instruction:
         for record in (record for part in parts.values() for record in part):
             record["instruction"] = variant.instruction
@@ -285,6 +299,7 @@ def seen_records(
     lengths = [len(chat.tokenize_record(record, tokenizer).input_ids) for record in pool]
     ordered: list[dict] = []
     batch, seed = settings.per_device_train_batch_size, settings.seed
+    batch = batch if variant.by_length else 1  # a batch of one is like nothing else
     while len(ordered) < wanted:  # again where a pass ends before the minutes do
         ordered += [pool[i] for i in training.order_by_length(lengths, batch, seed)]
         seed += 1

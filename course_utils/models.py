@@ -61,6 +61,17 @@ PLAIN_TEMPLATE = (
 )
 
 
+def plain_template(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """PLAIN_TEMPLATE, after the token with which this tokenizer begins every text, if it does.
+
+    Gemma, Llama and Mistral never saw a text without theirs in pre-training. A chat template is
+    rendered without the tokenizer's own special tokens, so the template has to name it.
+    """
+    ids = tokenizer("a")["input_ids"]
+    begins = len(ids) > 1 and ids[0] == tokenizer.bos_token_id
+    return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+
+
 @dataclass(frozen=True)
 class BaseModel:
     """One line of the registry; `hub` is None for models that this kit prepares itself."""
@@ -157,7 +168,7 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
     with _hub_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(resolve(name), local_files_only=_offline(name))
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+        tokenizer.chat_template = plain_template(tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

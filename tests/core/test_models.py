@@ -351,6 +351,24 @@ def test_a_base_model_without_both_gets_the_plain_template_and_eos_as_pad(
     assert bare.pad_token == bare.eos_token
 
 
+def test_the_plain_template_begins_with_the_token_that_the_tokenizer_begins_every_text_with(
+    nano_model_path, tmp_path
+):
+    from tokenizers.processors import TemplateProcessing
+
+    bare = models.load_tokenizer(str(bare_copy(nano_model_path, tmp_path)))
+    first = ("<|im_start|>", bare.bos_token_id)
+    bare.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{first[0]} $A", special_tokens=[first]
+    )
+    bare.chat_template = models.plain_template(bare)
+    ids = bare.apply_chat_template(CONVERSATION, return_dict=True)["input_ids"]
+    without = bare.apply_chat_template(
+        CONVERSATION, chat_template=models.PLAIN_TEMPLATE, return_dict=True
+    )["input_ids"]
+    assert ids == [bare.bos_token_id, *without]  # once: rendering adds none of its own
+
+
 def plain(tokenizer, messages, **arguments):
     return tokenizer.apply_chat_template(
         messages, chat_template=models.PLAIN_TEMPLATE, tokenize=False, **arguments

@@ -30,8 +30,9 @@ def use_plain_format(tokenizer: "PreTrainedTokenizerBase", base_model: str) -> s
 
     The format (`models.PLAIN_TEMPLATE`) marks the roles in words; an answer ends with EOS.
     """
-    had_one = tokenizer.chat_template not in (None, models.PLAIN_TEMPLATE)
-    tokenizer.chat_template = models.PLAIN_TEMPLATE
+    plain = models.plain_template(tokenizer)
+    had_one = tokenizer.chat_template not in (None, plain)
+    tokenizer.chat_template = plain
     if not had_one:
         return f"{base_model}, a model without a chat format, asked through a plain text format."
     known = base_model in models.MADE_HERE
