@@ -1,6 +1,6 @@
 """Training settings side by side: the same minutes of one core for each, scored on gold.
 
-    python benchmarks/training_settings.py                   # 10 variants, 5 minutes each
+    python benchmarks/training_settings.py                   # 15 variants, 5 minutes each
     python benchmarks/training_settings.py --only start,"batch 8" --resume
     python benchmarks/training_settings.py --quick           # does it run at all?
 
@@ -75,6 +75,7 @@ VARIANTS = (
     Variant("batch 2", {"per_device_train_batch_size": 2}),
     Variant("learning rate 5e-4", {"learning_rate": 5e-4}),
     Variant("learning rate 1e-3", {"learning_rate": 1e-3}),
+    Variant("learning rate 2e-3", {"learning_rate": 2e-3}),
     Variant("learning rate 4e-3", {"learning_rate": 4e-3}),
     Variant("half the records twice", {}, passes=2),
     Variant("attention only", {"include_mlp": False}),

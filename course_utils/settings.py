@@ -42,6 +42,7 @@ class Settings(BaseModel):
     gradient_accumulation_steps: int = Field(1, ge=1)
     num_train_epochs: float = Field(gt=0, le=100)
     learning_rate: float = Field(gt=0, le=1)
+    learning_rates: dict[str, float] = Field({}, description="of other base models, as measured")
     warmup_ratio: float = Field(0.03, ge=0, lt=1, description="share of the optimiser steps")
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt"
@@ -68,9 +69,20 @@ class Settings(BaseModel):
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
     def with_changes(self, **changes: Any) -> "Settings":
-        """A new `Settings` with the given values; a value of None keeps the old one."""
+        """A new `Settings` with the given values; a value of None keeps the old one.
+
+        Another base model brings its own learning rate with it where one is known and none given.
+        """
         changes = {name: value for name, value in changes.items() if value is not None}
+        if changes.get("base_model", self.base_model) != self.base_model:
+            changes = {"learning_rate": self._learning_rate_of(changes["base_model"]), **changes}
         return _build({**self.model_dump(), **changes}, origin=f"preset {self.preset}")
+
+    def _learning_rate_of(self, base_model: str) -> float:
+        preset = load_presets().get(self.preset, {})
+        if base_model == preset.get("base_model"):  # back from another one
+            return preset["learning_rate"]
+        return self.learning_rates.get(base_model, self.learning_rate)
 
 
 @lru_cache

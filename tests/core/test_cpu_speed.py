@@ -76,19 +76,40 @@ def test_the_loss_gets_logits_for_completions_alone(trainer, monkeypatch):
     assert rows_scored(trainer, monkeypatch) == [int(torch_sum(batch))]
 
 
-def test_loss_and_gradients_are_those_of_all_positions(trainer, monkeypatch):
+@pytest.mark.parametrize("few", [True, False], ids=["kept whole", "left to TRL"])
+def test_loss_and_gradients_are_those_of_all_positions(trainer, monkeypatch, few):
     import torch
+    from trl.kernels import ChunkedLogProbFunction
     from trl.trainer import utils
 
     monkeypatch.setattr(utils, "_use_triton", lambda device: False)
+    monkeypatch.setattr(utils, "_ChunkedLogProbFunction", ChunkedLogProbFunction)
     whole, gradients = loss_and_gradients(trainer)
     cpu_speed.score_completions_only()
+    if not few:
+        monkeypatch.setattr(cpu_speed, "WHOLE_LOGITS", 0)
     short, shorter = loss_and_gradients(trainer)
     assert torch.allclose(whole, short, rtol=1e-5)
     assert gradients
     assert gradients.keys() == shorter.keys()
     for name, gradient in gradients.items():
         assert torch.allclose(gradient, shorter[name], rtol=1e-3, atol=1e-7), name
+
+
+def test_what_is_logged_beside_the_loss_is_what_trl_would_log():
+    import torch
+    from trl.kernels import ChunkedLogProbFunction
+
+    draw = torch.Generator().manual_seed(0)
+    hidden, weight = torch.randn(6, 8, generator=draw), torch.randn(50, 8, generator=draw)
+    targets = (hidden @ weight.T).argmax(-1)
+    targets[0] += 1 if targets[0] < 49 else -1  # one that is not the best word
+    call = (hidden, weight, None, targets, 1.0, 16, None, 1.0, ("log_probs", "entropy", "is_top1"))
+    ours, theirs = cpu_speed._LogProbs.apply(*call), ChunkedLogProbFunction.apply(*call)
+    for own, trl in zip(ours, theirs, strict=True):
+        assert (own is None) == (trl is None)
+        assert own is None or torch.allclose(own.float(), trl.float(), atol=1e-5)
+    assert ours[-1].tolist() == [False] + 5 * [True]
 
 
 def test_a_library_without_the_switch_trains_as_before(monkeypatch):

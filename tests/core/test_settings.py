@@ -96,6 +96,16 @@ def test_a_change_is_a_new_object_and_the_old_one_stays():
     assert new.with_changes(lora_r=16) == old
 
 
+def test_another_base_model_brings_its_own_learning_rate_and_the_first_one_has_its_own_again():
+    ours = preset("cpu")
+    gemma = ours.with_changes(base_model="gemma-3-270m")
+    assert gemma.learning_rate == ours.learning_rates["gemma-3-270m"] != ours.learning_rate
+    assert gemma.with_changes(lora_r=4).learning_rate == gemma.learning_rate
+    assert gemma.with_changes(base_model=ours.base_model) == ours
+    assert ours.with_changes(base_model="gemma-3-270m", learning_rate=5e-4).learning_rate == 5e-4
+    assert ours.with_changes(base_model="nano").learning_rate == ours.learning_rate  # not known
+
+
 def test_a_change_of_none_keeps_the_value():
     assert preset(lora_r=None, quantization=None) == preset()
 
