@@ -85,7 +85,7 @@ def score_completions_only() -> bool:
         return False
     utils._use_triton = lambda device: device.type == "cpu" or as_shipped(device)
     utils._ChunkedLogProbFunction = _LogProbs
-    return hasattr(utils, "_use_triton")
+    return True
 
 
 class _LogProbs:
