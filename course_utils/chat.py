@@ -172,23 +172,41 @@ def token_kinds(
 ) -> list[tuple[str, str]]:
     """(text, kind) of each token; the kinds are the keys of KINDS."""
     tokens = tokenize_record(record, tokenizer)
-    special = set(tokenizer.all_special_ids)
+    written = _written(record_messages(record, tokenizer)["prompt"], tokenizer)
     kinds: list[tuple[str, str]] = []
-    inside_header = False
     for position, token in enumerate(tokens.input_ids):
-        text = tokenizer.decode([token])
         if max_length is not None and position >= max_length:
             kind = "cut"
         elif position >= tokens.prompt_length:
             kind = "end" if token == tokenizer.eos_token_id else "completion"
-        elif token in special:
-            kind = "template"
-            inside_header = token == tokenizer.bos_token_id or text == "<|im_start|>"
-        else:  # after <|im_start|> comes the role's name, up to the line's end
-            kind = "template" if inside_header or not text.strip() else "prompt"
-            inside_header = inside_header and "\n" not in text
-        kinds.append((text, kind))
+        else:
+            kind = "prompt" if position in written else "template"
+        kinds.append((tokenizer.decode([token]), kind))
     return kinds
+
+
+def _written(prompt: Messages, tokenizer: "PreTrainedTokenizerBase") -> set[int]:
+    """Places of the prompt's tokens that hold a message's own text; the template made the rest.
+
+    Templates differ in how they mark a turn, so the texts are looked up in what was rendered.
+    """
+    text = tokenizer.apply_chat_template(
+        prompt, add_generation_prompt=True, tokenize=False, **template_arguments(tokenizer)
+    )
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    found: set[int] = set()
+    end = 0
+    for message in prompt:
+        content = message["content"].strip()  # many templates strip it
+        start = text.find(content, end)
+        if start >= 0:
+            end = start + len(content)
+            found |= {
+                place
+                for place, (first, last) in enumerate(encoded["offset_mapping"])
+                if first < end and last > start
+            }
+    return found
 
 
 class TokenView:

@@ -267,6 +267,13 @@ def test_the_template_kind_is_the_markers_and_the_roles(tokenizer):
     )
 
 
+def test_the_plain_format_of_a_base_model_is_template_too(tokenizer):
+    """What marks a turn is the template's, whatever it looks like: no token says so by itself."""
+    plain = with_template(tokenizer, models.PLAIN_TEMPLATE)
+    assert shown(WORK_ORDERS[0], plain, "prompt") == shown(WORK_ORDERS[0], tokenizer, "prompt")
+    assert "user" in shown(WORK_ORDERS[0], plain, "template")
+
+
 def test_text_shows_kinds_in_words_and_the_counts(tokenizer):
     text = repr(chat.show_tokens(WORK_ORDERS[0], tokenizer, max_length=50))
     assert "[prompt] Work order to JSON" in text
