@@ -168,8 +168,10 @@ def _for_the_class(case: Case, shop: Workshop, judged: Judged, tell: Tell) -> di
     found: dict[str, Any] = {}
     for name, find in {"integrity": prints_of, "leaderboard": standing_of}.items():
         tell(name)
+        started = time.monotonic()
         try:
             found[name] = find(case)
+            judged.log.append(f"{name}: {time.monotonic() - started:.1f} s")
         except BatchStopped:
             raise
         except CourseError as problem:
