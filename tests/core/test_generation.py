@@ -308,5 +308,14 @@ def test_the_longest_batch_comes_first_so_that_memory_runs_out_at_once():
     assert list(_batches([3, 9, 5, 4, 8], 2, "x")) == [[1, 4], [2, 3], [0]]
 
 
+def test_a_text_is_not_padded_to_more_than_its_share_of_a_batch():
+    """Four reports among questions: the questions were padded to their length, and computed so."""
+    lengths = [900, 100, 700, 440, 420, 80]
+    assert list(_batches(lengths, 4, "x", alike=0.5)) == [[0, 2], [3, 4], [1, 5]]
+    assert list(_batches([40, 10, 20], 4, "x", alike=0.8)) == [[0, 2, 1]]  # little to gain
+    shared = [length + 1000 for length in lengths]
+    assert list(_batches(shared, 4, "x", alike=0.5, prefix=1000)) == [[0, 2], [3, 4], [1, 5]]
+
+
 def test_long_texts_are_scored_in_smaller_batches_and_one_that_is_too_long_alone():
     assert list(_batches([3, 30, 5, 4, 8], 3, "x", tokens=16)) == [[1], [4, 2], [3, 0]]
