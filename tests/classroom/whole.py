@@ -34,7 +34,7 @@ from course_utils.files import write_text_atomic
 
 HERE = Path(__file__).parent
 DONE_TO_IT = ("build.py", "changes*.py", "expectations.py", "*.yaml")
-LOOK = 2.0  # seconds between two looks at the memory: each walks through all pages
+LOOK = 5.0  # seconds between two looks at the memory: each walks through all pages
 GIB = 2**30
 
 
