@@ -73,7 +73,11 @@ def find_submissions(inbox: Path | str) -> list[Submission]:
     """Every submission of an inbox, by name. Raises CourseError when there is none to look at."""
     inbox = Path(inbox).expanduser()
     if inbox.is_file() and archives.is_archive(inbox):
-        raise CourseError(f"{inbox}: this is an archive", "unpack it and give the folder")
+        raise CourseError(
+            f"{inbox}: this is an archive",
+            "of a whole class: unpack it and give the folder; of one submission: put it into a "
+            "folder and give that",
+        )
     if not inbox.is_dir():
         raise CourseError(f"{inbox}: there is no such folder", "give the folder of all submissions")
     entries = sorted(os.scandir(inbox), key=lambda entry: entry.name)

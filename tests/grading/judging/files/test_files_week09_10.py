@@ -9,8 +9,9 @@ from file_cases import case_of, judged, share, worth
 from lab_submissions import save_adapter
 from submissions import CONFIG, edit_json, replace
 
-from course_utils import evaluation
+from course_utils import evaluation, splits
 from course_utils.assignments import handout, writeup
+from course_utils.grading.cache import Shared
 from course_utils.grading.judging.files.common import WEEK09_10
 
 AUTOMATIC = (
@@ -159,6 +160,19 @@ def test_a_prompt_of_the_test_part_in_training_is_a_leak_and_the_claim_is_noted(
     own = case(week9, "data_no_leak")
     assert share(own) == 0
     assert "run/data_summary.json: overlap, exact" in differing(own)
+
+
+def test_equal_data_are_compared_once_a_class_and_changed_data_again(week9, monkeypatch):
+    compare, calls = splits.overlap, []
+    monkeypatch.setattr(splits, "overlap", lambda parts: calls.append(1) or compare(parts))
+    shared = Shared()
+    for _ in range(2):
+        assert share(case(week9, "data_no_leak", shared=shared)) == 1
+    assert len(calls) == 1
+    rows = read(week9 / "data/train.jsonl") + read(week9 / "data/test.jsonl")[:1]
+    write(week9 / "data/train.jsonl", rows)
+    assert share(case(week9, "data_no_leak", shared=shared)) == 0
+    assert len(calls) == 2
 
 
 def test_a_part_that_is_not_there_proves_no_absence_of_leaks(week9):
