@@ -7,16 +7,13 @@ python benchmarks/grading_class.py runs/week09_10 --members 1 --jobs 1    # wher
 Each member hands in a copy of SUBMISSION whose adapter is another one by a factor near 1, with the
 evidence that names it. So nothing that was computed of one member's adapter is known of another,
 and all share what the base model says, as a class with the hand-out's data does. (The integrity
-report finds the copies, as it should.)
+report finds the copies, as it should.) Class and grades lie in a folder beside --out, made anew.
 """
 
 import argparse
-import hashlib
-import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -27,19 +24,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-from classroom.whole import Measured  # noqa: E402
+from classroom.whole import graded  # noqa: E402
 from shared import positive, run  # noqa: E402
 
-from course_utils import hardware  # noqa: E402
+from course_utils import hardware, ownership  # noqa: E402
+from course_utils.assignments import week05, week09_10  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json  # noqa: E402
+from course_utils.grading.probing.adapter import WEIGHTS  # noqa: E402
 from course_utils.grading.results import results_of  # noqa: E402
+from course_utils.packages import sha256_of  # noqa: E402
 from course_utils.provenance import LENGTH  # noqa: E402
 from course_utils.runs import versions  # noqa: E402
 
 # Assignment -> where its submission has the adapter.
-ADAPTERS = {"week05": "adapter", "week09_10": "models/finetuned_model"}
-WEIGHTS = "adapter_model.safetensors"
+ADAPTERS = {"week05": week05.ADAPTER, "week09_10": week09_10.ADAPTER}
 NOT_HANDED_IN = shutil.ignore_patterns("checkpoints", "notebook", "__pycache__", "*.zip")
 STEP = 1e-3  # relative: another file, and an answer changes where two words are nearly as likely
 SPENT = re.compile(r"^([\w.-]+): (?:.*, )?([\d.]+) s$")  # an item's line in log.txt
@@ -54,7 +53,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("submission", type=Path, help="a finished submission's folder")
     parser.add_argument("--members", type=positive, default=8, help="of the class (%(default)s)")
     parser.add_argument("--jobs", type=positive, default=2, help="at a time (%(default)s)")
-    parser.add_argument("--work", type=Path, help="default: runs/graded_class, made anew")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "grading_class.json")
     return parser.parse_args(arguments)
 
@@ -77,12 +75,12 @@ def hand_in(submission: Path, assignment: str, number: int, inbox: Path) -> None
     folder = inbox / f"member-{number:02}"
     shutil.copytree(submission, folder, ignore=NOT_HANDED_IN)
     path = folder / ADAPTERS[assignment] / WEIGHTS
-    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    before = sha256_of(path)
     weights = load_file(path)
     factor = 1 + STEP * (number + 1)
     changed = {n: w * factor if ".lora_B." in n else w for n, w in weights.items()}
     save_file(changed, path, metadata={"format": "pt"})
-    after = hashlib.sha256(path.read_bytes()).hexdigest()
+    after = sha256_of(path)
     for evidence in folder.rglob("*.json"):
         text = evidence.read_text("utf-8")
         if before[:LENGTH] in text:
@@ -93,20 +91,14 @@ def hand_in(submission: Path, assignment: str, number: int, inbox: Path) -> None
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Build the class, grade it, read what came out."""
     assignment = assignment_of(options.submission)
-    work = options.work or ROOT / "runs" / "graded_class"
-    if work.exists() and not (work / "inbox").is_dir():
-        raise CourseError(f"{work}: holds something else", "name another folder with --work")
-    shutil.rmtree(work, ignore_errors=True)
+    work = ownership.claim(options.out.with_suffix(""), of="graded class")
+    ownership.clear(work, ["inbox", "grades", "grades.measured.json"])
     for number in range(options.members):
         hand_in(options.submission, assignment, number, work / "inbox")
     grades = work / "grades"
-    command = [sys.executable, "-m", "course_utils", "grade", str(work / "inbox")]
-    command += ["--assignment", assignment, "--out", str(grades), "--jobs", str(options.jobs)]
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ
     started = time.monotonic()
-    with subprocess.Popen(command, env=environment) as batch, Measured(batch.pid, grades):
-        if status := batch.wait():
-            raise CourseError(f"course grade ended with {status}", "its messages are above")
+    if status := graded(assignment, work, grades, options.jobs):
+        raise CourseError(f"course grade ended with {status}", "its messages are above")
     results = results_of(grades)
     return {
         "command": " ".join(["python", *sys.argv]),

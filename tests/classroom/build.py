@@ -35,7 +35,8 @@ from classroom import (
 )
 from pydantic import BaseModel, ConfigDict
 
-from course_utils import kit
+from course_utils import kit, ownership
+from course_utils.assignments import scripts
 from course_utils.assignments.definition import ASSIGNMENTS
 from course_utils.files import write_text_atomic
 from course_utils.grading import names
@@ -104,8 +105,9 @@ def build(assignment: str, out: Path, *only: str) -> Path:
     """OUT/inbox and OUT/expected.yaml; honest work is kept in runs/classroom and built once."""
     found = read_class(assignment, *only)
     inbox = out / "inbox"
-    shutil.rmtree(out, ignore_errors=True)
-    inbox.mkdir(parents=True)
+    ownership.claim(out, of="class")
+    ownership.clear(out, ["inbox", "work", "expected.yaml", "built.json", "grades"])
+    inbox.mkdir()
     everybody = list(read_class(assignment).members)  # a seed is a place in the whole class
     expected = {}
     for name, row in found.members.items():
@@ -243,4 +245,5 @@ def main(given: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with scripts.command_line():
+        main()

@@ -19,6 +19,8 @@ if __name__ == "__main__":  # as a script: tests/ is where the class is imported
 from classroom import study
 from classroom.build import build
 
+from course_utils.assignments import scripts
+
 FEEDBACK = "log_lowered"  # whose page shows most: points kept, points lost, figures that differ
 
 
@@ -53,4 +55,5 @@ def main(given: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with scripts.command_line():
+        sys.exit(main())

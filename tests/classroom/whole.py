@@ -29,6 +29,7 @@ from classroom import build, study
 from classroom.compare import HEAD, Compared, compared
 
 from course_utils import kit
+from course_utils.assignments import scripts
 from course_utils.execution.sandbox.usage import proportional
 from course_utils.files import write_text_atomic
 
@@ -151,6 +152,5 @@ def main(given: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    with scripts.command_line():
         sys.exit(main())
-    sys.exit(130)

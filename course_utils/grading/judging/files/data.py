@@ -8,7 +8,7 @@ from course_utils import splits, tasks
 from course_utils.assignments.checklist import finding_of
 from course_utils.assignments.definition import find
 from course_utils.assignments.folder import json_object
-from course_utils.assignments.week09_10 import MOST_RECORDS, PARTS, overlap_of, read_part
+from course_utils.assignments.week09_10 import MOST_RECORDS, PARTS, read_part
 from course_utils.errors import CourseError
 from course_utils.grading.cache import digest_of_file, sources
 from course_utils.grading.judging.case import Case
@@ -140,7 +140,7 @@ def _overlap(case: Case, parts: Mapping[str, Sequence[dict[str, Any]]]) -> dict[
     if visit.overlap is None:
         files = [digest_of_file(case.folder.path(f"data/{part}.jsonl")) for part in PARTS]
         key = ["overlap", sources(splits), files]
-        visit.overlap = case.shared.get(key, lambda: overlap_of(visit, parts))
+        visit.overlap = case.shared.get(key, lambda: splits.overlap(parts))
     return visit.overlap
 
 
