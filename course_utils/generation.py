@@ -1,7 +1,8 @@
 """Batched greedy generation and completion log-likelihoods, with the shared prefix computed once.
 
 All prompts of a task begin alike (instruction, few-shot examples). That common prefix is run
-through the model once and its key/value cache is reused for every batch.
+through the model once and its key/value cache is reused for every batch. How answers are written,
+many at a time: decoding.py.
 """
 
 import copy
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SHORTEST_PREFIX = 16  # tokens; below that a cache saves less than its copies cost
-# Tokens that are scored at once: 32 reports of 938 tokens made a training of 5.8 GiB end in 8.9.
-SCORED_TOKENS = 8192
-# Shortest over longest sequence of a batch: what is padded is computed for nothing. A batch of
-# answers costs as many steps as its longest answer, so fewer batches are worth some padding.
-SCORED_ALIKE, ANSWERED_ALIKE = 0.8, 0.5
+# Tokens that are read at once: 32 reports of 938 tokens made a training of 5.8 GiB end in 8.9.
+READ_TOKENS = 8192
+ALIKE = 0.8  # shortest over longest text that are read at once: padding is computed for nothing
 FEW = 32  # tokens of padding that are worth no batch of their own
 
 
@@ -33,6 +32,16 @@ def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
     while length < shortest and all(s[length] == first[length] for s in sequences):
         length += 1
     return length if length >= SHORTEST_PREFIX else 0
+
+
+def _shared_prefix(model: Any, sequences: Sequence[Sequence[int]], longest: int) -> int:
+    """Length of the prefix that is computed once; `longest` is that of a whole text, in tokens.
+
+    0 where a model looks back over a window that is shorter than that: the padding that stands
+    between the prefix and the rest of a short row would count in it.
+    """
+    window = getattr(model.config.get_text_config(), "sliding_window", None)
+    return 0 if window and longest > window else common_prefix(sequences)
 
 
 def _prefix_cache(model: Any, prefix: Sequence[int]) -> Any:
@@ -49,25 +58,12 @@ def _prefix_cache(model: Any, prefix: Sequence[int]) -> Any:
 
 def _expanded(cache: Any, batch_size: int) -> Any:
     """A copy of a one-sequence cache for a batch that is scored in one pass."""
+    from transformers import DynamicCache
+
     if cache is None:
-        return None
+        return DynamicCache()
     cache = copy.deepcopy(cache)
     cache.batch_repeat_interleave(batch_size)
-    return cache
-
-
-def _generation_cache(model: Any, prefix: Any, batch_size: int, length: int) -> Any:
-    """A cache with room for `length` tokens, filled with the prefix.
-
-    A growing cache is copied at every token; with the allocator settings of training the holes it
-    leaves added up to gigabytes.
-    """
-    from transformers import StaticCache
-
-    cache = StaticCache(config=model.config, max_cache_len=length)
-    for index, layer in enumerate(prefix.layers if prefix else []):
-        shape = (batch_size, -1, -1, -1)
-        cache.update(layer.keys.expand(shape), layer.values.expand(shape), index)
     return cache
 
 
@@ -86,30 +82,41 @@ def _padded(
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
-def _batches(
-    lengths: Sequence[int],
-    size: int,
-    text: str,
-    tokens: int | None = None,
-    alike: float = 0.0,
-    prefix: int = 0,
-) -> Iterator[list[int]]:
-    """Index batches, longest first (so that memory runs out at once or never), with a bar.
+def _longest_first(lengths: Sequence[int]) -> list[int]:
+    """Indices in the order in which memory runs out at once or never."""
+    return sorted(range(len(lengths)), key=lambda index: -lengths[index])
 
-    `tokens` limits a batch of long sequences, padding included; one sequence is always taken. No
-    sequence, without the shared `prefix`, is less than the share `alike` of its batch's longest.
+
+def _like(
+    waiting: Sequence[int],
+    lengths: Sequence[int],
+    rows: int,
+    tokens: int,
+    alike: float,
+    prefix: int,
+) -> list[int]:
+    """Those of the waiting, longest first, that are run through the model together.
+
+    `tokens` limits them, padding included; the first is always taken. None, without the shared
+    `prefix`, is shorter than the share `alike` of the longest.
     """
+    longest = lengths[waiting[0]]
+    rows = min(rows, max(1, tokens // longest))
+    least = min(prefix + alike * (longest - prefix), longest - FEW)
+    return [index for index in waiting[:rows] if lengths[index] >= least]
+
+
+def _batches(
+    lengths: Sequence[int], size: int, text: str, tokens: int, alike: float = 0.0, prefix: int = 0
+) -> Iterator[list[int]]:
+    """Index batches, longest first, with a bar."""
     from tqdm.auto import tqdm
 
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    waiting = _longest_first(lengths)
     batches: list[list[int]] = []
-    while order:
-        longest = lengths[order[0]]
-        rows = min(size, max(1, tokens // longest)) if tokens else size
-        least = min(prefix + alike * (longest - prefix), longest - FEW)
-        batch = [index for index in order[:rows] if lengths[index] >= least]
-        batches.append(batch)
-        order = order[len(batch) :]
+    while waiting:
+        batches.append(_like(waiting, lengths, size, tokens, alike, prefix))
+        waiting = waiting[len(batches[-1]) :]
     for number, batch in enumerate(tqdm(batches, desc=text, unit="batch", leave=False)):
         report_progress(number, len(batches), text)
         yield batch
@@ -140,60 +147,80 @@ def generate(
     batch_size: int = 32,
     text: str = "generating",
 ) -> Answers:
-    """Greedy answers to prompts, in their order; prompt tokens are cut off by count, not by text.
+    """Greedy answers to prompts, in their order; at most `batch_size` are written at a time.
 
     `max_new_tokens` is one limit for all, or one for each prompt, so that prompts of several tasks
     share a batch. Greedy, so the same model and machine give the same answers twice.
     """
-    import torch
-    from transformers import GenerationConfig
-
     if not prompts:
         return Answers([], [])
     one = isinstance(max_new_tokens, int)
     limits = [max_new_tokens] * len(prompts) if one else list(max_new_tokens)
     sequences = [prompt_ids(messages, tokenizer) for messages in prompts]
-    prefix = common_prefix(sequences)
-    cache = _prefix_cache(model, sequences[0][:prefix])
     ends = end_tokens(model, tokenizer)
-    texts, stopped = [""] * len(prompts), [False] * len(prompts)
+    written = _written(model, tokenizer, sequences, limits, ends, batch_size, text)
+    return Answers(
+        [tokenizer.decode(row, skip_special_tokens=True).strip() for row in written],
+        [row[-1] in ends for row in written],
+    )
+
+
+def _written(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    sequences: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    ends: Sequence[int],
+    size: int,
+    text: str,
+) -> list[list[int]]:
+    """Token ids of the answers, with the token that ended each; a bar counts them."""
+    from tqdm.auto import tqdm
+
+    from course_utils.decoding import Decoder
+
     lengths = [len(sequence) for sequence in sequences]
-    for batch in _batches(lengths, batch_size, text, alike=ANSWERED_ALIKE, prefix=prefix):
-        ids, mask = _padded(
-            [sequences[i] for i in batch], prefix, tokenizer.pad_token_id, model.device
-        )
-        width, own = ids.shape[1], [limits[i] for i in batch]
-        config = GenerationConfig(
-            do_sample=False,
-            max_new_tokens=max(own),
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=ends or None,
-            disable_compile=True,  # compiling costs minutes, again for every batch size
-        )
-        with torch.no_grad():
-            output = model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                generation_config=config,
-                past_key_values=_generation_cache(model, cache, len(batch), width + max(own)),
-                stopping_criteria=[_at_own_limit(width, own)],
-            )
-        new = output[:, width:].tolist()  # (B, new tokens)
-        for index, tokens in zip(batch, new, strict=True):
-            row = tokens[: limits[index]]
-            stopped[index] = any(token in ends for token in row)
-            texts[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
-    return Answers(texts, stopped)
+    prefix = _shared_prefix(model, sequences, max(lengths) + max(limits))
+    cache = _prefix_cache(model, sequences[0][:prefix])
+
+    def read(batch: list[int]) -> tuple["torch.Tensor", "torch.Tensor", Any]:
+        """Logits of the next tokens (B, vocabulary), attention mask (B, T), keys and values."""
+        own = [sequences[i] for i in batch]
+        ids, mask = _padded(own, prefix, tokenizer.pad_token_id, model.device)
+        logits, filled = _read(model, ids, mask, prefix, cache, keep=1)
+        trim_heap(collect=False)
+        return logits[:, -1], mask, filled
+
+    def choose(waiting: list[int], room: int) -> list[int]:
+        return _like(waiting, lengths, room, READ_TOKENS, ALIKE, prefix)
+
+    decoder = Decoder(model, sequences, limits, ends, read)
+    with tqdm(total=len(sequences), desc=text, unit="answer", leave=False) as bar:
+        for done, _ in enumerate(decoder.run(_longest_first(lengths), size, choose), 1):
+            bar.update()
+            report_progress(done, len(sequences), text)
+    return decoder.written
 
 
-def _at_own_limit(width: int, limits: Sequence[int]) -> Any:
-    """Ends each answer of a batch at its own limit, so that a batch ends with its last one."""
+def _read(
+    model: Any, ids: "torch.Tensor", mask: "torch.Tensor", prefix: int, cache: Any, keep: int
+) -> tuple["torch.Tensor", Any]:
+    """Run padded sequences through the model behind their shared prefix.
+
+    Returns the logits of their last `keep` places (B, keep, vocabulary), and the cache.
+    """
     import torch
 
-    def reached(ids: "torch.Tensor", *_: Any, **__: Any) -> "torch.Tensor":
-        return torch.tensor([ids.shape[1] - width >= limit for limit in limits], device=ids.device)
-
-    return reached
+    with torch.no_grad():
+        found = model(
+            input_ids=ids[:, prefix:],
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, prefix:],
+            past_key_values=_expanded(cache, len(ids)),
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+    return found.logits, found.past_key_values
 
 
 def generate_answers(
@@ -235,22 +262,16 @@ def completion_nll(
     scored = [i for i, e in enumerate(examples) if e.completion_length > 0 and e.prompt_length > 0]
     if not scored:
         return nll, counts
-    prefix = common_prefix([examples[i].input_ids[: examples[i].prompt_length] for i in scored])
-    cache = _prefix_cache(model, examples[scored[0]].input_ids[:prefix])
     lengths = [len(examples[i].input_ids) for i in scored]
-    for positions in _batches(lengths, batch_size, text, SCORED_TOKENS, SCORED_ALIKE, prefix):
+    prompts = [examples[i].input_ids[: examples[i].prompt_length] for i in scored]
+    prefix = _shared_prefix(model, prompts, max(lengths))
+    cache = _prefix_cache(model, examples[scored[0]].input_ids[:prefix])
+    for positions in _batches(lengths, batch_size, text, READ_TOKENS, ALIKE, prefix):
         batch = [scored[position] for position in positions]
         sequences = [examples[i].input_ids for i in batch]
         ids, mask = _padded(sequences, prefix, tokenizer.pad_token_id, model.device)
         keep = max(counts[i] for i in batch) + 1  # one more: the token before predicts the first
-        with torch.no_grad():
-            logits = model(
-                input_ids=ids[:, prefix:],
-                attention_mask=mask,
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, prefix:],
-                past_key_values=_expanded(cache, len(batch)),
-                logits_to_keep=keep,
-            ).logits  # (B, keep, vocabulary)
+        logits, _ = _read(model, ids, mask, prefix, cache, keep)
         for row, index in enumerate(batch):
             count = counts[index]
             losses = torch.nn.functional.cross_entropy(

@@ -35,6 +35,7 @@ UNLIKE = [
     [{"role": "system", "content": "Name a mineral."}, {"role": "user", "content": "It is green."}],
 ]
 NEW = 10  # tokens
+MANY = 100_000  # tokens at once: no limit
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +215,91 @@ def test_prompts_of_several_tasks_share_a_batch_each_with_its_own_limit(model, t
     assert together.stopped == [one.stopped[0] for one in alone]
 
 
+def test_rows_come_and_go_and_every_answer_is_its_own(model, tokenizer, shared, monkeypatch):
+    """Unlike prompts and limits, with and without a shared start, in few rows and in many."""
+    monkeypatch.setattr(generation, "FEW", 0)  # short prompts too are read by their lengths
+    prompts = [*UNLIKE, *shared]
+    limits = [(3 * number) % 11 + 1 for number in range(len(prompts))]
+    rows = one_by_one(model, tokenizer, prompts, max(limits))
+    expected = [row[:limit] for row, limit in zip(rows, limits, strict=True)]
+    for size in (1, 2, 4, 5, 64):
+        found = generate(model, tokenizer, prompts, limits, size)
+        assert found.texts == decoded(tokenizer, expected), size
+
+
+def test_the_steps_are_those_of_the_longest_answers_and_ended_rows_leave(
+    model, tokenizer, shared, monkeypatch
+):
+    """Seven answers in seven rows: as many steps as the longest has tokens, ever fewer rows."""
+    from course_utils.decoding import Decoder
+
+    rows, plain = [], Decoder._step
+
+    def counted(self):
+        rows.append(len(self.rows))
+        return plain(self)
+
+    monkeypatch.setattr(Decoder, "_step", counted)
+    generate(model, tokenizer, shared, [2, 4, 6, 8, 10, 12, 14], batch_size=7)
+    assert rows == [7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1]  # reading gives the first token
+
+
+def test_a_penalty_for_repeating_is_the_librarys(model, tokenizer, shared, monkeypatch):
+    monkeypatch.setattr(model.generation_config, "repetition_penalty", 1.5)
+    expected = one_by_one(model, tokenizer, shared)
+    monkeypatch.setattr(model.generation_config, "repetition_penalty", None)
+    assert expected != one_by_one(model, tokenizer, shared)  # it changes something
+    monkeypatch.setattr(model.generation_config, "repetition_penalty", 1.5)
+    answers = generate_answers(model, tokenizer, shared, NEW, batch_size=3)
+    assert answers == decoded(tokenizer, expected)
+
+
 def test_no_prompts_give_no_answers(model, tokenizer):
     assert generate_answers(model, tokenizer, [], NEW) == []
+
+
+# --- a model whose layers look back a part of the way only ---
+
+
+@pytest.fixture(scope="module")
+def gemma(tokenizer):
+    """A random Gemma 3 whose window is shorter than the prompts."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(5)
+    config = Gemma3TextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=16,
+        sliding_window=12,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        tie_word_embeddings=False,
+        initializer_range=0.3,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return Gemma3ForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_padding_does_not_count_in_a_window(gemma, tokenizer, shared, batch_size):
+    """Padding behind the shared start did: answers and losses of the shorter rows were others."""
+    expected = decoded(tokenizer, one_by_one(gemma, tokenizer, shared))
+    assert len(set(expected)) > len(expected) // 2
+    assert generate_answers(gemma, tokenizer, shared, NEW, batch_size) == expected
+    unlike = decoded(tokenizer, one_by_one(gemma, tokenizer, UNLIKE))
+    both = generate_answers(gemma, tokenizer, [*UNLIKE, *shared], NEW, batch_size)
+    assert both == [*unlike, *expected]
+
+
+def test_the_nll_behind_a_window_equals_a_plain_computation(gemma, tokenizer, examples):
+    nll, _ = completion_nll(gemma, tokenizer, examples, batch_size=7)
+    assert nll == pytest.approx([plain_nll(gemma, e) for e in examples], rel=1e-5)
 
 
 # --- log-likelihoods ---
@@ -232,7 +316,7 @@ def test_the_nll_does_not_depend_on_how_many_tokens_are_scored_at_once(
     model, tokenizer, examples, monkeypatch
 ):
     nll, _ = completion_nll(model, tokenizer, examples, batch_size=3)
-    monkeypatch.setattr(generation, "SCORED_TOKENS", 1)
+    monkeypatch.setattr(generation, "READ_TOKENS", 1)
     assert completion_nll(model, tokenizer, examples, 3)[0] == pytest.approx(nll, rel=1e-5)
 
 
@@ -305,16 +389,16 @@ def test_a_random_model_is_about_as_surprised_as_by_a_uniform_draw(model, tokeni
 
 
 def test_the_longest_batch_comes_first_so_that_memory_runs_out_at_once():
-    assert list(_batches([3, 9, 5, 4, 8], 2, "x")) == [[1, 4], [2, 3], [0]]
+    assert list(_batches([3, 9, 5, 4, 8], 2, "x", MANY)) == [[1, 4], [2, 3], [0]]
 
 
 def test_a_text_is_not_padded_to_more_than_its_share_of_a_batch():
     """Four reports among questions: the questions were padded to their length, and computed so."""
     lengths = [900, 100, 700, 440, 420, 80]
-    assert list(_batches(lengths, 4, "x", alike=0.5)) == [[0, 2], [3, 4], [1, 5]]
-    assert list(_batches([40, 10, 20], 4, "x", alike=0.8)) == [[0, 2, 1]]  # little to gain
+    assert list(_batches(lengths, 4, "x", MANY, alike=0.5)) == [[0, 2], [3, 4], [1, 5]]
+    assert list(_batches([40, 10, 20], 4, "x", MANY, alike=0.8)) == [[0, 2, 1]]  # little to gain
     shared = [length + 1000 for length in lengths]
-    assert list(_batches(shared, 4, "x", alike=0.5, prefix=1000)) == [[0, 2], [3, 4], [1, 5]]
+    assert list(_batches(shared, 4, "x", MANY, 0.5, prefix=1000)) == [[0, 2], [3, 4], [1, 5]]
 
 
 def test_long_texts_are_scored_in_smaller_batches_and_one_that_is_too_long_alone():
