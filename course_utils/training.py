@@ -462,7 +462,8 @@ def summarise_training(
     """The content of training.json.
 
     `validation` is (nll sums, token counts) of the final adapter, so `eval_loss` and `perplexity`
-    are weighted by tokens; the evaluations in `log` are SFTTrainer's, averaged over batches.
+    are weighted by tokens, and `validation_losses` has both of each record (None: not finite), in
+    their order; the evaluations in `log` are SFTTrainer's, averaged over batches.
     `train_loss` is the mean of the logged losses: the trainer's own figure forgets the steps
     before a resume. A model that gives no finite likelihood raises CourseError, or with
     `may_diverge` has NaN in both places.
@@ -482,6 +483,10 @@ def summarise_training(
         "final_train_loss": sum(losses[-5:]) / len(losses[-5:]),
         "eval_loss": math.log(value),
         "perplexity": value,
+        "validation_losses": [
+            [float(nll) if math.isfinite(nll) else None, int(count)]
+            for nll, count in zip(*validation, strict=True)
+        ],
         "steps": trainer.state.global_step,
         "planned_steps": trainer.state.max_steps,
         "tokens": tokens,

@@ -37,10 +37,12 @@ OWN = 0.5
 
 # --- How much is looked at ----------------------------------------------------------------------
 
-# Records whose loss is computed, at most; the default configuration has 60 validation records.
+# Records whose loss is computed with and without the adapter, and of which the training's own log
+# is held against ours: means of pairs need few.
+SAMPLED = 18
+# The same, at most, where these leave a doubt or the log doesn't name the loss of each record; the
+# default configuration has 60 validation records.
 LOSS_RECORDS = 60
-# Of these, whose loss is computed without the adapter too: a mean of pairs needs fewer.
-PAIRED_RECORDS = 18
 # Answers a task: of the adapter to the submission's own test records, of the base model to them,
 # and of both to hidden records.
 ANSWERED, BASELINE, HIDDEN = 4, 2, 6

@@ -186,7 +186,7 @@ def asked_in(
 
 def checked_losses(found: Any, count: int) -> list[tuple[float, int]]:
     """Rows of `inside.rows_of`, checked in form. Raises CourseError for anything else."""
-    if not (isinstance(found, list) and len(found) == count and all(map(_is_loss, found))):
+    if not (isinstance(found, list) and len(found) == count and all(map(is_loss, found))):
         raise _strange("losses")
     return [(math.inf if nll is None else float(nll), tokens) for nll, tokens in found]
 
@@ -213,7 +213,8 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_loss(row: Any) -> bool:
+def is_loss(row: Any) -> bool:
+    """Whether this is [nats or None, tokens] of a record."""
     if not isinstance(row, list) or len(row) != 2 or not _is_count(row[1]):
         return False
     nll = row[0]

@@ -29,12 +29,12 @@ from course_utils.grading.judging.files.common import (
 )
 from course_utils.grading.judging.files.week05 import unreadable_records
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.models.audit import audit, improves
 from course_utils.grading.judging.models.common import (
     Losses,
     drawn,
     improvement,
     likeness,
-    loss_tolerance,
     mean_loss,
     reproduction,
 )
@@ -71,23 +71,22 @@ def training_true(case: Case) -> Judgement:
     if options.folds:
         return _fold_true(case, options, told)
     held = _validation(case, options)
-    losses = case.models.losses(held, tuned=True)
-    found, allowed = mean_loss(losses), loss_tolerance(case.models.model.quantization, losses, True)
-    agrees = abs(found - loss) <= allowed
-    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found:.4f}", agrees)
+    found = audit(case, held, told, case.models.model.quantization, case.models.losses)
+    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found.found:.4f}", found.agrees)
     evidence = [
         Evidence(
             label="validation loss",
-            found=f"{found:.4f}",
+            found=f"{found.found:.4f}",
             stated=f"{loss:.4f}",
-            note=f"{len(held)} records, drawn again with seed {options.seed}; "
-            f"within {allowed:.4f} agrees",
+            note=f"{found.note}; drawn again with seed {options.seed}",
         ),
         Evidence(
-            label="perplexity", found=f"{math.exp(min(found, 50)):.3f}", stated=f"{stated:.3f}"
+            label="perplexity",
+            found=f"{math.exp(min(found.found, 50)):.3f}",
+            stated=f"{stated:.3f}",
         ),
     ]
-    if agrees:
+    if found.agrees:
         return earned(case, 1, *evidence)
     return failed(*evidence, feedback=advise(say("week05.judged.loss_differs")))
 
@@ -145,8 +144,7 @@ def validation_improves(case: Case) -> Judgement:
     if options.eval_data:
         return not_judged("not judged: trained with --eval_data, a file that is not handed in")
     held = _validation(case, options)
-    before, after = (case.models.losses(held, tuned) for tuned in (False, True))
-    return improvement(case, before, after, full=0.10, part=1 / 3)
+    return improves(case, held, case.models.losses, full=0.10, part=1 / 3)
 
 
 def _folds_improve(case: Case, options: argparse.Namespace) -> Judgement:

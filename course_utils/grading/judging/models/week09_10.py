@@ -15,14 +15,10 @@ from course_utils.grading.judging.files.common import WEEK09_10, note_stated, re
 from course_utils.grading.judging.files.data import broken_lines, readable_parts
 from course_utils.grading.judging.files.evaluation import not_evaluated
 from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.models.audit import Ask, audit, improves
 from course_utils.grading.judging.models.common import (
-    Losses,
     Record,
-    drawn,
     drawn_by_task,
-    improvement,
-    loss_tolerance,
-    mean_loss,
     note_answers,
     reproduction,
     scores_agree,
@@ -44,13 +40,7 @@ STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
 def validation_improves(case: Case) -> Judgement:
     """All points for a loss at least 20 % lower with the adapter, half for any drop."""
-    records = validation_records(case)
-    places = _scored_places(case, records)
-    tuned = _tuned_losses(case, records, places)
-    paired = drawn([records[i] for i in places], tolerances.PAIRED_RECORDS, case.seed)
-    asked = [records[places[i]] for i in paired]
-    base = case.models.losses(asked, tuned=False, max_length=case.models.config.max_length)
-    return improvement(case, base, [tuned[i] for i in paired], full=0.20, part=0.5)
+    return improves(case, validation_records(case), _asked(case), full=0.20, part=0.5)
 
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
@@ -68,30 +58,26 @@ def training_log_true(case: Case) -> Judgement:
     with reading(case, TRAINING):
         content = json_object(case.folder.json(TRAINING))
         loss, stated = (number_in(content[name], name) for name in ("eval_loss", "perplexity"))
-    records = validation_records(case)
-    places = _scored_places(case, records)
-    losses = _tuned_losses(case, records, places)
-    found, whole = mean_loss(losses), len(places) == len(records)
-    allowed = loss_tolerance(case.models.config.quantization, losses, whole)
-    agrees = abs(found - loss) <= allowed
-    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found:.4f}", agrees)
+    quantization = case.models.config.quantization
+    found = audit(case, validation_records(case), content, quantization, _asked(case))
+    note_stated(case, f"{TRAINING}: eval_loss", f"{loss:.4f}", f"{found.found:.4f}", found.agrees)
     printed = _printed(case)
     evidence = [
         Evidence(
             label="validation loss",
-            found=f"{found:.4f}",
+            found=f"{found.found:.4f}",
             stated=f"{loss:.4f}",
-            note=f"{len(places)} of {len(records)} records; within {allowed:.4f} agrees",
+            note=found.note,
         ),
         Evidence(
             label="perplexity",
-            found=f"{math.exp(min(found, 50)):.3f}",
+            found=f"{math.exp(min(found.found, 50)):.3f}",
             stated=f"{stated:.3f}",
             note=f"the log prints {printed or 'none'}",
         ),
     ]
     problems = []
-    if not agrees:
+    if not found.agrees:
         problems.append(say("week09_10.judged.log_differs", "loss"))
     if not math.isclose(math.exp(min(loss, 50)), stated, rel_tol=tolerances.PRINTED):
         problems.append(say("week09_10.judged.log_differs", "perplexity"))
@@ -113,17 +99,10 @@ def validation_records(case: Case) -> list[Record]:
     return case.facts["validation"]
 
 
-def _scored_places(case: Case, records: Sequence[Record]) -> list[int]:
-    """All places, or as many as are scored of a long validation part."""
-    if len(records) <= tolerances.LOSS_RECORDS:
-        return list(range(len(records)))
-    return drawn(records, tolerances.LOSS_RECORDS, case.seed)
-
-
-def _tuned_losses(case: Case, records: Sequence[Record], places: Sequence[int]) -> Losses:
-    """Of the adapter; one question for both checks, so it is computed once."""
-    asked = [records[i] for i in places]
-    return case.models.losses(asked, tuned=True, max_length=case.models.config.max_length)
+def _asked(case: Case) -> Ask:
+    """Losses of validation records, cut as training cut them; each question is computed once."""
+    length = case.models.config.max_length
+    return lambda records, tuned: case.models.losses(records, tuned, max_length=length)
 
 
 def _part(case: Case, part: str) -> list[Record]:

@@ -1,6 +1,7 @@
 """Weeks 9-10: what is true earns its points, what is not does not; on the nano model."""
 
 import json
+import math
 
 import pytest
 from nano_cases import adapter, case_of, judged, share
@@ -84,6 +85,18 @@ def test_a_loss_that_was_written_in_by_hand_earns_nothing(work, box):
     assert found.points == 0
     assert [e.stated for e in found.evidence if e.label == "validation loss"] == ["1.0000"]
     assert [s.agrees for s in case.facts["stated"]] == [False]
+
+
+def test_losses_of_the_records_that_were_lowered_with_their_mean_earn_nothing(work, box):
+    path = work / "run" / "training.json"
+    content = json.loads(path.read_text())
+    rows = [[nll * 0.9, tokens] for nll, tokens in content["validation_losses"]]
+    mean = sum(nll for nll, _ in rows) / sum(tokens for _, tokens in rows)
+    content |= {"validation_losses": rows, "eval_loss": mean, "perplexity": math.exp(mean)}
+    path.write_text(json.dumps(content))
+    found = judged(case_of(work, box), "training_log_true")
+    assert found.points == 0
+    assert "another loss" in found.feedback
 
 
 def test_answers_of_another_adapter_lose_points(work, box):

@@ -1,0 +1,83 @@
+"""A stated validation loss, held against the adapter on records that a seed draws.
+
+training.json names the loss of each validation record. A mean can't be lowered without lowering
+most of them, and nobody knows which ones are drawn: so a few computed again tell as much as all.
+Without these losses (another script, records that training left out) all are computed again.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from course_utils.grading.judging import tolerances
+from course_utils.grading.judging.case import Case
+from course_utils.grading.judging.judgement import Judgement
+from course_utils.grading.judging.models.common import (
+    Losses,
+    Record,
+    drawn,
+    improvement,
+    loss_tolerance,
+    mean_loss,
+)
+from course_utils.grading.probing.probe import is_loss
+
+STATED = "validation_losses"  # in training.json: [nats or null, tokens] of each record, in order
+Ask = Callable[[Sequence[Record], bool], Losses]  # (records, with the adapter?)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What became of a stated validation loss (nats a token)."""
+
+    found: float  # of all records where the stated losses hold, else of those computed again
+    agrees: bool
+    note: str  # how many were computed again, and what agrees
+
+
+def audit(
+    case: Case, records: Sequence[Record], told: Mapping[str, Any], quantization: str, ask: Ask
+) -> Audit:
+    """Whether `told`, the content of training.json, states the adapter's loss on these records."""
+    stated = _stated(told, len(records))
+    most = tolerances.LOSS_RECORDS if stated is None else tolerances.SAMPLED
+    places = drawn(records, most, case.seed)
+    losses = ask([records[i] for i in places], True)
+    whole = stated is not None or len(places) == len(records)
+    allowed = loss_tolerance(quantization, losses, whole)
+    found = mean_loss(losses)
+    note = f"{len(places)} of {len(records)} records computed again; within {allowed:.4f} agrees"
+    loss = float(told["eval_loss"])
+    if stated is None:
+        return Audit(found, abs(found - loss) <= allowed, note)
+    own = [stated[i] for i in places]
+    same_tokens = all(a[1] == b[1] for a, b in zip(own, losses, strict=True))
+    if not same_tokens or not abs(mean_loss(own) - found) <= allowed:  # infinity is not near itself
+        return Audit(found, False, note)
+    of_all = mean_loss(stated)
+    return Audit(of_all, math.isclose(of_all, loss, rel_tol=tolerances.PRINTED), note)
+
+
+def _stated(told: Mapping[str, Any], count: int) -> Losses | None:
+    """The losses that training.json names; None where it doesn't name one for each record."""
+    rows = told.get(STATED)
+    if not (isinstance(rows, list) and len(rows) == count and all(map(is_loss, rows))):
+        return None
+    return [(math.inf if nll is None else float(nll), tokens) for nll, tokens in rows]
+
+
+def improves(
+    case: Case, records: Sequence[Record], ask: Ask, full: float, part: float
+) -> Judgement:
+    """All points for a loss that fell by the share `full`, the share `part` for any drop.
+
+    A few records decide where the loss fell clearly or clearly didn't; near a mark more are asked.
+    """
+    for most in (tolerances.SAMPLED, tolerances.LOSS_RECORDS):
+        asked = [records[i] for i in drawn(records, most, case.seed)]
+        before, after = ask(asked, False), ask(asked, True)
+        drop = 1 - mean_loss(after) / mean_loss(before)
+        if len(asked) == len(records) or not -full / 2 < drop < 1.5 * full:
+            break
+    return improvement(case, before, after, full, part)

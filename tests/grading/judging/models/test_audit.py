@@ -1,0 +1,119 @@
+"""A stated loss: what holds costs eighteen records, what was lowered is seen in them."""
+
+import math
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from course_utils.grading.judging import tolerances
+from course_utils.grading.judging.models.audit import STATED, audit, improves
+
+RECORDS = [{"instruction": f"question {number}", "output": "x"} for number in range(60)]
+TOKENS = [10 + number % 7 for number in range(60)]
+TRUE = [[tokens * (1 + number % 5 / 4), tokens] for number, tokens in enumerate(TOKENS)]
+SEED = 11
+
+
+class Adapter:
+    """Gives the true losses, times a factor without the adapter; remembers how many were asked."""
+
+    def __init__(self, untuned=2.0):
+        self.untuned, self.asked = untuned, []
+
+    def __call__(self, records, tuned):
+        self.asked.append(len(records))
+        rows = [TRUE[RECORDS.index(record)] for record in records]
+        return [(nll * (1.0 if tuned else self.untuned), tokens) for nll, tokens in rows]
+
+
+def told(rows, loss=None):
+    mean = sum(nll for nll, _ in rows) / sum(tokens for _, tokens in rows)
+    return {"eval_loss": mean if loss is None else loss, STATED: [list(row) for row in rows]}
+
+
+@pytest.fixture
+def case():
+    return SimpleNamespace(seed=SEED, item=SimpleNamespace(points=6.0), facts={})
+
+
+def found(case, content, adapter=None):
+    return audit(case, RECORDS, content, "none", adapter or Adapter())
+
+
+def test_true_losses_agree_and_a_sample_is_asked(case):
+    adapter, content = Adapter(), told(TRUE)
+    seen = found(case, content, adapter)
+    assert seen.agrees
+    assert seen.found == pytest.approx(content["eval_loss"])
+    assert adapter.asked == [tolerances.SAMPLED]
+    assert seen.note.startswith("18 of 60 records")
+
+
+def test_another_precision_agrees(case):
+    draw = random.Random(1)
+    rounded = [[nll * (1 + draw.gauss(0, 0.01)), tokens] for nll, tokens in TRUE]
+    assert found(case, told(rounded)).agrees
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_lowers_the_mean_is_seen_in_the_sample(case, seed):
+    case.seed = seed
+    lower = [[nll * 0.9, tokens] for nll, tokens in TRUE]
+    assert not found(case, told(lower)).agrees
+    third = [[nll * (number % 3 > 0), tokens] for number, (nll, tokens) in enumerate(TRUE)]
+    assert not found(case, told(third)).agrees
+
+
+def test_a_mean_that_is_not_that_of_its_records_does_not_agree(case):
+    seen = found(case, told(TRUE, loss=0.5))
+    assert not seen.agrees
+    assert seen.found == pytest.approx(told(TRUE)["eval_loss"])
+
+
+def test_more_tokens_for_the_easy_records_do_not_agree(case):
+    heavier = [[nll, tokens * (3 if nll < tokens * 1.3 else 1)] for nll, tokens in TRUE]
+    assert not found(case, told(heavier)).agrees
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [None, [], TRUE[:-1], "x", [[1.0]] * 60, [[-1.0, 3]] * 60, [[True, 3]] * 60, [["1", 3]] * 60],
+)
+def test_without_a_loss_for_each_record_all_are_asked(case, rows):
+    adapter, content = Adapter(), told(TRUE) | {STATED: rows}
+    assert found(case, content, adapter).agrees
+    assert adapter.asked == [60]
+    assert not found(case, content | {"eval_loss": 1.0}).agrees
+
+
+def test_a_loss_that_is_no_number_is_no_agreement(case):
+    broken = [[None, tokens] for _, tokens in TRUE]
+    assert not found(case, told(TRUE) | {STATED: broken}).agrees
+
+
+# --- whether it improves ---
+
+
+@pytest.mark.parametrize(
+    ("untuned", "asked", "points"),
+    [
+        (2.0, [18, 18], 6),  # lower by half: clear
+        (1.3, [18, 18, 60, 60], 6),  # by 23 %: near the mark
+        (1.2, [18, 18, 60, 60], 3),  # by 17 %
+        (1.0, [18, 18, 60, 60], 0),
+        (0.5, [18, 18], 0),  # twice as high
+    ],
+)
+def test_a_few_records_decide_where_it_is_clear(case, untuned, asked, points):
+    adapter = Adapter(untuned)
+    judged = improves(case, RECORDS, adapter, full=0.2, part=0.5)
+    assert judged.points == points
+    assert adapter.asked == asked
+
+
+def test_an_infinite_loss_earns_nothing(case):
+    def broken(records, tuned):
+        return [(math.inf if tuned else 1.0, 1) for _ in records]
+
+    assert improves(case, RECORDS, broken, full=0.2, part=0.5).points == 0
