@@ -254,14 +254,29 @@ def completion_nll(
     """Negative log-likelihood (nats, summed) and token count of each example's completion.
 
     Perplexity over a set is exp(sum of the first / sum of the second). An example without
-    completion tokens counts (0.0, 0). Only the logits of completions are computed.
+    completion tokens counts (0.0, 0).
+    """
+    losses = token_nll(model, tokenizer, examples, batch_size, text)
+    return [float(own.sum()) for own in losses], [e.completion_length for e in examples]
+
+
+def token_nll(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    examples: Sequence[Tokens],
+    batch_size: int = 32,
+    text: str = "scoring",
+) -> "list[torch.Tensor]":
+    """Negative log-likelihoods (nats) of the tokens of each example's completion (T,).
+
+    Only the logits of completions are computed.
     """
     import torch
 
-    nll, counts = [0.0] * len(examples), [e.completion_length for e in examples]
+    found = [torch.zeros(example.completion_length) for example in examples]
     scored = [i for i, e in enumerate(examples) if e.completion_length > 0 and e.prompt_length > 0]
     if not scored:
-        return nll, counts
+        return found
     lengths = [len(examples[i].input_ids) for i in scored]
     prompts = [examples[i].input_ids[: examples[i].prompt_length] for i in scored]
     prefix = _shared_prefix(model, prompts, max(lengths))
@@ -270,15 +285,14 @@ def completion_nll(
         batch = [scored[position] for position in positions]
         sequences = [examples[i].input_ids for i in batch]
         ids, mask = _padded(sequences, prefix, tokenizer.pad_token_id, model.device)
-        keep = max(counts[i] for i in batch) + 1  # one more: the token before predicts the first
+        counts = [len(found[i]) for i in batch]
+        keep = max(counts) + 1  # one more: the token before predicts the first
         logits, _ = _read(model, ids, mask, prefix, cache, keep)
-        for row, index in enumerate(batch):
-            count = counts[index]
-            losses = torch.nn.functional.cross_entropy(
-                logits[row, -count - 1 : -1].float(), ids[row, -count:], reduction="sum"
-            )
-            nll[index] = float(losses)
-    return nll, counts
+        for row, (index, count) in enumerate(zip(batch, counts, strict=True)):
+            found[index] = torch.nn.functional.cross_entropy(
+                logits[row, -count - 1 : -1].float(), ids[row, -count:], reduction="none"
+            ).cpu()
+    return found
 
 
 def measure_latency(

@@ -19,7 +19,7 @@ from course_utils.assignments.selection.measuring import (
     PROMPTS,
     likelihoods,
     measure_candidate,
-    without_ending,
+    own_tokens,
 )
 from course_utils.assignments.selection.process import Worker
 from course_utils.assignments.selection.recommendation import main_difference, recommend
@@ -324,10 +324,11 @@ def test_records_without_a_task_are_scored_by_what_their_answers_are():
 def test_the_ending_of_the_chat_template_is_cut_and_nothing_else(tokenizer):
     record = chat.record_messages(TEST[2], tokenizer)
     tokens = chat.tokenize_messages(record["prompt"], record["completion"], tokenizer)
-    text = without_ending(tokens, TEST[2]["output"], tokenizer)
-    assert len(tokens.input_ids) - len(text.input_ids) == 2  # <|im_end|> and the line's end
-    assert tokenizer.decode(text.input_ids[text.prompt_length :]) == TEST[2]["output"]
-    assert without_ending(tokens, "another text", tokenizer) == tokens
+    completion = tokens.input_ids[tokens.prompt_length :]
+    own = own_tokens(tokens, TEST[2]["output"], tokenizer)
+    assert len(completion) - own == 2  # <|im_end|> and the line's end
+    assert tokenizer.decode(completion[:own]) == TEST[2]["output"]
+    assert own_tokens(tokens, "another text", tokenizer) == len(completion)
 
 
 def test_bits_per_byte_equal_those_computed_by_hand(nano_model_path, tokenizer):

@@ -14,6 +14,7 @@ from course_utils.generation import (
     end_tokens,
     generate,
     generate_answers,
+    token_nll,
 )
 
 TEXTS = [
@@ -381,6 +382,20 @@ def test_the_order_of_examples_does_not_change_their_nll(model, tokenizer, examp
     forwards, _ = completion_nll(model, tokenizer, examples, batch_size=3)
     backwards, _ = completion_nll(model, tokenizer, examples[::-1], batch_size=3)
     assert backwards[::-1] == pytest.approx(forwards, rel=1e-5)
+
+
+def test_the_nll_of_tokens_adds_up_and_each_equals_a_plain_computation(model, tokenizer, examples):
+    import torch
+
+    losses = token_nll(model, tokenizer, examples, batch_size=3)
+    assert [len(own) for own in losses] == [e.completion_length for e in examples]
+    for own, example in zip(losses, examples, strict=True):
+        ids = torch.tensor([example.input_ids])
+        with torch.no_grad():
+            log_p = model(ids).logits[0].log_softmax(-1)
+        first = example.prompt_length
+        plain = [-log_p[at - 1, ids[0, at]].item() for at in range(first, ids.shape[1])]
+        assert own.tolist() == pytest.approx(plain, rel=1e-4, abs=1e-4)
 
 
 def test_a_random_model_is_about_as_surprised_as_by_a_uniform_draw(model, tokenizer, examples):

@@ -324,6 +324,16 @@ def test_an_adapter_that_never_saw_its_test_part_is_not_found(tested):
     assert kinds(prints) == set()
 
 
+@pytest.mark.parametrize(("seen", "asked"), [(False, [6, 6]), (True, [6, 6, 12, 12])])
+def test_all_are_compared_only_where_half_of_them_leave_a_doubt(tested, seen, asked):
+    root, own, hidden = tested
+    models, counts = Remembering(own if seen else ()), []
+    plain = models.losses
+    models.losses = lambda records, tuned: counts.append(len(records)) or plain(records, tuned)
+    prints_of(case_of(root, models=models, hidden=hidden))
+    assert counts == asked
+
+
 def test_own_data_are_compared_with_nothing(tested):
     """Hidden records are the kit's kind; an honest adapter on other data would look guilty."""
     root, own, hidden = tested

@@ -18,7 +18,7 @@ from course_utils import models as base_models
 from course_utils.assignments.selection.choosing import answer_of, task_of
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
-from course_utils.generation import completion_nll, generate_answers, measure_latency
+from course_utils.generation import generate_answers, measure_latency, token_nll
 from course_utils.hardware import GIB
 from course_utils.settings import preset_settings
 
@@ -32,22 +32,19 @@ BATCH_SIZES = (1, 8)  # of the speed measurement
 ENDING = 8  # a chat template ends an answer with fewer tokens than this
 
 
-def without_ending(
-    tokens: chat.Tokens, answer: str, tokenizer: "PreTrainedTokenizerBase"
-) -> chat.Tokens:
-    """The tokens without those by which the chat template ends an answer.
+def own_tokens(tokens: chat.Tokens, answer: str, tokenizer: "PreTrainedTokenizerBase") -> int:
+    """How many tokens of the completion are the answer's own.
 
     Templates end answers with one, two or three tokens, which are no part of the text; bits per
-    byte must not depend on that. Where the text's end is inside a token, nothing is cut.
+    byte must not depend on that. Where the text's end is inside a token, all are counted.
     """
     completion = tokens.input_ids[tokens.prompt_length :]
     for ending in range(min(len(completion), ENDING)):
         kept = completion[: len(completion) - ending]
         text = tokenizer.decode(kept, clean_up_tokenization_spaces=False)
         if text.strip() == answer.strip():
-            return chat.Tokens(tokens.input_ids[: tokens.prompt_length + len(kept)],
-                               tokens.prompt_length)  # fmt: skip
-    return tokens
+            return len(kept)
+    return len(completion)
 
 
 def likelihoods(
@@ -69,9 +66,10 @@ def likelihoods(
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
     _check_room(model, max(len(tokens.input_ids) for tokens in whole))
-    texts = [without_ending(t, a, tokenizer) for t, a in zip(whole, answers, strict=True)]
-    nll, counts = completion_nll(model, tokenizer, whole, batch_size, text)
-    text_nll, _ = completion_nll(model, tokenizer, texts, batch_size, f"{text} (bytes)")
+    own = [own_tokens(t, a, tokenizer) for t, a in zip(whole, answers, strict=True)]
+    losses = token_nll(model, tokenizer, whole, batch_size, text)
+    nll, counts = [float(row.sum()) for row in losses], [len(row) for row in losses]
+    text_nll = [float(row[:count].sum()) for row, count in zip(losses, own, strict=True)]
     sizes = [len(answer.strip().encode()) for answer in answers]
     return {
         "perplexity": metrics.perplexity(nll, counts),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_utils import latency
+from course_utils import latency, tasks
 from course_utils.assignments import deployment, week09_10
 from course_utils.assignments.folder import show
 from course_utils.endpoint import asking, conversion
@@ -38,6 +38,7 @@ START_SECONDS = 400.0  # loading, converting the adapter, the self-test
 ASK_SECONDS = 400.0  # all questions together
 EXAMPLE_SECONDS = 120.0
 ASKED = 6  # test records that base and tuned are asked, two of each task
+OF = 4  # the shortest of so many times more: that an endpoint answers is seen of short ones too
 TIMED = 4  # of them are timed, before and after
 TOKENS = 64  # of an answer
 LONGEST_LINE = 300
@@ -99,13 +100,18 @@ def _visit(case: Case) -> Found:
 
 
 def _test_records(case: Case, config: Any) -> list[Record]:
-    """Drawn from the submission's own test part, evenly from its tasks."""
+    """Drawn from the submission's own test part, evenly from its tasks; the shorter ones of it."""
     name = "data/test.jsonl"
     if name not in case.folder.files or case.folder.size_problem(name):
         raise CourseError(f"{name}: not there, or too large", week09_10.PREPARE)
     report = check_file(case.folder.path(name), "manufacturing", near=None)
     records = [record for _, record in report.records]
-    return deployment.draw(records, ASKED, case.seed, config.tasks)
+    some = deployment.draw(records, OF * ASKED, case.seed, config.tasks)
+    some.sort(key=lambda record: len(record["instruction"]) + len(record["input"]))
+    by_task = tasks.by_task(some)
+    each = ASKED // max(1, len(by_task))
+    short = [some[i] for places in by_task.values() for i in places[:each]]
+    return deployment.draw(short, ASKED, case.seed, config.tasks)
 
 
 def _convert_base(case: Case, base: str) -> None:

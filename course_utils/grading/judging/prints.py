@@ -44,6 +44,9 @@ EVIDENCE = {
 SAMPLE = {WEEK05: 24, WEEK09_10: 12}  # records of a task, on each side of the comparison
 QUICK = ("understanding", "qa")  # a report takes as long as five of these and tells no more
 LEAST_SAMPLE = 5  # below, a mean says nothing
+CLEARLY = (
+    0.8  # test over new loss: above, half of the sample is enough; integrity.LOSS_SHARE is 0.6
+)
 MOST_FILES = 40  # of code and of text; nobody hands in more
 MOST_TEXTS = 300  # of records.jsonl
 BOOTSTRAP = 400
@@ -255,6 +258,15 @@ def _of_test_part(case: Case) -> Losses | None:
         pairs += _matched(own, hidden)[: SAMPLE[WEEK09_10]]
     if len(pairs) < LEAST_SAMPLE:
         return None
+    # Of an honest adapter half of them show that the test part is no better known than the rest.
+    if len(half := pairs[::2]) >= LEAST_SAMPLE:
+        found = _of_pairs(case, half)
+        if found.test >= CLEARLY * found.new:
+            return found
+    return _of_pairs(case, pairs)
+
+
+def _of_pairs(case: Case, pairs: Sequence[tuple[Record, Record]]) -> Losses:
     known, new = (list(side) for side in zip(*pairs, strict=True))
     return _compared(case.models.losses(known, True), case.models.losses(new, True), case.seed)
 
