@@ -6,6 +6,7 @@
 
 Every sentence is computed from the files when it is printed. Tuned model and rivals of a seed had
 the same records, so they are compared seed by seed: one is ahead where it is ahead with every seed.
+With a single seed it has to be ahead by more than the interval of that run reaches.
 """
 
 import math
@@ -43,7 +44,7 @@ NOTHING = "No learning curve was recorded yet: course curve --resume makes it."
 BEST = "the best cheap rival"
 CHOICE = {
     "ahead": "the tuned model is ahead of every rival",
-    "level": "the seeds do not agree on who is ahead",
+    "level": "it is open who is ahead",
     "behind": "a cheap method is the right choice",
 }
 LOOKS = (
@@ -82,9 +83,17 @@ def _standing(curve: Curve, size: int, rival: str) -> Standing:
         rival = max(rivals, key=lambda name: mean(curve.scores(name, size)))
     pairs = zip(curve.scores("tuned", size), curve.scores(rival, size), strict=True)
     apart = [tuned - other for tuned, other in pairs]
-    ahead, behind = all(x > 0 for x in apart), all(x < 0 for x in apart)
+    least = _uncertainty(curve, size) if len(apart) == 1 else 0.0
+    ahead, behind = all(x > least for x in apart), all(x < -least for x in apart)
     verdict = "ahead" if ahead else "behind" if behind else "level"
     return Standing(size, rival, mean(apart), verdict)
+
+
+def _uncertainty(curve: Curve, size: int) -> float:
+    """Half the 95 % interval of tuned minus best rival of a size's run; 0 where it has none."""
+    run = next(run for run in curve.runs if run["records"] == size)
+    interval = run.get("over_rival")
+    return (interval["high"] - interval["low"]) / 2 if interval else 0.0
 
 
 def crossings(found: Sequence[Standing]) -> list[float]:
@@ -134,7 +143,9 @@ def sentences(curve: Curve) -> list[str]:
 
 
 def _made(curve: Curve) -> str:
-    about, runs, seeds = curve.about, curve.runs, curve.seeds()
+    about, runs = curve.about, curve.runs
+    each = sorted({len(curve.scores("tuned", size)) for size in curve.sizes()})
+    seeds = " to ".join(dict.fromkeys([str(each[0]), str(each[-1])]))
     days = sorted({run["finished"][:10] for run in runs if run.get("finished")})
     when = " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "on a day not noted"
     least = curve.sizes()[0]
@@ -142,8 +153,8 @@ def _made(curve: Curve) -> str:
     machines = sorted({f"{run['hardware']['cpu_model']}" for run in runs if run.get("hardware")})
     return (
         f"Recorded {when} on {_listed(machines) or 'a machine not noted'}: {len(runs)} runs of "
-        f"{about['base_model']}, {_span(curve)}, {len(seeds)} "
-        f"{'seed' if len(seeds) == 1 else 'seeds'}, all asked the same {about['test_records']} "
+        f"{about['base_model']}, {_span(curve)}, {seeds} {'seed' if each == [1] else 'seeds'} a "
+        f"size, all asked the same {about['test_records']} "
         f"gold orders. At least {about['least_steps']} optimiser steps: {least} records are "
         f"passed {passes} times."
     )

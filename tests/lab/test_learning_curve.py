@@ -61,7 +61,24 @@ def test_what_the_seeds_do_not_agree_on_is_level():
     curve = made(tuned={100: [0.5, 0.4]}, linear={100: [0.45, 0.45]})
     (one,) = learning_curve.standings(curve)
     assert one.verdict == "level"
-    assert "the seeds do not agree" in learning_curve.sentences(curve)[-1]
+    assert "it is open who is ahead" in learning_curve.sentences(curve)[-1]
+
+
+@pytest.mark.parametrize(
+    ("tuned", "verdict"), [(0.49, "level"), (0.56, "ahead"), (0.41, "level"), (0.39, "behind")]
+)
+def test_with_one_seed_a_difference_within_the_runs_interval_is_level(tuned, verdict):
+    curve = made(tuned={100: [tuned]}, linear={100: [0.45]})
+    curve.runs[0]["over_rival"] = {"mean": tuned - 0.45, "low": tuned - 0.5, "high": tuned - 0.4}
+    (one,) = learning_curve.standings(curve)
+    assert one.verdict == verdict
+
+
+def test_how_many_seeds_a_size_has_is_said():
+    uneven = made(tuned={100: [0.5, 0.5], 400: [0.6]}, linear={100: [0.4, 0.4], 400: [0.5]})
+    assert "100 to 400 training records, 1 to 2 seeds a size" in learning_curve.sentences(uneven)[0]
+    assert "records, 2 seeds a size" in learning_curve.sentences(CROSSING)[0]
+    assert "records, 1 seed a size" in learning_curve.sentences(APART)[0]
 
 
 def test_the_best_rival_is_chosen_anew_at_each_size():
