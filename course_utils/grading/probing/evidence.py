@@ -8,7 +8,7 @@ Nothing is read or asked before a check needs it. Only two files of the submissi
 process: the adapter's numbers and a checked list of its settings.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,9 @@ from course_utils.execution.sandbox.limits import Limits
 from course_utils.grading.cache import Shared
 from course_utils.grading.probing.adapter import Adapter, read_adapter
 from course_utils.grading.probing.bases import Base, NotGradable, find_base
-from course_utils.grading.probing.probe import LoadReport, NotMeasured, Probe, Record
+from course_utils.grading.probing.probe import LoadReport, NotMeasured, Part, Probe, Record
 
-__all__ = ["LoadReport", "ModelEvidence", "NotGradable", "NotMeasured"]
+__all__ = ["LoadReport", "ModelEvidence", "NotGradable", "NotMeasured", "Part"]
 
 WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
 CONFIG = "configs/lora_config.yaml"
@@ -99,13 +99,16 @@ class ModelEvidence:
         self,
         records: Sequence[Record],
         tuned: bool,
-        few_shot: Sequence[Record] | Mapping[str, Sequence[Record]] = (),
         max_new_tokens: int = 64,
         like: Sequence[Record] = (),
         **more: Any,
     ) -> list[str]:
         """Greedy answers in the order of the records; see `Probe.answers`."""
-        return self._probe(tuned).answers(records, tuned, few_shot, max_new_tokens, like, **more)
+        return self._probe(tuned).answers(records, tuned, max_new_tokens, like, **more)
+
+    def answers_of(self, parts: Sequence[Part], tuned: bool) -> list[list[str]]:
+        """Greedy answers of several parts, asked at once; see `Probe.answers_of`."""
+        return self._probe(tuned).answers_of(parts, tuned)
 
     def _probe(self, tuned: bool) -> Probe:
         return self.probe(self.model, self.adapter if tuned else None)

@@ -15,7 +15,7 @@ from course_utils.generation import completion_nll, generate_answers
 from course_utils.grading.probing import preload
 
 ADAPTER = "adapter.safetensors"
-BATCH = 8  # records of like length at a time: more widens the padding, fewer reads weights again
+SCORED, ANSWERED = 8, 16  # records at a time; each that is being answered keeps some 25 MB
 
 
 def told(function: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
@@ -52,7 +52,7 @@ def losses(request: Mapping[str, Any]) -> list[list[float | int | None]]:
     model, tokenizer = _model(request)
     tokens = [chat.tokenize_record(record, tokenizer) for record in request["records"]]
     tokens = [example.cut(request["max_length"]) for example in tokens]
-    return rows_of(*completion_nll(model, tokenizer, tokens, BATCH))
+    return rows_of(*completion_nll(model, tokenizer, tokens, SCORED))
 
 
 def rows_of(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | int | None]]:
@@ -64,28 +64,24 @@ def rows_of(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | in
 
 
 @told
-def answers(request: Mapping[str, Any]) -> list[str]:
-    """Greedy answers; records of all tasks share batches, each with its own task's limit."""
+def answers(request: Mapping[str, Any]) -> list[list[str]]:
+    """Greedy answers of each part; all share batches, each record with its own limit."""
     model, tokenizer = _model(request)
-    records, examples = request["records"], request["few_shot"]
-    limits = _limits(request, tokenizer)
-    prompts = []
-    for record in records:
-        shown = examples.get(tasks.task_of(record)) if isinstance(examples, dict) else examples
-        if shown:
-            prompts.append(chat.few_shot_messages(record, shown, tokenizer))
-        else:
-            prompts.append(chat.record_messages(record, tokenizer)["prompt"])
-    return generate_answers(model, tokenizer, prompts, limits, request["batch_size"])
+    prompts, limits = [], []
+    for part in request["parts"]:
+        limits += _limits(part, tokenizer)
+        prompts += [chat.record_messages(r, tokenizer)["prompt"] for r in part["records"]]
+    texts = iter(generate_answers(model, tokenizer, prompts, limits, request["batch_size"]))
+    return [[next(texts) for _ in part["records"]] for part in request["parts"]]
 
 
-def _limits(request: Mapping[str, Any], tokenizer: Any) -> list[int]:
+def _limits(part: Mapping[str, Any], tokenizer: Any) -> list[int]:
     """Tokens that each answer may take: as `like` (records of training) say, or one number."""
-    if not request["like"]:
-        return [request["max_new_tokens"]] * len(request["records"])
-    lengths = evaluation.answer_lengths(request["like"], tokenizer)
+    if not part["like"]:
+        return [part["max_new_tokens"]] * len(part["records"])
+    lengths = evaluation.answer_lengths(part["like"], tokenizer)
     most = max(lengths.values())
-    return [lengths.get(tasks.task_of(record), most) for record in request["records"]]
+    return [lengths.get(tasks.task_of(record), most) for record in part["records"]]
 
 
 def _model(request: Mapping[str, Any]) -> tuple[Any, Any]:

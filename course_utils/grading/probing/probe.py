@@ -35,6 +35,26 @@ class NotMeasured(CourseError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """Records that are asked, and how long their answers may be.
+
+    `like` are records of training: an answer may be as long as the longest of its task there, as
+    the scripts do it. Without them, `max_new_tokens` is the limit.
+    """
+
+    records: Sequence[Record]
+    max_new_tokens: int = 64
+    like: Sequence[Record] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "records": _plain(self.records),
+            "max_new_tokens": self.max_new_tokens,
+            "like": _plain(longest_answers(self.like)),
+        }
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """What became of an adapter's tensors on the base model."""
 
@@ -93,36 +113,31 @@ class Probe:
         self,
         records: Sequence[Record],
         tuned: bool,
-        few_shot: Sequence[Record] | Mapping[str, Sequence[Record]] = (),
         max_new_tokens: int = 64,
         like: Sequence[Record] = (),
-        batch_size: int = inside.BATCH,
+        batch_size: int = inside.ANSWERED,
     ) -> list[str]:
-        """Greedy answers in the order of the records, of all tasks at once.
+        """Greedy answers in the order of the records, of all tasks at once; see `Part`.
 
-        `like` are records of training: an answer may be as long as the longest of its task there,
-        as the scripts do it. Without them, `max_new_tokens` is the limit. The same records in the
-        same batches round alike: so a script's answers come back letter by letter on its machine.
+        The same records in the same batches round alike: so a script's answers come back letter by
+        letter on its machine.
         """
-        if not records:
-            return []
-        examples = (
-            {task: _plain(own) for task, own in few_shot.items()}
-            if isinstance(few_shot, Mapping)
-            else _plain(few_shot)
-        )
-        request = {
-            "records": _plain(records),
-            "few_shot": examples,
-            "max_new_tokens": max_new_tokens,
-            "like": _plain(longest_answers(like)),
-            "batch_size": batch_size,
-        }
+        return self.answers_of([Part(records, max_new_tokens, like)], tuned, batch_size)[0]
+
+    def answers_of(
+        self, parts: Sequence[Part], tuned: bool, batch_size: int = inside.ANSWERED
+    ) -> list[list[str]]:
+        """Greedy answers of each part, asked at once: writing many takes little more than a few."""
+        if not any(part.records for part in parts):
+            return [[] for _ in parts]
+        request = {"parts": [part.as_json() for part in parts], "batch_size": batch_size}
         found = self._ask("answers", request, tuned)
         if not (
             isinstance(found, list)
-            and len(found) == len(records)
-            and all(isinstance(text, str) and len(text) <= LONGEST for text in found)
+            and len(found) == len(parts)
+            and all(
+                _are_answers(own, len(part.records)) for own, part in zip(found, parts, strict=True)
+            )
         ):
             raise _strange("answers")
         return found
@@ -207,6 +222,14 @@ def _plain(records: Sequence[Record]) -> list[dict[str, str]]:
 def _code() -> str:
     """Of what decides the answers: another version of it computes again."""
     return cache.sources(inside, preload, chat, evaluation, generation, models)
+
+
+def _are_answers(found: Any, count: int) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == count
+        and all(isinstance(text, str) and len(text) <= LONGEST for text in found)
+    )
 
 
 def _is_count(value: Any) -> bool:

@@ -72,12 +72,28 @@ def improves(
 ) -> Judgement:
     """All points for a loss that fell by the share `full`, the share `part` for any drop.
 
-    A few records decide where the loss fell clearly or clearly didn't; near a mark more are asked.
+    A few records decide where their pairs leave no doubt; else more are asked.
     """
     for most in (tolerances.SAMPLED, tolerances.LOSS_RECORDS):
         asked = [records[i] for i in drawn(records, most, case.seed)]
         before, after = ask(asked, False), ask(asked, True)
-        drop = 1 - mean_loss(after) / mean_loss(before)
-        if len(asked) == len(records) or not -full / 2 < drop < 1.5 * full:
+        if len(asked) == len(records) or _is_clear(before, after, (full, tolerances.DROP)):
             break
     return improvement(case, before, after, full, part)
+
+
+def _is_clear(before: Losses, after: Losses, marks: Sequence[float]) -> bool:
+    """Whether the share by which the loss fell is some standard errors away from each mark.
+
+    Ratio estimator of pairs (Cochran 1977, 6.13); infinite losses are clear enough.
+    """
+    if len(before) < 2:
+        return False
+    ratio = mean_loss(after) / mean_loss(before)
+    if not math.isfinite(ratio):
+        return True
+    count = len(before)
+    mean = sum(nll for nll, _ in before) / count
+    rest = (new - ratio * old for (new, _), (old, _) in zip(after, before, strict=True))
+    error = math.sqrt(sum(own**2 for own in rest) / (count - 1) / count) / mean
+    return all(abs(1 - ratio - mark) > tolerances.ERRORS * error for mark in marks)

@@ -1,5 +1,6 @@
 """Weeks 9-10: losses and answers of base model and adapter, computed again."""
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from course_utils.grading.judging.models.common import (
 )
 from course_utils.grading.judging.registry import check
 from course_utils.grading.judging.saying import advise, say
+from course_utils.grading.probing.evidence import Part
 from course_utils.grading.results import Evidence
 
 TRAINING, LOG = "run/training.json", "reports/training_log.txt"
@@ -149,12 +151,10 @@ def baseline_reproduced(case: Case) -> Judgement:
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
 def answers_reproduced(case: Case) -> Judgement:
     """Points by the share of the adapter's answers whose score is that of the stored answer."""
-    rows = _predictions(case)
-    places = drawn_by_task(rows, tolerances.ANSWERED, case.seed)
-    found = case.models.answers([rows[i] for i in places], tuned=True, like=_part(case, "train"))
+    places, asked = _own_questions(case)
+    found = _of_the_adapter(case)["own"]
     with reading(case, EVALUATION):
         tuned = [str(case.facts["predictions"][i]["tuned"]) for i in places]
-    asked = [rows[i] for i in places]
     agreeing = [scores_agree(*three) for three in zip(tuned, found, asked, strict=True)]
     same = sum(old.strip() == new for old, new in zip(tuned, found, strict=True))
     case.facts["reproduced"] = {}  # of each task: a gain of answers that are not its own is no gain
@@ -194,15 +194,9 @@ def unseen_records(case: Case) -> Judgement:
     wanted = find(case.assignment).thresholds.tasks
     if lacking := [task for task in wanted if task not in case.hidden.tasks]:
         return not_judged(f"there are no hidden records of {', '.join(lacking)}")
-    own = [*_part(case, "train"), *_part(case, "val"), *_part(case, "test")]
-    asked = [
-        record
-        for task in wanted
-        for record in case.hidden.records(task, tolerances.HIDDEN, unlike=own)
-    ]
-    # Their own references say how long an answer may be: the same for every submission.
+    asked = _hidden_questions(case)
     base = case.models.answers(asked, tuned=False, like=asked)
-    tuned = case.models.answers(asked, tuned=True, like=asked)
+    tuned = _of_the_adapter(case)["hidden"]
     evidence, won = [], []
     for task, places in tasks.by_task(asked).items():
         before, after = (_mean_score(side, asked, places) for side in (base, tuned))
@@ -214,6 +208,42 @@ def unseen_records(case: Case) -> Judgement:
     lost = [task for task, wins in zip(tasks.by_task(asked), won, strict=True) if not wins]
     problems = [say("week09_10.judged.unseen_lost", tasks=", ".join(lost))] if lost else []
     return earned(case, sum(won) / len(wanted), *evidence, feedback=advise(*problems))
+
+
+def _own_questions(case: Case) -> tuple[list[int], list[Record]]:
+    """(places among the evaluation's rows, their records) that the adapter is asked again."""
+    rows = _predictions(case)
+    places = drawn_by_task(rows, tolerances.ANSWERED, case.seed)
+    return places, [rows[i] for i in places]
+
+
+def _hidden_questions(case: Case) -> list[Record]:
+    """Hidden records of each task, none of them near to one of the submission's own."""
+    own = [*_part(case, "train"), *_part(case, "val"), *_part(case, "test")]
+    return [
+        record
+        for task in find(case.assignment).thresholds.tasks
+        if case.hidden is not None and task in case.hidden.tasks
+        for record in case.hidden.records(task, tolerances.HIDDEN, unlike=own)
+    ]
+
+
+def _of_the_adapter(case: Case) -> dict[str, list[str]]:
+    """The adapter's answers to its "own" and to the "hidden" questions, all asked at once.
+
+    A part whose records can't be read is left out: the check that needs it says why.
+    """
+    if "answers" not in case.facts:
+        parts = {}
+        with contextlib.suppress(CourseError):
+            parts["own"] = Part(_own_questions(case)[1], like=_part(case, "train"))
+        with contextlib.suppress(CourseError):
+            # Their own references say how long an answer may be: the same for every submission.
+            hidden = _hidden_questions(case)
+            parts["hidden"] = Part(hidden, like=hidden)
+        found = case.models.answers_of(list(parts.values()), tuned=True)
+        case.facts["answers"] = dict(zip(parts, found, strict=True))
+    return case.facts["answers"]
 
 
 def _mean_score(answers: Sequence[str], records: Sequence[Record], places: Sequence[int]) -> float:

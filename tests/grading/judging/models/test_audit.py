@@ -24,7 +24,13 @@ class Adapter:
     def __call__(self, records, tuned):
         self.asked.append(len(records))
         rows = [TRUE[RECORDS.index(record)] for record in records]
-        return [(nll * (1.0 if tuned else self.untuned), tokens) for nll, tokens in rows]
+        if tuned:
+            return [tuple(row) for row in rows]
+        # one record in five gains much, one little
+        return [
+            (nll * (self.untuned + 0.05 * (number % 5 - 2)), tokens)
+            for number, (nll, tokens) in enumerate(rows)
+        ]
 
 
 def told(rows, loss=None):
@@ -98,10 +104,12 @@ def test_a_loss_that_is_no_number_is_no_agreement(case):
 @pytest.mark.parametrize(
     ("untuned", "asked", "points"),
     [
-        (2.0, [18, 18], 6),  # lower by half: clear
-        (1.3, [18, 18, 60, 60], 6),  # by 23 %: near the mark
-        (1.2, [18, 18, 60, 60], 3),  # by 17 %
-        (1.0, [18, 18, 60, 60], 0),
+        (2.0, [18, 18], 6),  # lower by half
+        (1.5, [18, 18], 6),  # by a third
+        (1.27, [18, 18, 60, 60], 6),  # by 21 %: near the mark
+        (1.23, [18, 18, 60, 60], 3),  # by 19 %
+        (1.12, [18, 18], 3),  # by 11 %: near neither
+        (0.99, [18, 18, 60, 60], 0),
         (0.5, [18, 18], 0),  # twice as high
     ],
 )
