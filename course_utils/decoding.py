@@ -1,7 +1,7 @@
 """Greedy decoding of many prompts: read in batches of like length, answered in one batch.
 
     decoder = Decoder(model, prompts, limits, ends, read)
-    for index in decoder.run(size, choose): ...      # decoder.written[index] is whole
+    for index in decoder.run(order, size, choose): ...     # decoder.written[index] is whole
 
 Reading a prompt is computation, so its padding costs. Writing a token walks through all weights
 once for every row at a time, so few steps of many rows are cheap. `generate` of transformers has
@@ -30,11 +30,14 @@ class _Roomy(DynamicLayer):
     With the allocator settings of training the holes that copies leave added up to gigabytes.
     """
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, room: int) -> None:
+    def __init__(self, parts: Sequence[DynamicLayer], width: int, room: int) -> None:
         super().__init__()
-        self.lazy_initialization(keys, values)
-        self.stores = [_with_room(keys, room), _with_room(values, room)]
-        self._show(keys.shape[-2])
+        self.lazy_initialization(parts[0].keys, parts[0].values)
+        self.stores = [
+            _below_each_other([part.keys for part in parts], width, room),
+            _below_each_other([part.values for part in parts], width, room),
+        ]
+        self._show(width)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -56,10 +59,16 @@ class _Roomy(DynamicLayer):
         self.keys, self.values = (store[:, :, :tokens] for store in self.stores)
 
 
-def _with_room(tensor: torch.Tensor, room: int) -> torch.Tensor:
-    rows, heads, tokens, width = tensor.shape
-    store = tensor.new_empty(rows, heads, tokens + room, width)
-    store[:, :, :tokens] = tensor
+def _below_each_other(parts: Sequence[torch.Tensor], width: int, room: int) -> torch.Tensor:
+    """Keys or values of all rows, ending at the column `width`, with room behind it."""
+    _, heads, _, size = parts[0].shape
+    store = parts[0].new_empty(sum(map(len, parts)), heads, width + room, size)
+    first = 0
+    for part in parts:
+        rows, start = store[first : first + len(part)], width - part.shape[2]
+        rows[:, :, :start] = 0  # nothing looks at it, but nothing times NaN is NaN
+        rows[:, :, start:width] = part
+        first += len(part)
     return store
 
 
@@ -103,19 +112,19 @@ class Decoder:
     def _join(self, joining: list[int]) -> torch.Tensor:
         """Read these prompts into rows below the others; logits of their first tokens."""
         logits, mask, cache = self.read(joining)
-        pairs = [(layer.keys, layer.values) for layer in cache.layers]
-        if self.rows:
-            width = max(self.mask.shape[1], mask.shape[1])
-            self.mask = torch.cat([_left(self.mask, width), _left(mask, width)])
-            pairs = [
-                (_joined(own.keys, keys, width), _joined(own.values, values, width))
-                for own, (keys, values) in zip(self.layers, pairs, strict=True)
-            ]
-        else:
-            self.mask = mask
+        masks = [self.mask, mask] if self.rows else [mask]
+        width = max(own.shape[1] for own in masks)
+        self.mask = torch.cat(
+            [torch.nn.functional.pad(own, (width - own.shape[1], 0)) for own in masks]
+        )
         self.rows = self.rows + joining
         room = max(self.limits[index] - len(self.written[index]) for index in self.rows)
-        self.layers = [_Roomy(keys, values, room) for keys, values in pairs]
+        above = self.layers or [None] * len(cache.layers)
+        for number, layer in enumerate(cache.layers):  # one by one: two copies of one layer at most
+            parts = [own for own in (above[number], layer) if own is not None]
+            above[number] = _Roomy(parts, width, room)
+            cache.layers[number] = None
+        self.layers = above
         return logits
 
     def _step(self) -> torch.Tensor:
@@ -171,14 +180,3 @@ class Decoder:
         self.mask, self.tokens = self.mask[chosen], self.tokens[chosen]
         for layer in self.layers:
             layer.keep(chosen)
-
-
-def _left(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """The mask with columns in front that nothing looks at."""
-    return torch.nn.functional.pad(mask, (width - mask.shape[1], 0))
-
-
-def _joined(above: torch.Tensor, below: torch.Tensor, width: int) -> torch.Tensor:
-    """Keys or values (B, heads, T, width of a head) of all rows, ending at the same column."""
-    pair = [torch.nn.functional.pad(own, (0, 0, width - own.shape[2], 0)) for own in (above, below)]
-    return torch.cat(pair)
