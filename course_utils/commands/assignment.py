@@ -260,7 +260,6 @@ def compare_models(
         timeout_minutes=timeout_minutes,
     )
     console().print(selection.comparison_table(result))
-    print(result["recommendation"]["text"])
     print(f"Comparison: {out / 'model_comparison.md'}")
     if not any(row["status"] == "done" for row in result["rows"]):
         sys.exit(1)

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from random_models import narrow_gemma, wandering_llama
 
 from course_utils import chat, generation, sources
 from course_utils.chat import Tokens
@@ -41,24 +42,7 @@ MANY = 100_000  # tokens at once: no limit
 
 @pytest.fixture(scope="module")
 def model(tokenizer):
-    """A random two-layer Llama whose greedy answers wander; nano's repeat the last token."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LlamaForCausalLM(config).eval()
+    return wandering_llama(tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -264,27 +248,7 @@ def test_no_prompts_give_no_answers(model, tokenizer):
 
 @pytest.fixture(scope="module")
 def gemma(tokenizer):
-    """A random Gemma 3 whose window is shorter than the prompts."""
-    import torch
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
-
-    torch.manual_seed(5)
-    config = Gemma3TextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=1,
-        head_dim=16,
-        sliding_window=12,
-        layer_types=["sliding_attention", "sliding_attention", "full_attention"],
-        tie_word_embeddings=False,
-        initializer_range=0.3,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return Gemma3ForCausalLM(config).eval()
+    return narrow_gemma(tokenizer)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
