@@ -303,6 +303,16 @@ def _of_questions(case: Case) -> Losses | None:
     hidden = case.hidden.records("qa", SAMPLE[WEEK05], unlike=own)
     if min(len(own), len(hidden)) < LEAST_SAMPLE:
         return None
+    if len(half := hidden[::2]) >= LEAST_SAMPLE:
+        found = _of_both(case, own, half, training)
+        if found.test >= CLEARLY * found.new:
+            return found
+    return _of_both(case, own, hidden, training)
+
+
+def _of_both(
+    case: Case, own: Sequence[Record], hidden: Sequence[Record], training: Mapping[str, Any]
+) -> Losses:
     sides = [(case.models.losses(r, False), case.models.losses(r, True)) for r in (own, hidden)]
     (own_base, own_tuned), (new_base, new_tuned) = sides
     found = _compared(own_tuned, new_tuned, case.seed)
