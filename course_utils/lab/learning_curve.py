@@ -47,6 +47,11 @@ CHOICE = {
     "level": "it is open who is ahead",
     "behind": "a cheap method is the right choice",
 }
+LEADS = {
+    "ahead": "the tuned model is ahead",
+    "level": "it is open who is ahead",
+    "behind": f"{BEST} is ahead",
+}
 LOOKS = (
     {"color": GREEN, "linestyle": "-.", "marker": "^"},
     {"color": ORANGE, "linestyle": "--", "marker": "s"},
@@ -117,6 +122,8 @@ def title(curve: Curve) -> str:
     if not curve.runs:
         return NOTHING
     found = standings(curve)
+    if any(one.verdict == "level" for one in found):
+        return _leads(found)
     places = crossings(found)
     first, last = found[0], found[-1]
     word = {True: "above", False: "below"}
@@ -132,6 +139,16 @@ def title(curve: Curve) -> str:
         f"The tuned model is {before} {BEST} up to about {_round(places[0])} training records, "
         f"{after} from there on"
     )
+
+
+def _leads(found: Sequence[Standing]) -> str:
+    """'With 20 to 100 training records it is open who is ahead, with 200 to 800 ... is ahead'."""
+    parts, noun = [], " training records"
+    for verdict, group in groupby(found, key=lambda one: one.verdict):
+        parts.append(f"with {_range([one.records for one in group])}{noun} {LEADS[verdict]}")
+        noun = ""
+    words = ", ".join(parts)
+    return words[0].upper() + words[1:]
 
 
 def sentences(curve: Curve) -> list[str]:
@@ -156,7 +173,19 @@ def _made(curve: Curve) -> str:
         f"{about['base_model']}, {_span(curve)}, {seeds} {'seed' if each == [1] else 'seeds'} a "
         f"size, all asked the same {about['test_records']} "
         f"gold orders. At least {about['least_steps']} optimiser steps: {least} records are "
-        f"passed {passes} times."
+        f"passed {passes} times.{_as_long(curve)}"
+    )
+
+
+def _as_long(curve: Curve) -> str:
+    """Up to which size more records are no longer training; "" where that is no size."""
+    most = 1.1 * curve.about["least_steps"]
+    equal = sorted({run["records"] for run in curve.runs if run.get("steps", math.inf) <= most})
+    if len(equal) < 2:
+        return ""
+    return (
+        f" With {_range(equal)} records all are trained equally long: more records are then other "
+        "records, and not more steps."
     )
 
 
@@ -252,7 +281,9 @@ def plot(curve: Curve) -> "Figure":
     rivals.sort(key=lambda name: -mean(curve.scores(name, curve.sizes()[-1])))
     for name, look in zip(rivals, LOOKS, strict=False):
         _draw(ax, curve, name, look, 2.0)
-    for place in crossings(standings(curve)):
+    found = standings(curve)
+    clear = all(one.verdict != "level" for one in found)  # else the lines touch, and say nothing
+    for place in crossings(found) if clear else ():
         ax.axvline(place, color=INK, lw=1, ls=(0, (4, 3)))
         ax.annotate(_round(place), (place, 1), xytext=(3, -2), textcoords="offset points",
                     va="top", size=10.5)  # fmt: skip

@@ -81,6 +81,28 @@ def test_how_many_seeds_a_size_has_is_said():
     assert "records, 1 seed a size" in learning_curve.sentences(APART)[0]
 
 
+def test_the_title_claims_no_crossing_where_it_is_open_who_is_ahead():
+    curve = made(
+        tuned={20: [0.5, 0.3], 100: [0.5, 0.4], 400: [0.6, 0.6]},
+        linear={20: [0.4, 0.4], 100: [0.45, 0.45], 400: [0.8, 0.8]},
+    )
+    assert learning_curve.title(curve) == (
+        "With 20 and 100 training records it is open who is ahead, with 400 the best cheap rival "
+        "is ahead"
+    )
+    assert not [line for line in learning_curve.plot(curve).axes[0].lines if line.get_lw() == 1]
+    assert [line for line in learning_curve.plot(CROSSING).axes[0].lines if line.get_lw() == 1]
+
+
+def test_up_to_where_all_are_trained_equally_long_is_said():
+    curve = made(tuned={100: [0.5], 400: [0.6]}, linear={100: [0.4], 400: [0.5]})
+    for run in curve.runs:
+        run["steps"] = 200
+    told = learning_curve.sentences(curve)[0]
+    assert told.endswith("With 100 and 400 records all are trained equally long: more records are "
+                         "then other records, and not more steps.")  # fmt: skip
+
+
 def test_the_best_rival_is_chosen_anew_at_each_size():
     curve = made(
         tuned={20: [0.5], 200: [0.5]},
