@@ -50,6 +50,7 @@ LIMITS = {  # bytes by ending; a larger file is not opened
 LIMIT = 20 * MB  # of every other file
 LEFT_OUT = "left_out.json"  # in a public archive: what is not in it (public.py)
 MOST_FILES, MOST_LEVELS = 10_000, 12
+LONGEST_NUMBER = 300  # digits of a whole one: float ends at 308
 PLACEHOLDER = re.compile(
     r"YOUR (?:CODE|ANSWER|VALUES) HERE|^\s*raise\s+NotImplementedError\b", re.M
 )
@@ -99,12 +100,12 @@ class Folder:
     def json(self, name: str) -> Any:
         """The content as JSON. Raises Explained with line and column."""
         try:
-            return json.loads(self.text(name), parse_constant=_no_constant)
+            return json.loads(self.text(name), parse_constant=_no_constant, parse_int=_whole_number)
         except json.JSONDecodeError as error:
             problem = f"line {error.lineno}, column {error.colno}: {error.msg}"
             raise wrong("file.broken_json", problem=problem, again=self.again(name)) from None
         except (ValueError, RecursionError):
-            problem = "NaN, or nested too deep"
+            problem = "NaN, a whole number of hundreds of digits, or nested too deep"
             raise wrong("file.broken_json", problem=problem, again=self.again(name)) from None
 
     @cached_property
@@ -132,6 +133,13 @@ class Folder:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _whole_number(text: str) -> int:
+    """The number; ValueError for one that is no float, at which every later sum would break."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{len(text)} digits")
+    return int(text)
 
 
 def scan(root: Path, required: Mapping[str, str] | None = None) -> Folder:

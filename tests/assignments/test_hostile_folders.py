@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import zipfile
 
 import pytest
@@ -63,6 +64,14 @@ def test_archives_are_left_closed(folder):
     found = only(folder, "warning")
     assert "bomb.zip: archives are neither opened nor packed" in found.message
     assert not list(folder.parent.rglob("escaped.txt"))
+
+
+def test_a_whole_number_that_is_no_float_is_told_and_breaks_nothing(folder):
+    """Python reads it, and every sum with it would be an OverflowError."""
+    path = folder / "run" / "training.json"
+    path.write_text(re.sub(r'"eval_loss": [^,]+', f'"eval_loss": 1{"0" * 400}', path.read_text()))
+    told = [line for line in check(folder).lines() if "run/training.json" in line]
+    assert any("a whole number of hundreds of digits" in line for line in told)
 
 
 def test_names_with_control_characters_print_plainly(folder):

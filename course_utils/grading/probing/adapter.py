@@ -22,6 +22,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MOST_RANK, MOST_TENSORS, MOST_SIDE = 1024, 20_000, 2_000_000
 MOST_HEADER = 20_000_000  # bytes
 MOST_NAMES = 2_000
+LARGEST = 1e9  # of a number in the configuration: a whole one of 400 digits is no float
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 TRAIN = "save it again with `save_pretrained`, or train again with the kit's script"
 # What decides how a plain LoRA computes, and what it may be.
@@ -170,7 +171,7 @@ def _checked(name: str, value: Any) -> Any:
     kinds = TAKEN[name]
     boolean = isinstance(value, bool) and kinds is not bool
     wrong = boolean or not isinstance(value, kinds)
-    if isinstance(value, int | float) and not math.isfinite(value):
+    if isinstance(value, int | float) and not abs(value) < LARGEST:  # NaN is not less than it
         wrong = True
     if isinstance(value, list):
         wrong |= len(value) > MOST_NAMES or not all(
@@ -183,7 +184,7 @@ def _checked(name: str, value: Any) -> Any:
             len(key) <= 200
             and isinstance(own, int | float)
             and not isinstance(own, bool)
-            and 0 < own <= (MOST_RANK if name == "rank_pattern" else math.inf)
+            and 0 < own <= (MOST_RANK if name == "rank_pattern" else LARGEST)
             for key, own in value.items()
         )
     if wrong:

@@ -27,6 +27,7 @@ from course_utils.grading.probing.bases import Base
 
 Record = Mapping[str, str]
 LONGEST = 20_000  # characters of an answer
+LARGEST = 2**31  # of a count, or of nats: a whole number of a thousand digits is no float
 LIKE = 20  # records of training that say how long an answer may be: the longest of each task
 
 
@@ -233,16 +234,16 @@ def _are_answers(found: Any, count: int) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
 
 
 def is_loss(row: Any) -> bool:
-    """Whether this is [nats or None, tokens] of a record."""
+    """Whether this is [nats or None, tokens] of a record; it may come from a stranger's file."""
     if not isinstance(row, list) or len(row) != 2 or not _is_count(row[1]):
         return False
     nll = row[0]
     number = isinstance(nll, int | float) and not isinstance(nll, bool)
-    return nll is None or (number and math.isfinite(nll) and nll >= 0)
+    return nll is None or (number and 0 <= nll < LARGEST)
 
 
 def _strange(name: str) -> CourseError:

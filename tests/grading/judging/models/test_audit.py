@@ -84,7 +84,10 @@ def test_more_tokens_for_the_easy_records_do_not_agree(case):
 
 @pytest.mark.parametrize(
     "rows",
-    [None, [], TRUE[:-1], "x", [[1.0]] * 60, [[-1.0, 3]] * 60, [[True, 3]] * 60, [["1", 3]] * 60],
+    [
+        *(None, [], TRUE[:-1], "x", [[1.0]] * 60, [[-1.0, 3]] * 60, [[True, 3]] * 60),
+        *([["1", 3]] * 60, [[10**400, 3]] * 60, [[1.0, 10**400]] * 60, [[math.nan, 3]] * 60),
+    ],
 )
 def test_without_a_loss_for_each_record_all_are_asked(case, rows):
     adapter, content = Adapter(), told(TRUE) | {STATED: rows}
