@@ -103,7 +103,8 @@ class Decoder:
             room = size - len(self.rows)
             if waiting and (not self.rows or room >= max(1, size // JOINING)):
                 joining = choose(waiting, room)
-                waiting = [index for index in waiting if index not in set(joining)]
+                chosen = set(joining)
+                waiting = [index for index in waiting if index not in chosen]
                 logits = self._join(joining)
             else:
                 joining, logits = self.rows, self._step()
