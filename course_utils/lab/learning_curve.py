@@ -5,8 +5,8 @@
     learning_curve.choice(rival, interval, 2800)   # what one run's interval says of the choice
 
 Every sentence is computed from the files when it is printed. Tuned model and rivals of a seed had
-the same records, so they are compared seed by seed: one is ahead where it is ahead with every seed.
-With a single seed it has to be ahead by more than the interval of that run reaches.
+the same records, so they are compared seed by seed. One is ahead where it is so with every seed,
+and on average by more than the runs' intervals reach: the seeds are few, the orders asked the same.
 """
 
 import math
@@ -74,7 +74,7 @@ class Standing:
     records: int
     rival: str
     difference: float  # of the means: tuned minus rival
-    verdict: str  # ahead | level | behind: the tuned model, with every seed
+    verdict: str  # ahead | level | behind: the tuned model
 
 
 def standings(curve: Curve, rival: str = BEST) -> list[Standing]:
@@ -88,17 +88,18 @@ def _standing(curve: Curve, size: int, rival: str) -> Standing:
         rival = max(rivals, key=lambda name: mean(curve.scores(name, size)))
     pairs = zip(curve.scores("tuned", size), curve.scores(rival, size), strict=True)
     apart = [tuned - other for tuned, other in pairs]
-    least = _uncertainty(curve, size) if len(apart) == 1 else 0.0
-    ahead, behind = all(x > least for x in apart), all(x < -least for x in apart)
+    difference, least = mean(apart), _uncertainty(curve, size)
+    ahead = all(x > 0 for x in apart) and difference > least
+    behind = all(x < 0 for x in apart) and difference < -least
     verdict = "ahead" if ahead else "behind" if behind else "level"
-    return Standing(size, rival, mean(apart), verdict)
+    return Standing(size, rival, difference, verdict)
 
 
 def _uncertainty(curve: Curve, size: int) -> float:
-    """Half the 95 % interval of tuned minus best rival of a size's run; 0 where it has none."""
-    run = next(run for run in curve.runs if run["records"] == size)
-    interval = run.get("over_rival")
-    return (interval["high"] - interval["low"]) / 2 if interval else 0.0
+    """Half the 95 % interval of tuned minus best rival, of a size's runs; 0 where none has one."""
+    intervals = [run.get("over_rival") for run in curve.runs if run["records"] == size]
+    halves = [(own["high"] - own["low"]) / 2 for own in intervals if own]
+    return mean(halves) if halves else 0.0
 
 
 def crossings(found: Sequence[Standing]) -> list[float]:

@@ -74,6 +74,16 @@ def test_with_one_seed_a_difference_within_the_runs_interval_is_level(tuned, ver
     assert one.verdict == verdict
 
 
+def test_two_seeds_that_are_ahead_by_next_to_nothing_are_level():
+    curve = made(tuned={100: [0.46, 0.455]}, linear={100: [0.45, 0.45]})
+    for run in curve.runs:
+        run["over_rival"] = {"mean": 0.0, "low": -0.04, "high": 0.04}
+    assert [one.verdict for one in learning_curve.standings(curve)] == ["level"]
+    for run in curve.runs:
+        run["field_f1"] += 0.1
+    assert [one.verdict for one in learning_curve.standings(curve)] == ["ahead"]
+
+
 def test_how_many_seeds_a_size_has_is_said():
     uneven = made(tuned={100: [0.5, 0.5], 400: [0.6]}, linear={100: [0.4, 0.4], 400: [0.5]})
     assert "100 to 400 training records, 1 to 2 seeds a size" in learning_curve.sentences(uneven)[0]
