@@ -2,8 +2,9 @@
 
 import pytest
 
+from course_utils import kit
 from course_utils.drawing import figure_title
-from course_utils.lab import learning_curve
+from course_utils.lab import learning_curve, sweeps
 from course_utils.lab.curve import FOLDER, Curve
 
 ABOUT = {"base_model": "nano", "test_records": 220, "least_steps": 200}
@@ -152,6 +153,13 @@ def test_the_alternative_text_has_every_mean():
 def test_nothing_recorded_is_said_and_not_drawn(tmp_path, capsys):
     learning_curve.show(learning_curve.read(tmp_path))
     assert capsys.readouterr().out == f"{learning_curve.NOTHING}\n"
+
+
+def test_what_is_recorded_into_the_kits_data_is_kept_by_git():
+    """Runs of hours were left out of commits, unseen, since their folder was ignored."""
+    kept = (kit.ROOT / ".gitignore").read_text().splitlines()
+    for folder in (FOLDER, sweeps.FOLDER):
+        assert f"!/{folder.relative_to(kit.ROOT).as_posix()}/" in kept
 
 
 def test_the_recorded_files_can_be_shown(capsys):
