@@ -6,8 +6,8 @@
 Reading a prompt is computation, so its padding costs. Writing a token walks through all weights
 once for every row at a time, so few steps of many rows are cheap. `generate` of transformers has
 one batch for both, and computes an answer that has ended until the longest one beside it has; its
-`generate_batch`, which does neither, took as long on a CPU (5.23: 76 s for 18 answers). Here rows
-that end leave, and prompts that wait join as soon as there is room for some.
+`generate_batch`, which does neither, took longer on a CPU (5.23, benchmarks/answering.py). Here
+rows that end leave, and prompts that wait join as soon as there is room for some.
 """
 
 from collections.abc import Callable, Iterator, Sequence
