@@ -11,55 +11,61 @@ rows that end leave, and prompts that wait join as soon as there is room for som
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
-from transformers.generation import RepetitionPenaltyLogitsProcessor
+if TYPE_CHECKING:
+    import torch
 
-Read = Callable[[list[int]], tuple[torch.Tensor, torch.Tensor, DynamicCache]]
+Read = Callable[[list[int]], tuple[Any, Any, Any]]  # see Decoder
 Choose = Callable[[list[int], int], list[int]]  # (who waits, room) -> who is read next
 JOINING = 4  # prompts wait until a quarter of the rows is free: each joining copies the others
 LEAVING = 8  # an eighth of the rows has ended before they leave: that copies the others too
 
 
-class _Roomy(DynamicLayer):
-    """Keys and values (rows, heads, tokens, width) with room: a growing tensor is copied a token.
+@cache
+def _roomy() -> type:
+    """The cache's layer; made here because transformers is imported late."""
+    from transformers.cache_utils import DynamicLayer
 
-    With the allocator settings of training the holes that copies leave added up to gigabytes.
-    """
+    class Roomy(DynamicLayer):
+        """Keys and values (rows, heads, tokens, width) with room: a growing tensor is copied.
 
-    def __init__(self, parts: Sequence[DynamicLayer], width: int, room: int) -> None:
-        super().__init__()
-        self.lazy_initialization(parts[0].keys, parts[0].values)
-        self.stores = [
-            _below_each_other([part.keys for part in parts], width, room),
-            _below_each_other([part.values for part in parts], width, room),
-        ]
-        self._show(width)
+        With the allocator settings of training the holes of these copies added up to gigabytes.
+        """
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The keys and values so far, with these behind them."""
-        start = self.keys.shape[-2]
-        end = start + key_states.shape[-2]
-        self.stores[0][:, :, start:end] = key_states
-        self.stores[1][:, :, start:end] = value_states
-        self._show(end)
-        return self.keys, self.values
+        def __init__(self, parts: Sequence[Any], width: int, room: int) -> None:
+            super().__init__()
+            self.lazy_initialization(parts[0].keys, parts[0].values)
+            self.stores = [
+                _below_each_other([part.keys for part in parts], width, room),
+                _below_each_other([part.values for part in parts], width, room),
+            ]
+            self._show(width)
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """These rows alone."""
-        self.stores = [store[rows] for store in self.stores]
-        self._show(self.keys.shape[-2])
+        def update(
+            self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any
+        ) -> tuple[Any, Any]:
+            """The keys and values so far, with these behind them."""
+            start = self.keys.shape[-2]
+            end = start + key_states.shape[-2]
+            self.stores[0][:, :, start:end] = key_states
+            self.stores[1][:, :, start:end] = value_states
+            self._show(end)
+            return self.keys, self.values
 
-    def _show(self, tokens: int) -> None:
-        self.keys, self.values = (store[:, :, :tokens] for store in self.stores)
+        def keep(self, rows: Any) -> None:
+            """These rows alone."""
+            self.stores = [store[rows] for store in self.stores]
+            self._show(self.keys.shape[-2])
+
+        def _show(self, tokens: int) -> None:
+            self.keys, self.values = (store[:, :, :tokens] for store in self.stores)
+
+    return Roomy
 
 
-def _below_each_other(parts: Sequence[torch.Tensor], width: int, room: int) -> torch.Tensor:
+def _below_each_other(parts: Sequence["torch.Tensor"], width: int, room: int) -> "torch.Tensor":
     """Keys or values of all rows, ending at the column `width`, with room behind it."""
     _, heads, _, size = parts[0].shape
     store = parts[0].new_empty(sum(map(len, parts)), heads, width + room, size)
@@ -87,12 +93,15 @@ class Decoder:
         ends: Sequence[int],
         read: Read,
     ) -> None:
+        import torch
+        from transformers.generation import RepetitionPenaltyLogitsProcessor
+
         self.model, self.prompts, self.limits = model, prompts, limits
         self.ends, self.read = frozenset(ends), read
         self.written: list[list[int]] = [[] for _ in prompts]  # with the token that ends it
         self.rows: list[int] = []  # the answer that each row writes
         self.ended: set[int] = set()
-        self.layers: list[_Roomy] = []
+        self.layers: list[Any] = []
         self.mask = self.tokens = torch.empty(0)
         penalty = model.generation_config.repetition_penalty
         self.penalty = RepetitionPenaltyLogitsProcessor(penalty) if penalty else None
@@ -110,8 +119,10 @@ class Decoder:
                 joining, logits = self.rows, self._step()
             yield from self._write(logits, joining)
 
-    def _join(self, joining: list[int]) -> torch.Tensor:
+    def _join(self, joining: list[int]) -> "torch.Tensor":
         """Read these prompts into rows below the others; logits of their first tokens."""
+        import torch
+
         logits, mask, cache = self.read(joining)
         masks = [self.mask, mask] if self.rows else [mask]
         width = max(own.shape[1] for own in masks)
@@ -123,13 +134,16 @@ class Decoder:
         above = self.layers or [None] * len(cache.layers)
         for number, layer in enumerate(cache.layers):  # one by one: two copies of one layer at most
             parts = [own for own in (above[number], layer) if own is not None]
-            above[number] = _Roomy(parts, width, room)
+            above[number] = _roomy()(parts, width, room)
             cache.layers[number] = None
         self.layers = above
         return logits
 
-    def _step(self) -> torch.Tensor:
+    def _step(self) -> "torch.Tensor":
         """Read the last token of every row; logits of the next ones."""
+        import torch
+        from transformers import DynamicCache
+
         positions = self.mask.sum(1, keepdim=True)
         self.mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
         cache = DynamicCache()
@@ -143,8 +157,10 @@ class Decoder:
                 use_cache=True,
             ).logits[:, -1]
 
-    def _write(self, logits: torch.Tensor, rows: list[int]) -> list[int]:
+    def _write(self, logits: "torch.Tensor", rows: list[int]) -> list[int]:
         """Put the likeliest token behind each of these last rows' answers; which ended by it."""
+        import torch
+
         if self.penalty is not None:
             logits = self.penalty(self._so_far(rows, logits.device), logits)
         tokens = logits.argmax(-1)
@@ -161,8 +177,10 @@ class Decoder:
         self._let_go()
         return ended
 
-    def _so_far(self, rows: list[int], device: Any) -> torch.Tensor:
+    def _so_far(self, rows: list[int], device: Any) -> "torch.Tensor":
         """Prompt and answer of each row, filled up with a token of its own (B, longest)."""
+        import torch
+
         texts = [[*self.prompts[index], *self.written[index]] for index in rows]
         longest = max(map(len, texts))
         filled = [[text[0]] * (longest - len(text)) + text for text in texts]
@@ -170,6 +188,8 @@ class Decoder:
 
     def _let_go(self) -> None:
         """Drop the rows whose answers have ended, where there are enough of them."""
+        import torch
+
         stay = [row for row, index in enumerate(self.rows) if index not in self.ended]
         if len(self.rows) - len(stay) < max(1, len(self.rows) // LEAVING):
             return

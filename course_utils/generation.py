@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, Tokens, prompt_ids
+from course_utils.decoding import Decoder
 from course_utils.hardware import trim_heap
 from course_utils.progress import report_progress
 
@@ -176,8 +177,6 @@ def _written(
 ) -> list[list[int]]:
     """Token ids of the answers, with the token that ended each; a bar counts them."""
     from tqdm.auto import tqdm
-
-    from course_utils.decoding import Decoder
 
     lengths = [len(sequence) for sequence in sequences]
     prefix = _shared_prefix(model, sequences, max(lengths) + max(limits))
