@@ -46,6 +46,14 @@ Z_95 = 1.959963984540054  # the normal distribution holds 95 % within this many 
 # --- Likelihood ---------------------------------------------------------------------------------
 
 
+def loss_rows(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | int | None]]:
+    """[nats or None, tokens] of each record, for a file: JSON has no NaN and no infinity."""
+    return [
+        [float(value) if math.isfinite(value) else None, int(count)]
+        for value, count in zip(nll, counts, strict=True)
+    ]
+
+
 def perplexity(nll_sums: Iterable[float], token_counts: Iterable[int]) -> float:
     """exp(summed negative log likelihood / number of tokens): every token weighs the same.
 

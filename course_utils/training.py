@@ -17,7 +17,7 @@ from course_utils import ownership
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.hardware import peak_memory_gb, trim_heap
-from course_utils.metrics import perplexity
+from course_utils.metrics import loss_rows, perplexity
 from course_utils.packages import sha256_of
 from course_utils.progress import report_progress
 from course_utils.runs import Run
@@ -483,10 +483,7 @@ def summarise_training(
         "final_train_loss": sum(losses[-5:]) / len(losses[-5:]),
         "eval_loss": math.log(value),
         "perplexity": value,
-        "validation_losses": [
-            [float(nll) if math.isfinite(nll) else None, int(count)]
-            for nll, count in zip(*validation, strict=True)
-        ],
+        "validation_losses": loss_rows(*validation),
         "steps": trainer.state.global_step,
         "planned_steps": trainer.state.max_steps,
         "tokens": tokens,

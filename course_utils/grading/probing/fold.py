@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import chat, compat, models, training
-from course_utils.grading.probing.inside import rows_of, told
+from course_utils.grading.probing.inside import told
 from course_utils.lab import runs
+from course_utils.metrics import loss_rows
 
 SCRIPT, RECORDS = "grader_train_lora.py", "records.jsonl"
 
@@ -37,7 +38,7 @@ def losses(request: Mapping[str, Any]) -> list[list[float | int | None]]:
     rest, _ = training.usable(rest, tokens, settings.max_length)
     trainer, _ = script.new_trainer(options, settings, tokenizer, rest, [], keeps=False)
     trainer.train()
-    return rows_of(*script.score(trainer, tokenizer, held, options))
+    return loss_rows(*script.score(trainer, tokenizer, held, options))
 
 
 def _script() -> Any:

@@ -3,7 +3,6 @@
 Each function takes one JSON object and returns JSON. The submission's own code is never imported.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -13,6 +12,7 @@ from course_utils import chat, compat, evaluation, tasks
 from course_utils.errors import CourseError
 from course_utils.generation import completion_nll, generate_answers
 from course_utils.grading.probing import preload
+from course_utils.metrics import loss_rows
 
 ADAPTER = "adapter.safetensors"
 SCORED, ANSWERED = 8, 16  # records at a time; each that is being answered keeps some 25 MB
@@ -52,15 +52,7 @@ def losses(request: Mapping[str, Any]) -> list[list[float | int | None]]:
     model, tokenizer = _model(request)
     tokens = [chat.tokenize_record(record, tokenizer) for record in request["records"]]
     tokens = [example.cut(request["max_length"]) for example in tokens]
-    return rows_of(*completion_nll(model, tokenizer, tokens, SCORED))
-
-
-def rows_of(nll: Sequence[float], counts: Sequence[int]) -> list[list[float | int | None]]:
-    """[nats or None, tokens] of each record: JSON has no NaN."""
-    return [
-        [float(value) if math.isfinite(value) else None, int(count)]
-        for value, count in zip(nll, counts, strict=True)
-    ]
+    return loss_rows(*completion_nll(model, tokenizer, tokens, SCORED))
 
 
 @told

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from course_utils import chat, evaluation, generation, models, tasks
+from course_utils import chat, decoding, evaluation, generation, models, tasks
 from course_utils.assignments.folder import show
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
@@ -201,9 +201,16 @@ def asked_in(
 
 
 def checked_losses(found: Any, count: int) -> list[tuple[float, int]]:
-    """Rows of `inside.rows_of`, checked in form. Raises CourseError for anything else."""
-    if not (isinstance(found, list) and len(found) == count and all(map(is_loss, found))):
+    """Rows of `metrics.loss_rows`, checked in form. Raises CourseError for anything else."""
+    if (losses := losses_in(found, count)) is None:
         raise _strange("losses")
+    return losses
+
+
+def losses_in(found: Any, count: int) -> list[tuple[float, int]] | None:
+    """The same; None for anything else. It may come from a stranger's file."""
+    if not (isinstance(found, list) and len(found) == count and all(map(_is_loss, found))):
+        return None
     return [(math.inf if nll is None else float(nll), tokens) for nll, tokens in found]
 
 
@@ -222,7 +229,7 @@ def _plain(records: Sequence[Record]) -> list[dict[str, str]]:
 
 def _code() -> str:
     """Of what decides the answers: another version of it computes again."""
-    return cache.sources(inside, preload, chat, evaluation, generation, models)
+    return cache.sources(inside, preload, chat, decoding, evaluation, generation, models)
 
 
 def _are_answers(found: Any, count: int) -> bool:
@@ -237,8 +244,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
 
 
-def is_loss(row: Any) -> bool:
-    """Whether this is [nats or None, tokens] of a record; it may come from a stranger's file."""
+def _is_loss(row: Any) -> bool:
     if not isinstance(row, list) or len(row) != 2 or not _is_count(row[1]):
         return False
     nll = row[0]

@@ -20,8 +20,9 @@ from course_utils.grading.judging.models.common import (
     improvement,
     loss_tolerance,
     mean_loss,
+    standard_error,
 )
-from course_utils.grading.probing.probe import is_loss
+from course_utils.grading.probing.probe import losses_in
 
 STATED = "validation_losses"  # in training.json: [nats or null, tokens] of each record, in order
 Ask = Callable[[Sequence[Record], bool], Losses]  # (records, with the adapter?)
@@ -40,7 +41,7 @@ def audit(
     case: Case, records: Sequence[Record], told: Mapping[str, Any], quantization: str, ask: Ask
 ) -> Audit:
     """Whether `told`, the content of training.json, states the adapter's loss on these records."""
-    stated = _stated(told, len(records))
+    stated = losses_in(told.get(STATED), len(records))
     most = tolerances.LOSS_RECORDS if stated is None else tolerances.SAMPLED
     places = drawn(records, most, case.seed)
     losses = ask([records[i] for i in places], True)
@@ -57,14 +58,6 @@ def audit(
         return Audit(found, False, note)
     of_all = mean_loss(stated)
     return Audit(of_all, math.isclose(of_all, loss, rel_tol=tolerances.PRINTED), note)
-
-
-def _stated(told: Mapping[str, Any], count: int) -> Losses | None:
-    """The losses that training.json names; None where it doesn't name one for each record."""
-    rows = told.get(STATED)
-    if not (isinstance(rows, list) and len(rows) == count and all(map(is_loss, rows))):
-        return None
-    return [(math.inf if nll is None else float(nll), tokens) for nll, tokens in rows]
 
 
 def improves(
@@ -85,15 +78,10 @@ def improves(
 def _is_clear(before: Losses, after: Losses, marks: Sequence[float]) -> bool:
     """Whether the share by which the loss fell is some standard errors away from each mark.
 
-    Ratio estimator of pairs (Cochran 1977, 6.13); infinite losses are clear enough.
+    The ratio of two losses of a record takes the place of nats a token; an infinite one is clear.
     """
-    if len(before) < 2:
-        return False
-    ratio = mean_loss(after) / mean_loss(before)
-    if not math.isfinite(ratio):
-        return True
-    count = len(before)
-    mean = sum(nll for nll, _ in before) / count
-    rest = (new - ratio * old for (new, _), (old, _) in zip(after, before, strict=True))
-    error = math.sqrt(sum(own**2 for own in rest) / (count - 1) / count) / mean
-    return all(abs(1 - ratio - mark) > tolerances.ERRORS * error for mark in marks)
+    pairs = [(new, old) for (new, _), (old, _) in zip(after, before, strict=True)]
+    drop, error = 1 - mean_loss(pairs), standard_error(pairs)
+    return not math.isfinite(drop) or all(
+        abs(drop - mark) > tolerances.ERRORS * error for mark in marks
+    )

@@ -16,7 +16,7 @@ from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
 Record = Mapping[str, Any]
-Losses = Sequence[tuple[float, int]]
+Losses = Sequence[tuple[float, float]]  # (nats, tokens) of each record
 
 
 # --- Drawing ------------------------------------------------------------------------------------
