@@ -6,10 +6,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
 from course_utils.schemas import detect_schema, schema_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def normalise(text: str) -> str:
@@ -217,13 +220,15 @@ def overlap(
     """
     check_threshold(threshold)
     texts = {name: [normalise(text_of(r)) for r in records] for name, records in parts.items()}
+    vocabulary: dict[str, int] = {}
+    matrices = {name: incidence(own, vocabulary) for name, own in texts.items()}
     names = list(texts)
     pairs = {}
     for k, a in enumerate(names):
         for b in names[k + 1 :]:
             left, right = Counter(texts[a]), Counter(texts[b])
             exact = sum(n * right[text] for text, n in left.items())
-            close = _count_close(texts[a], texts[b], threshold)
+            close = sum(map(len, _close_rows(matrices[a], matrices[b], threshold)))
             pairs[f"{a}/{b}"] = {"exact": exact, "near": close - exact}
     inside = [{r["group"] for r in records if r.get("group")} for records in parts.values()]
     sizes = [len(records) for records in parts.values()]
@@ -244,27 +249,27 @@ def close_to(
 ) -> set[int]:
     """Indices of the records that are exact or near duplicates of one of the others."""
     check_threshold(threshold)
-    left, right = ([normalise(text_of(r)) for r in part] for part in (records, others))
+    vocabulary: dict[str, int] = {}
+    left, right = (
+        incidence([normalise(text_of(r)) for r in part], vocabulary) for part in (records, others)
+    )
     return {row for rows in _close_rows(left, right, threshold) for row in rows}
 
 
-def _count_close(left: Sequence[str], right: Sequence[str], threshold: float) -> int:
-    """Number of pairs (one of left, one of right) with Jaccard similarity >= threshold."""
-    return sum(len(rows) for rows in _close_rows(left, right, threshold))
+def _close_rows(a: "csr_matrix", b: "csr_matrix", threshold: float) -> Iterator[Sequence[int]]:
+    """The row of `a` of every pair whose Jaccard similarity is >= threshold, a block at a time.
 
-
-def _close_rows(
-    left: Sequence[str], right: Sequence[str], threshold: float
-) -> Iterator[Sequence[int]]:
-    """The left row of every pair whose Jaccard similarity is >= threshold, a block at a time."""
+    Both are incidence matrices of one vocabulary, which may have grown after one was made.
+    """
     import numpy as np
 
-    vocabulary: dict[str, int] = {}
-    a, b = incidence(left, vocabulary), incidence(right, vocabulary)
-    a.resize((a.shape[0], len(vocabulary)))
+    words = max(a.shape[1], b.shape[1])
+    for matrix in (a, b):
+        matrix.resize((matrix.shape[0], words))
     size_a, size_b = np.diff(a.indptr), np.diff(b.indptr)
-    for start in range(0, len(left), 512):  # rows at a time, to bound the memory
-        shared = (a[start : start + 512] @ b.T).tocoo()  # (512, len(right)) common n-grams
+    turned = b.T.tocsr()  # once: each product would turn it anew
+    for start in range(0, a.shape[0], 512):  # rows at a time, to bound the memory
+        shared = (a[start : start + 512] @ turned).tocoo()  # (512, rows of b) common n-grams
         union = size_a[start + shared.row] + size_b[shared.col] - shared.data
         yield (start + shared.row)[shared.data / union >= threshold].tolist()
     # Texts without any n-gram (empty) share no entry above, yet are equal to each other.
@@ -272,7 +277,7 @@ def _close_rows(
     yield empty * int((size_b == 0).sum())
 
 
-def incidence(texts: Sequence[str], vocabulary: dict[str, int]):
+def incidence(texts: Sequence[str], vocabulary: dict[str, int]) -> "csr_matrix":
     """Sparse 0/1 matrix (texts, n-grams); new n-grams are added to the vocabulary."""
     import numpy as np
     from scipy.sparse import csr_matrix

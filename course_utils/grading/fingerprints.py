@@ -13,7 +13,8 @@ March 2024. The words of a program come from Pygments.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from course_utils.grading.results import Prints
@@ -31,18 +32,22 @@ MOST_SIDES = 3_000_000  # of all matrices, some ten seconds; a 70-billion model'
 
 def code_prints(source: str, starter: str = "") -> Prints:
     """Of a program: names of its own, comments, spaces and texts in quotes make no difference."""
-    return _prints(_code_tokens(source), _code_tokens(starter), RUN, WINDOW)
+    return _prints(_code_tokens(source), _known(_code_tokens, starter, RUN), RUN, WINDOW)
 
 
 def text_prints(text: str, starter: str = "") -> Prints:
     """Of a text: words in order; capitals, punctuation and spaces make no difference."""
-    return _prints(_words(text), _words(starter), WORDS, WORD_WINDOW)
+    return _prints(_words(text), _known(_words, starter, WORDS), WORDS, WORD_WINDOW)
 
 
-def _prints(tokens: list[str], starter: list[str], run: int, window: int) -> Prints:
+@lru_cache(maxsize=8)  # what was handed out is the same for each file of a class
+def _known(tokens_of: Callable[[str], list[str]], starter: str, run: int) -> frozenset[str]:
+    """Every run of the starter, not only its marks: beside other text, others would be picked."""
+    return frozenset(_runs(tokens_of(starter), run))
+
+
+def _prints(tokens: list[str], known: Set[str], run: int, window: int) -> Prints:
     marks = set(_winnow(tokens, run, window))
-    # Every run of the starter, not only its marks: beside other text, others would be picked.
-    known = set(_runs(starter, run))
     digest = hashlib.sha256("\x1f".join(tokens).encode("utf-8", "replace")).hexdigest()
     return Prints(digest=digest, marks=sorted(marks - known), size=len(marks))
 

@@ -324,7 +324,7 @@ def test_an_adapter_that_never_saw_its_test_part_is_not_found(tested):
     assert kinds(prints) == set()
 
 
-@pytest.mark.parametrize(("seen", "asked"), [(False, [6, 6]), (True, [6, 6, 12, 12])])
+@pytest.mark.parametrize(("seen", "asked"), [(False, [12]), (True, [12, 12])])
 def test_all_are_compared_only_where_half_of_them_leave_a_doubt(tested, seen, asked):
     root, own, hidden = tested
     models, counts = Remembering(own if seen else ()), []
@@ -389,6 +389,38 @@ def test_training_on_the_questions_of_week_5_is_found(lab, seen, expected):
     models = Remembering(known if seen else ())
     prints = prints_of(case_of(root, WEEK05, models=models, hidden=hidden))
     assert kinds(prints) - {"integrity.untouched"} == expected
+
+
+@pytest.mark.parametrize(("questions", "asked"), [(20, 10), (8, 8)])
+def test_of_the_questions_half_are_asked_where_the_gap_is_small_beside_its_error(
+    lab, questions, asked
+):
+    """Hidden records vary much: a gap of half of what would be told stays no finding with all."""
+    root, _, _ = lab
+    rows = [json.dumps(question(n, "Where does kaolinite absorb, band")) for n in range(questions)]
+    (root / "test_questions.jsonl").write_text("\n".join(rows) + "\n")
+    hidden = [question(n, "Which rock holds sulfates") | {"group": str(n)} for n in range(20)]
+    counts = []
+
+    class Wavering(Remembering):
+        def losses(self, records, tuned):
+            counts.append((len(records), tuned))
+            own = super().losses(records, tuned)
+            if not tuned:
+                return own
+            new = [mark_of(record) in marks for record in records]
+            return [
+                (20 * (4.0 if n % 5 == 0 else 0.0) if far else 20 * 0.3, 20)
+                for n, far in enumerate(new)
+            ]
+
+    marks = {mark_of(record) for record in HiddenRecords({"qa": hidden}).records("qa", 20)}
+    prints = prints_of(
+        case_of(root, WEEK05, models=Wavering(), hidden=HiddenRecords({"qa": hidden}))
+    )
+    assert prints.test_loss < 0.8 * prints.new_loss  # more than doubt, were it not for the error
+    assert counts == [(asked, False), (10, False), (asked + 10, True)]
+    assert kinds(prints) - {"integrity.untouched"} == set()
 
 
 def test_records_that_the_kit_handed_out_are_no_copied_text(lab):

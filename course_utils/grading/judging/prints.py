@@ -9,9 +9,9 @@ before code and text are compared.
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from course_utils.assignments.adapter import matrix_of
 from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.folder import Folder, scan, show
 from course_utils.errors import CourseError
+from course_utils.grading import integrity
 from course_utils.grading.cache import BatchStopped, digest_of_file
 from course_utils.grading.fingerprints import adapter_sketch, code_prints, text_prints
 from course_utils.grading.hidden import Record
@@ -41,12 +42,13 @@ EVIDENCE = {
     },
     WEEK09_10: {"run/evaluation.json": ("adapter",)},
 }
+Rows = Sequence[tuple[float, int]]  # (nats, tokens) of each record
 SAMPLE = {WEEK05: 24, WEEK09_10: 12}  # records of a task, on each side of the comparison
 QUICK = ("understanding", "qa")  # a report takes as long as five of these and tells no more
 LEAST_SAMPLE = 5  # below, a mean says nothing
-CLEARLY = (
-    0.8  # test over new loss: above, half of the sample is enough; integrity.LOSS_SHARE is 0.6
-)
+# Half of the sample is enough where the test part's loss is this share of the new records' or more
+# (integrity.LOSS_SHARE is 0.6), or their gap no more than this share of what would be told.
+CLEARLY, FAR = 0.8, 0.5
 MOST_FILES = 40  # of code and of text; nobody hands in more
 MOST_TEXTS = 300  # of records.jsonl
 BOOTSTRAP = 400
@@ -258,17 +260,18 @@ def _of_test_part(case: Case) -> Losses | None:
         pairs += _matched(own, hidden)[: SAMPLE[WEEK09_10]]
     if len(pairs) < LEAST_SAMPLE:
         return None
-    # Of an honest adapter half of them show that the test part is no better known than the rest.
-    if len(half := pairs[::2]) >= LEAST_SAMPLE:
-        found = _of_pairs(case, half)
-        if found.test >= CLEARLY * found.new:
-            return found
-    return _of_pairs(case, pairs)
-
-
-def _of_pairs(case: Case, pairs: Sequence[tuple[Record, Record]]) -> Losses:
     known, new = (list(side) for side in zip(*pairs, strict=True))
-    return _compared(case.models.losses(known, True), case.models.losses(new, True), case.seed)
+
+    def compared(rows: Sequence[Rows]) -> Losses:
+        return _compared(*rows, case.seed)
+
+    return _of_halves(known, new, partial(_tuned, case), compared)
+
+
+def _tuned(case: Case, own: Sequence[Record], hidden: Sequence[Record]) -> tuple[Rows, Rows]:
+    """The adapter's losses on both, asked at once."""
+    both = case.models.losses([*own, *hidden], True)
+    return both[: len(own)], both[len(own) :]
 
 
 def _is_the_kits(record: Mapping[str, str]) -> bool:
@@ -303,24 +306,48 @@ def _of_questions(case: Case) -> Losses | None:
     hidden = case.hidden.records("qa", SAMPLE[WEEK05], unlike=own)
     if min(len(own), len(hidden)) < LEAST_SAMPLE:
         return None
-    if len(half := hidden[::2]) >= LEAST_SAMPLE:
-        found = _of_both(case, own, half, training)
-        if found.test >= CLEARLY * found.new:
-            return found
-    return _of_both(case, own, hidden, training)
-
-
-def _of_both(
-    case: Case, own: Sequence[Record], hidden: Sequence[Record], training: Mapping[str, Any]
-) -> Losses:
-    sides = [(case.models.losses(r, False), case.models.losses(r, True)) for r in (own, hidden)]
-    (own_base, own_tuned), (new_base, new_tuned) = sides
-    found = _compared(own_tuned, new_tuned, case.seed)
-    carried = mean_loss(own_base) * mean_loss(new_tuned) / mean_loss(new_base)
     validation = training.get("eval_loss")
-    known = isinstance(validation, int | float) and not isinstance(validation, bool)
-    new = min(carried, validation) if known else carried
-    return Losses(found.test, round(new, 4), found.error)
+    is_number = isinstance(validation, int | float) and not isinstance(validation, bool)
+
+    def losses(own: Sequence[Record], hidden: Sequence[Record]) -> tuple[Rows, ...]:
+        # Of the base model one by one: what it says of hidden records is the whole class's.
+        base = [case.models.losses(records, False) for records in (own, hidden)]
+        return (*base, *_tuned(case, own, hidden))
+
+    def compared(rows: Sequence[Rows]) -> Losses:
+        own_base, new_base, own_tuned, new_tuned = rows
+        found = _compared(own_tuned, new_tuned, case.seed)
+        carried = mean_loss(own_base) * mean_loss(new_tuned) / mean_loss(new_base)
+        new = min(carried, validation) if is_number else carried
+        return Losses(found.test, round(new, 4), found.error)
+
+    return _of_halves(own, hidden, losses, compared)
+
+
+def _of_halves(
+    own: Sequence[Record],
+    hidden: Sequence[Record],
+    losses: Callable[[Sequence[Record], Sequence[Record]], tuple[Rows, ...]],
+    compared: Callable[[Sequence[Rows]], Losses],
+) -> Losses:
+    """Half of each side, where a half is enough; the rest too where these leave a doubt."""
+    (some, more), (new, newer) = _halves(own), _halves(hidden)
+    rows = losses(some, new)
+    found = compared(rows)
+    if not (more or newer) or _is_clear(found):
+        return found
+    others = losses(more, newer)
+    return compared([[*a, *b] for a, b in zip(rows, others, strict=True)])
+
+
+def _halves(records: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:
+    return (records[::2], records[1::2]) if len(records) >= 2 * LEAST_SAMPLE else (records, [])
+
+
+def _is_clear(found: Losses) -> bool:
+    """Whether half of the records show that the test part is no better known than the rest."""
+    gap, error = found.new - found.test, found.error / 2**0.5  # of twice as many records
+    return found.test >= CLEARLY * found.new or gap <= FAR * integrity.LOSS_ERRORS * error
 
 
 def mean_loss(columns: Sequence[tuple[float, int]]) -> float:

@@ -44,7 +44,7 @@ def audit(
     stated = losses_in(told.get(STATED), len(records))
     most = tolerances.LOSS_RECORDS if stated is None else tolerances.SAMPLED
     places = drawn(records, most, case.seed)
-    losses = ask([records[i] for i in places], True)
+    losses = [row for asked in _in_two(records, places) for row in ask(asked, True)]
     whole = stated is not None or len(places) == len(records)
     allowed = loss_tolerance(quantization, losses, whole)
     found = mean_loss(losses)
@@ -65,14 +65,22 @@ def improves(
 ) -> Judgement:
     """All points for a loss that fell by the share `full`, the share `part` for any drop.
 
-    A few records decide where their pairs leave no doubt; else more are asked.
+    A few records decide where their pairs leave no doubt; else the others are asked too.
     """
-    for most in (tolerances.SAMPLED, tolerances.LOSS_RECORDS):
-        asked = [records[i] for i in drawn(records, most, case.seed)]
-        before, after = ask(asked, False), ask(asked, True)
-        if len(asked) == len(records) or _is_clear(before, after, (full, tolerances.DROP)):
+    places = drawn(records, tolerances.LOSS_RECORDS, case.seed)
+    before, after = [], []
+    for asked in _in_two(records, places):
+        before += ask(asked, False)
+        after += ask(asked, True)
+        if _is_clear(before, after, (full, tolerances.DROP)):
             break
     return improvement(case, before, after, full, part)
+
+
+def _in_two(records: Sequence[Record], places: Sequence[int]) -> list[list[Record]]:
+    """The sample, and the others: what is asked of a sample is known when all are wanted."""
+    few, others = places[: tolerances.SAMPLED], places[tolerances.SAMPLED :]
+    return [[records[i] for i in own] for own in (few, others) if own]
 
 
 def _is_clear(before: Losses, after: Losses, marks: Sequence[float]) -> bool:

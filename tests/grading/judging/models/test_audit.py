@@ -92,7 +92,7 @@ def test_more_tokens_for_the_easy_records_do_not_agree(case):
 def test_without_a_loss_for_each_record_all_are_asked(case, rows):
     adapter, content = Adapter(), told(TRUE) | {STATED: rows}
     assert found(case, content, adapter).agrees
-    assert adapter.asked == [60]
+    assert adapter.asked == [18, 42]  # what `improves` asks too: known then
     assert not found(case, content | {"eval_loss": 1.0}).agrees
 
 
@@ -109,10 +109,10 @@ def test_a_loss_that_is_no_number_is_no_agreement(case):
     [
         (2.0, [18, 18], 6),  # lower by half
         (1.5, [18, 18], 6),  # by a third
-        (1.27, [18, 18, 60, 60], 6),  # by 21 %: near the mark
-        (1.23, [18, 18, 60, 60], 3),  # by 19 %
+        (1.27, [18, 18, 42, 42], 6),  # by 21 %: near the mark
+        (1.23, [18, 18, 42, 42], 3),  # by 19 %
         (1.12, [18, 18], 3),  # by 11 %: near neither
-        (0.99, [18, 18, 60, 60], 0),
+        (0.99, [18, 18, 42, 42], 0),
         (0.5, [18, 18], 0),  # twice as high
     ],
 )
