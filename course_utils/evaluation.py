@@ -32,17 +32,28 @@ def draw(
     """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
 
     With `by_form` evenly from the forms of the tasks, so that each has enough for an interval of
-    its own. `shares` (task -> records of it in a round, 1 where none is named) gives a task more
-    than the others. A task or form with too few records gives all it has and the others fill up.
-    Which records of a task are drawn does not depend on the other tasks, so one adapter for three
-    tasks and three adapters see the same ones. Raises CourseError when there are too few records.
+    its own. `shares` (a task or TASK/FORM -> records of it in a round, 1 where none is named, 0 to
+    leave a form out) gives one more than the others; a task of which a form is named is drawn by
+    form. A task or form with too few records gives all it has and the others fill up. Which records
+    of a task are drawn does not depend on the other tasks, so one adapter for three tasks and three
+    adapters see the same ones. Raises CourseError when there are too few records, or none of a form
+    that `shares` names.
     """
     pools: dict[str, list[Record]] = {}
     for task, indices in tasks.by_task(records).items():
-        own = sorted({records[i].get("form", "") for i in indices}) if by_form else [""]
-        for form in own if task in only else ():
-            fits = [i for i in indices if not by_form or records[i].get("form", "") == form]
-            pools[f"{task}/{form}" if form else task] = [records[i] for i in fits]
+        if task in only:
+            named = {name.partition("/")[2] for name in shares if name.startswith(f"{task}/")}
+            forms = sorted({records[i].get("form", "") for i in indices})
+            if unknown := sorted(named - set(forms)):
+                raise CourseError(
+                    f"no record of the task {task} has the form {', '.join(unknown)}",
+                    f"its forms are: {'; '.join(filter(None, forms)) or 'none'}",
+                )
+            for form in forms if by_form or named else [None]:
+                name = f"{task}/{form}" if form else task
+                if shares.get(name, shares.get(task, 1)):
+                    fits = [i for i in indices if form in (None, records[i].get("form", ""))]
+                    pools[name] = [records[i] for i in fits]
     if sum(map(len, pools.values())) < count:
         have = ", ".join(f"{task} {len(pool)}" for task, pool in pools.items()) or "none"
         raise CourseError(
@@ -55,7 +66,7 @@ def draw(
     drawn: list[Record] = []
     while len(drawn) < count:
         for name, pool in pools.items():
-            for _ in range(shares.get(name.partition("/")[0], 1)):
+            for _ in range(shares.get(name, shares.get(name.partition("/")[0], 1))):
                 if pool and len(drawn) < count:
                     drawn.append(pool.pop())
     random.Random(seed).shuffle(drawn)

@@ -40,6 +40,8 @@ SYNONYMS = {
 }
 ALL_LINEAR = "all-linear"
 Task = Literal["understanding", "report", "qa"]
+# A task, or TASK/FORM such as "qa/one sentence" -> records of it in a round; 0 leaves a form out.
+Shares = dict[str, Annotated[int, Field(ge=0, le=1000)]]
 
 
 def asked_tasks() -> list[str]:
@@ -80,12 +82,18 @@ class LoraFile(BaseModel):
     records: str = Field("", description="a file of your own records; empty: the kit's track")
     tasks: list[Task] = Field(default_factory=asked_tasks, min_length=1)
     train_records: int = Field(1500, ge=2, description="drawn from the tasks by task_shares")
-    task_shares: dict[Task, Annotated[int, Field(ge=1)]] = Field(
-        {}, description="training records of a task in a round; 1 for a task that is not named"
+    task_shares: Shares = Field(
+        {}, description="training records of a task or TASK/FORM in a round; 1 where none is named"
     )
     val_records: int = Field(60, ge=2)
     # 30 of each of the seven forms: solution/configs/lora_config.yaml has the argument.
-    test_records: int = Field(210, ge=2, description="drawn evenly from the forms of the tasks")
+    test_records: int = Field(
+        210, ge=2, description="drawn from the forms of the tasks by test_shares"
+    )
+    # Whole tasks only: a test of the forms that went well would flatter.
+    test_shares: dict[Task, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        {}, description="test records of each form of a task in a round; 1 where it is not named"
+    )
     few_shot_examples: int = Field(3, ge=1, le=64)
     eval_batch_size: int = Field(16, ge=1)
     seed: int = Field(42, ge=0, le=2**32 - 1)
@@ -93,7 +101,9 @@ class LoraFile(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_number_is_yes(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and info.field_name != "gradient_checkpointing":
+        inside = value.values() if isinstance(value, dict) else [value]
+        said = any(isinstance(own, bool) for own in inside)
+        if said and info.field_name != "gradient_checkpointing":
             raise ValueError("yes, no, true and false are no value for it")
         return value
 
@@ -104,6 +114,17 @@ class LoraFile(BaseModel):
             raise ValueError("names at least one layer, such as q_proj, or is all-linear")
         return modules
 
+    @field_validator("task_shares")
+    @classmethod
+    def _of_known_tasks(cls, shares: dict[str, int]) -> dict[str, int]:
+        for name, share in shares.items():
+            task, slash, form = name.partition("/")
+            if task not in TASKS or (slash and not form):
+                raise ValueError(f"{name} is no task and no TASK/FORM; tasks: {', '.join(TASKS)}")
+            if not share and not form:
+                raise ValueError(f"{name}: 0 leaves the task out; name the others under `tasks`")
+        return shares
+
     @field_validator("tasks")
     @classmethod
     def _each_once(cls, tasks: list[str]) -> list[str]:
@@ -111,7 +132,8 @@ class LoraFile(BaseModel):
 
     def settings(self) -> Settings:
         """The kit's settings object, precision resolved for this machine."""
-        others = {"r", "target_modules", "bias", "task_type", "tasks", "task_shares", "records"}
+        others = {"r", "target_modules", "bias", "task_type", "tasks", "records"}
+        others |= {"task_shares", "test_shares"}
         own = self.model_dump(exclude=others)
         settings = Settings(
             **own,

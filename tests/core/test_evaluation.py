@@ -70,6 +70,42 @@ def test_a_task_with_a_larger_share_gives_more_and_the_same_records_first():
     assert evenly < {r["instruction"] for r in drawn}
 
 
+FORMS = ("name only", "number and unit only", "one sentence")
+FORMED = POOL[:60] + [{**r, "form": FORMS[n % 3]} for n, r in enumerate(POOL[60:])]
+
+
+def test_a_form_can_be_given_a_share_or_left_out():
+    shares = {"qa": 2, "qa/name only": 1, "qa/one sentence": 0}
+    drawn = evaluation.draw(FORMED, 20, 1, TASKS, shares=shares)
+    assert Counter((r["task"], r.get("form")) for r in drawn) == {
+        ("understanding", None): 4,
+        ("report", None): 4,
+        ("qa", "name only"): 4,
+        ("qa", "number and unit only"): 8,
+    }
+
+
+def test_forms_that_are_left_out_do_not_count_as_records_that_are_there():
+    shares = {f"qa/{form}": 0 for form in FORMS[1:]}
+    with pytest.raises(CourseError, match="40 records are wanted of the tasks qa; there are: qa/"):
+        evaluation.draw(FORMED, 40, 1, ["qa"], shares=shares)
+
+
+def test_a_form_that_no_record_has_is_named_with_those_there_are():
+    with pytest.raises(CourseError, match="the task qa has the form one sentance") as problem:
+        evaluation.draw(FORMED, 20, 1, TASKS, shares={"qa/one sentance": 2})
+    assert "name only; number and unit only; one sentence" in problem.value.cure
+    evaluation.draw(FORMED, 20, 1, ["report"], shares={"qa/one sentance": 2})  # not its task
+
+
+def test_with_shares_each_form_of_a_task_is_tested_as_often():
+    drawn = evaluation.draw(FORMED, 32, 1, TASKS, by_form=True, shares={"qa": 2})
+    counts = Counter((r["task"], r.get("form")) for r in drawn)
+    assert counts == {("understanding", None): 4, ("report", None): 4} | {
+        ("qa", form): 8 for form in FORMS
+    }
+
+
 def test_the_draw_follows_the_seed_is_mixed_and_leaves_the_pool_alone():
     before = list(POOL)
     first, again, other = (evaluation.draw(POOL, 30, seed, TASKS) for seed in (1, 1, 2))

@@ -54,7 +54,9 @@ def run(workspace, again=False):
     config = workspace.config
     train = read_records(workspace.data("train"), "manufacturing")
     pool = read_records(workspace.data("test"), "manufacturing")
-    test = evaluation.draw(pool, config.test_records, config.seed, config.tasks, by_form=True)
+    test = evaluation.draw(
+        pool, config.test_records, config.seed, config.tasks, True, config.test_shares
+    )
     tokenizer = models.load_tokenizer(config.base_model)
     lengths = evaluation.answer_lengths(train, tokenizer)
     model = models.load_base(workspace.run.settings)
