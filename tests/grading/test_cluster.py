@@ -164,11 +164,20 @@ def page_configuration(**changes):
 def test_the_configuration_of_the_page_gives_a_job_script_for_slurm(dask, tmp_path):
     """Rendered as `course grade --cluster slurm:8` would hand it to sbatch; no SLURM is here."""
     needs_jobqueue()
-    given = page_configuration(interface="lo", **{"shared-temp-directory": str(tmp_path)})
+    folders = {f"{what}-directory": str(tmp_path) for what in ("shared-temp", "log")}
+    given = page_configuration(interface="lo", **folders)
     with dask.config.set(given), cluster_module.job_cluster("slurm") as cluster:
         script = cluster.job_script()
     told = [line.removeprefix("#SBATCH ") for line in script.splitlines() if "#SBATCH" in line]
-    wanted = {"-p cpu", "-n 1", "--cpus-per-task=4", "--mem=8G", "-t 01:00:00", "--gres=gpu:1"}
+    wanted = {
+        f"-e {tmp_path}/dask-worker-%J.err",
+        "-p cpu",
+        "-n 1",
+        "--cpus-per-task=4",
+        "--mem=8G",
+        "-t 01:00:00",
+        "--gres=gpu:1",
+    }
     assert wanted <= set(told)
     (tmp_path / "job.sh").write_text(script)
     assert script.startswith("#!")
@@ -197,7 +206,8 @@ def test_a_configuration_that_can_not_work_is_a_message_with_the_file(
     dask, tmp_path, changes, said
 ):
     needs_jobqueue()
-    whole = {"interface": "lo", "shared-temp-directory": str(tmp_path)} | changes
+    folders = {f"{what}-directory": str(tmp_path) for what in ("shared-temp", "log")}
+    whole = {"interface": "lo"} | folders | changes
     with (
         dask.config.set(page_configuration(**whole)),
         pytest.raises(CourseError, match="slurm: ") as error,
