@@ -39,21 +39,7 @@ def draw(
     adapters see the same ones. Raises CourseError when there are too few records, or none of a form
     that `shares` names.
     """
-    pools: dict[str, list[Record]] = {}
-    for task, indices in tasks.by_task(records).items():
-        if task in only:
-            named = {name.partition("/")[2] for name in shares if name.startswith(f"{task}/")}
-            forms = sorted({records[i].get("form", "") for i in indices})
-            if unknown := sorted(named - set(forms)):
-                raise CourseError(
-                    f"no record of the task {task} has the form {', '.join(unknown)}",
-                    f"its forms are: {'; '.join(filter(None, forms)) or 'none'}",
-                )
-            for form in forms if by_form or named else [None]:
-                name = f"{task}/{form}" if form else task
-                if shares.get(name, shares.get(task, 1)):
-                    fits = [i for i in indices if form in (None, records[i].get("form", ""))]
-                    pools[name] = [records[i] for i in fits]
+    pools = _pools(records, only, by_form, shares)
     if sum(map(len, pools.values())) < count:
         have = ", ".join(f"{task} {len(pool)}" for task, pool in pools.items()) or "none"
         raise CourseError(
@@ -66,11 +52,39 @@ def draw(
     drawn: list[Record] = []
     while len(drawn) < count:
         for name, pool in pools.items():
-            for _ in range(shares.get(name, shares.get(name.partition("/")[0], 1))):
+            for _ in range(_share(name, shares)):
                 if pool and len(drawn) < count:
                     drawn.append(pool.pop())
     random.Random(seed).shuffle(drawn)
     return drawn
+
+
+def _pools(
+    records: Sequence[Record], only: Sequence[str], by_form: bool, shares: Mapping[str, int]
+) -> dict[str, list[Record]]:
+    """TASK or TASK/FORM -> its records; without those of which `shares` wants none."""
+    pools: dict[str, list[Record]] = {}
+    for task, indices in tasks.by_task(records).items():
+        if task not in only:
+            continue
+        named = {name.partition("/")[2] for name in shares if name.startswith(f"{task}/")}
+        forms = sorted({records[i].get("form", "") for i in indices})
+        if unknown := sorted(named - set(forms)):
+            raise CourseError(
+                f"no record of the task {task} has the form {', '.join(unknown)}",
+                f"its forms are: {'; '.join(filter(None, forms)) or 'none'}",
+            )
+        for form in forms if by_form or named else [None]:
+            name = f"{task}/{form}" if form else task
+            if _share(name, shares):
+                fits = [i for i in indices if form in (None, records[i].get("form", ""))]
+                pools[name] = [records[i] for i in fits]
+    return pools
+
+
+def _share(name: str, shares: Mapping[str, int]) -> int:
+    """Of a pool in a round: its own, else its task's, else 1."""
+    return shares.get(name, shares.get(name.partition("/")[0], 1))
 
 
 def answer_lengths(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase") -> dict:

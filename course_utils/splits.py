@@ -220,8 +220,7 @@ def overlap(
     """
     check_threshold(threshold)
     texts = {name: [normalise(text_of(r)) for r in records] for name, records in parts.items()}
-    vocabulary: dict[str, int] = {}
-    matrices = {name: incidence(own, vocabulary) for name, own in texts.items()}
+    matrices = dict(zip(texts, incidence(*texts.values()), strict=True))
     names = list(texts)
     pairs = {}
     for k, a in enumerate(names):
@@ -249,23 +248,17 @@ def close_to(
 ) -> set[int]:
     """Indices of the records that are exact or near duplicates of one of the others."""
     check_threshold(threshold)
-    vocabulary: dict[str, int] = {}
-    left, right = (
-        incidence([normalise(text_of(r)) for r in part], vocabulary) for part in (records, others)
-    )
+    left, right = incidence(*([normalise(text_of(r)) for r in part] for part in (records, others)))
     return {row for rows in _close_rows(left, right, threshold) for row in rows}
 
 
 def _close_rows(a: "csr_matrix", b: "csr_matrix", threshold: float) -> Iterator[Sequence[int]]:
     """The row of `a` of every pair whose Jaccard similarity is >= threshold, a block at a time.
 
-    Both are incidence matrices of one vocabulary, which may have grown after one was made.
+    Both are matrices of one call of `incidence`.
     """
     import numpy as np
 
-    words = max(a.shape[1], b.shape[1])
-    for matrix in (a, b):
-        matrix.resize((matrix.shape[0], words))
     size_a, size_b = np.diff(a.indptr), np.diff(b.indptr)
     turned = b.T.tocsr()  # once: each product would turn it anew
     for start in range(0, a.shape[0], 512):  # rows at a time, to bound the memory
@@ -277,18 +270,28 @@ def _close_rows(a: "csr_matrix", b: "csr_matrix", threshold: float) -> Iterator[
     yield empty * int((size_b == 0).sum())
 
 
-def incidence(texts: Sequence[str], vocabulary: dict[str, int]) -> "csr_matrix":
-    """Sparse 0/1 matrix (texts, n-grams); new n-grams are added to the vocabulary."""
+def incidence(*parts: Sequence[str]) -> list["csr_matrix"]:
+    """Sparse 0/1 matrices (texts of a part, n-grams), with the same column for an n-gram in all."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    columns: list[int] = []
-    ends = [0]
-    for text in texts:
-        columns += [vocabulary.setdefault(gram, len(vocabulary)) for gram in _grams(text)]
-        ends.append(len(columns))
-    data = np.ones(len(columns), dtype=np.int32)
-    return csr_matrix((data, columns, ends), shape=(len(texts), len(vocabulary)), dtype=np.int32)
+    vocabulary: dict[str, int] = {}
+    rows: list[tuple[list[int], list[int]]] = []
+    for texts in parts:
+        columns: list[int] = []
+        ends = [0]
+        for text in texts:
+            columns += [vocabulary.setdefault(gram, len(vocabulary)) for gram in _grams(text)]
+            ends.append(len(columns))
+        rows.append((columns, ends))
+    return [
+        csr_matrix(
+            (np.ones(len(columns), dtype=np.int32), columns, ends),
+            shape=(len(ends) - 1, len(vocabulary)),
+            dtype=np.int32,
+        )
+        for columns, ends in rows
+    ]
 
 
 _CROWD = 50  # near copies of one prompt that are kept to compare with; the next are near the first

@@ -40,13 +40,13 @@ def without_near_copies(drafts: Sequence[Draft]) -> list[Draft]:
     """
     import numpy as np
 
-    vocabulary: dict[str, int] = {}
     texts = [normalise(draft.record["input"]) for draft in drafts]
-    rows = incidence(texts, vocabulary)  # (drafts, n-grams), 0 or 1
+    [rows] = incidence(texts)  # (drafts, n-grams), 0 or 1
+    turned = rows.T.tocsr()  # once: each product would turn it anew
     sizes = np.diff(rows.indptr)
     like: list[set[int]] = [set() for _ in drafts]
     for start in range(0, len(texts), 256):  # rows at a time, to bound the memory
-        shared = (rows[start : start + 256] @ rows.T).tocoo()
+        shared = (rows[start : start + 256] @ turned).tocoo()
         left = start + shared.row
         near = shared.data >= NEAR * (sizes[left] + sizes[shared.col] - shared.data)
         for i, j in zip(left[near].tolist(), shared.col[near].tolist(), strict=True):

@@ -54,9 +54,8 @@ def run(workspace, again=False):
     config = workspace.config
     train = read_records(workspace.data("train"), "manufacturing")
     pool = read_records(workspace.data("test"), "manufacturing")
-    test = evaluation.draw(
-        pool, config.test_records, config.seed, config.tasks, True, config.test_shares
-    )
+    count, shares = config.test_records, config.test_shares
+    test = evaluation.draw(pool, count, config.seed, config.tasks, by_form=True, shares=shares)
     tokenizer = models.load_tokenizer(config.base_model)
     lengths = evaluation.answer_lengths(train, tokenizer)
     model = models.load_base(workspace.run.settings)
