@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from course_utils import kit
 
+GONE = "499"  # status of a request whose client has hung up
 START_SECONDS = 240  # a first start converts; a busy machine is slow, not broken
 
 
@@ -67,3 +69,32 @@ def running(*words, **options):
         yield server
     finally:
         server.stop()
+
+
+def until_idle(http) -> None:
+    """Nothing runs any more; an answer given up must not run to its end."""
+    deadline = time.monotonic() + 20
+    while "course_requests_running 0.0" not in http.get("/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def hang_up(http, ask: Callable[[], None]) -> None:
+    """Give up answers until the server has counted one.
+
+    The first may end by itself before the server hears of it, and the place is given back a moment
+    before the count.
+    """
+    before, deadline = _hung_up(http), time.monotonic() + 60
+    while _hung_up(http) == before:
+        assert time.monotonic() < deadline, "no request was counted as given up"
+        ask()
+        until_idle(http)
+
+
+def _hung_up(http) -> float:
+    from prometheus_client.parser import text_string_to_metric_families  # of the server's extra
+
+    families = text_string_to_metric_families(http.get("/metrics").text)
+    found = [one for family in families for one in family.samples]
+    return sum(one.value for one in found if one.labels.get("status") == GONE)

@@ -1,10 +1,10 @@
 """The calls of OpenAI's own client, against the running server."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
+from served import until_idle
 
 QUESTION = [{"role": "user", "content": "L/H TRACK MOTOR LEAKING OIL"}]
 GREEDY = {"messages": QUESTION, "max_tokens": 12, "temperature": 0}
@@ -107,11 +107,3 @@ def test_a_cancelled_stream_gives_its_place_back(client, http):
     stream.close()
     until_idle(http)
     assert ask(client)
-
-
-def until_idle(http) -> None:
-    """Nothing runs any more; a cancelled answer of 400 tokens must not run to its end."""
-    deadline = time.monotonic() + 20
-    while "course_requests_running 0.0" not in http.get("/metrics").text:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
