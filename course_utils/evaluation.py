@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Record = Mapping[str, str]
+PARTS = ("form", "document")  # fields of a record by which a task may be shared out
 ROOM = 8  # tokens an answer may be longer than the longest of its task in training
 
 
@@ -32,12 +33,12 @@ def draw(
     """`count` records drawn evenly from the tasks (task-balanced sampling), in a drawn order.
 
     With `by_form` evenly from the forms of the tasks, so that each has enough for an interval of
-    its own. `shares` (a task or TASK/FORM -> records of it in a round, 1 where none is named, 0 to
-    leave a form out) gives one more than the others; a task of which a form is named is drawn by
-    form. A task or form with too few records gives all it has and the others fill up. Which records
-    of a task are drawn does not depend on the other tasks, so one adapter for three tasks and three
-    adapters see the same ones. Raises CourseError when there are too few records, or none of a form
-    that `shares` names.
+    its own. `shares` (a task, TASK/FORM or TASK/DOCUMENT -> records of it in a round, 1 where none
+    is named, 0 to leave a form or document out) gives one more than the others; a task of which a
+    form or a document is named is drawn by these. A task or part with too few records gives all it
+    has and the others fill up. Which records of a task are drawn does not depend on the other
+    tasks, so one adapter for three tasks and three adapters see the same ones. Raises CourseError
+    when there are too few records, or `shares` names a form or document that there is not.
     """
     pools = _pools(records, only, by_form, shares)
     if sum(map(len, pools.values())) < count:
@@ -62,24 +63,38 @@ def draw(
 def _pools(
     records: Sequence[Record], only: Sequence[str], by_form: bool, shares: Mapping[str, int]
 ) -> dict[str, list[Record]]:
-    """TASK or TASK/FORM -> its records; without those of which `shares` wants none."""
+    """TASK or TASK/PART -> its records; without those of which `shares` wants none."""
     pools: dict[str, list[Record]] = {}
     for task, indices in tasks.by_task(records).items():
         if task not in only:
             continue
         named = {name.partition("/")[2] for name in shares if name.startswith(f"{task}/")}
-        forms = sorted({records[i].get("form", "") for i in indices})
-        if unknown := sorted(named - set(forms)):
-            raise CourseError(
-                f"no record of the task {task} has the form {', '.join(unknown)}",
-                f"its forms are: {'; '.join(filter(None, forms)) or 'none'}",
-            )
-        for form in forms if by_form or named else [None]:
-            name = f"{task}/{form}" if form else task
+        own = [records[i] for i in indices]
+        field = _divided_by(task, own, named) if named else "form" if by_form else None
+        for part in sorted({record.get(field, "") for record in own}) if field else [None]:
+            name = f"{task}/{part}" if part else task
             if _share(name, shares):
-                fits = [i for i in indices if form in (None, records[i].get("form", ""))]
-                pools[name] = [records[i] for i in fits]
+                pools[name] = [r for r in own if part is None or part == r.get(field, "")]
     return pools
+
+
+def _divided_by(task: str, records: Sequence[Record], named: set[str]) -> str:
+    """The field that has all the named values."""
+    known = {field: {record.get(field, "") for record in records} for field in PARTS}
+    for field, values in known.items():
+        if named <= values:
+            return field
+    unknown = ", ".join(sorted(named.difference(*known.values())))
+    wrong = f"is shared out by forms and by documents: {', '.join(sorted(named))}"
+    if unknown:
+        wrong = f"has no record of the form or document {unknown}"
+    have = (
+        f"its {field}s: {', '.join(sorted(filter(None, values))) or 'none'}"
+        for field, values in known.items()
+    )
+    raise CourseError(
+        f"the task {task} {wrong}", f"name its forms or its documents; {'; '.join(have)}"
+    )
 
 
 def _share(name: str, shares: Mapping[str, int]) -> int:

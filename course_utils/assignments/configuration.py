@@ -83,7 +83,9 @@ class LoraFile(BaseModel):
     tasks: list[Task] = Field(default_factory=asked_tasks, min_length=1)
     train_records: int = Field(1500, ge=2, description="drawn from the tasks by task_shares")
     task_shares: Shares = Field(
-        {}, description="training records of a task or TASK/FORM in a round; 1 where none is named"
+        {},
+        description="training records of a task, TASK/FORM or TASK/DOCUMENT in a round; 1 where "
+        "none is named",
     )
     val_records: int = Field(60, ge=2)
     # 30 of each of the seven forms: a gain that varies by 0.5 a record is then known to 0.18 in a
@@ -119,10 +121,11 @@ class LoraFile(BaseModel):
     @classmethod
     def _of_known_tasks(cls, shares: dict[str, int]) -> dict[str, int]:
         for name, share in shares.items():
-            task, slash, form = name.partition("/")
-            if task not in TASKS or (slash and not form):
-                raise ValueError(f"{name} is no task and no TASK/FORM; tasks: {', '.join(TASKS)}")
-            if not share and not form:
+            task, slash, part = name.partition("/")
+            if task not in TASKS or (slash and not part):
+                known = ", ".join(TASKS)
+                raise ValueError(f"{name} is no task, TASK/FORM or TASK/DOCUMENT; tasks: {known}")
+            if not share and not part:
                 raise ValueError(f"{name}: 0 leaves the task out; name the others under `tasks`")
         return shares
 

@@ -95,6 +95,7 @@ def test_sections_are_only_headings(config):
         ("tasks: [qa, understanding, qa]", "tasks", ["understanding", "qa"]),
         ("task_shares: {qa: 3}", "task_shares", {"qa": 3}),
         ("task_shares:\n  report/working shown: 0", "task_shares", {"report/working shown": 0}),
+        ("task_shares: {qa/quality_report: 2}", "task_shares", {"qa/quality_report": 2}),
         ("test_shares: {qa: 2}", "test_shares", {"qa": 2}),
         ("gradient_checkpointing: yes", "gradient_checkpointing", True),
         ("\ufeffr: 8", "r", 8),

@@ -92,10 +92,23 @@ def test_forms_that_are_left_out_do_not_count_as_records_that_are_there():
 
 
 def test_a_form_that_no_record_has_is_named_with_those_there_are():
-    with pytest.raises(CourseError, match="the task qa has the form one sentance") as problem:
+    with pytest.raises(CourseError, match="qa has no record .* one sentance") as problem:
         evaluation.draw(FORMED, 20, 1, TASKS, shares={"qa/one sentance": 2})
-    assert "name only; number and unit only; one sentence" in problem.value.cure
+    assert "its forms: name only, number and unit only, one sentence" in problem.value.cure
     evaluation.draw(FORMED, 20, 1, ["report"], shares={"qa/one sentance": 2})  # not its task
+
+
+def test_a_task_is_shared_out_by_documents_or_by_forms():
+    pool = [{**r, "document": ("log", "manual")[n % 2]} for n, r in enumerate(FORMED)]
+    shares = {"qa/manual": 3, "report/log": 0}
+    drawn = evaluation.draw(pool, 24, 1, TASKS, shares=shares)
+    assert Counter((r["task"], r["document"]) for r in drawn if r["task"] != "understanding") == {
+        ("report", "manual"): 4,
+        ("qa", "log"): 4,
+        ("qa", "manual"): 12,
+    }
+    with pytest.raises(CourseError, match="by forms and by documents: manual, name only"):
+        evaluation.draw(pool, 24, 1, TASKS, shares={"qa/manual": 3, "qa/name only": 2})
 
 
 def test_with_shares_each_form_of_a_task_is_tested_as_often():
