@@ -43,6 +43,8 @@ SAMPLED = 18
 # The same, at most, where these leave a doubt or the log doesn't name the loss of each record; the
 # default configuration has 60 validation records.
 LOSS_RECORDS = 60
+# A sample that misses all lowered losses with this probability says nothing about so few of them.
+UNSEEN = 0.05
 # Answers a task: of the adapter to the submission's own test records, of the base model to them,
 # and of both to hidden records.
 ANSWERED, BASELINE, HIDDEN = 4, 2, 6

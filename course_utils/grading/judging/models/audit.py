@@ -8,6 +8,7 @@ Without these losses (another script, records that training left out) all are co
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from course_utils.grading.judging import tolerances
@@ -52,35 +53,89 @@ def audit(
     loss = float(told["eval_loss"])
     if stated is None:
         return Audit(found, abs(found - loss) <= allowed, note)
-    own = [stated[i] for i in places]
-    same_tokens = all(a[1] == b[1] for a, b in zip(own, losses, strict=True))
-    if not same_tokens or not abs(mean_loss(own) - found) <= allowed:  # infinity is not near itself
+    if not _agree([stated[i] for i in places], losses, allowed):
         return Audit(found, False, note)
     of_all = mean_loss(stated)
     return Audit(of_all, math.isclose(of_all, loss, rel_tol=tolerances.PRINTED), note)
 
 
 def improves(
-    case: Case, records: Sequence[Record], ask: Ask, full: float, part: float
+    case: Case,
+    records: Sequence[Record],
+    ask: Ask,
+    full: float,
+    part: float,
+    told: Mapping[str, Any],
+    quantization: str,
 ) -> Judgement:
     """All points for a loss that fell by the share `full`, the share `part` for any drop.
 
-    A few records decide where their pairs leave no doubt; else the others are asked too.
+    A few records decide where their pairs leave no doubt; else what `told`, the content of
+    training.json, states of the others, where it holds for the few and no lie could matter; else
+    the others are asked too.
     """
+    marks = (full, tolerances.DROP)
     places = drawn(records, tolerances.LOSS_RECORDS, case.seed)
-    before, after = [], []
-    for asked in _in_two(records, places):
-        before += ask(asked, False)
-        after += ask(asked, True)
-        if _is_clear(before, after, (full, tolerances.DROP)):
-            break
-    return improvement(case, before, after, full, part)
+    few, *others = _in_two(records, places)
+    before, after = ask(few, False), ask(few, True)
+    if not others or _is_clear(before, after, marks):
+        return improvement(case, before, after, full, part)
+    before = [*before, *ask(others[0], False)]
+    if (stated := losses_in(told.get(STATED), len(records))) is not None:
+        own = [stated[i] for i in places]
+        sample, rest = own[: len(few)], own[len(few) :]
+        holds = _same_tokens(rest, before[len(few) :]) and _agree(
+            sample, after, loss_tolerance(quantization, after, whole=True)
+        )
+        if holds and _stands(before, after, rest, marks):
+            how = f"{len(few)} of them computed again, the others as training.json states them"
+            return improvement(case, before, [*after, *rest], full, part, how)
+    return improvement(case, before, [*after, *ask(others[0], True)], full, part)
 
 
 def _in_two(records: Sequence[Record], places: Sequence[int]) -> list[list[Record]]:
     """The sample, and the others: what is asked of a sample is known when all are wanted."""
     few, others = places[: tolerances.SAMPLED], places[tolerances.SAMPLED :]
     return [[records[i] for i in own] for own in (few, others) if own]
+
+
+def _agree(stated: Losses, found: Losses, allowed: float) -> bool:
+    """Whether means are alike, of records that have as many tokens."""
+    alike = abs(mean_loss(stated) - mean_loss(found)) <= allowed  # infinity is not near itself
+    return alike and _same_tokens(stated, found)
+
+
+def _same_tokens(left: Losses, right: Losses) -> bool:
+    return all(a[1] == b[1] for a, b in zip(left, right, strict=True))
+
+
+def _stands(before: Losses, sample: Losses, stated: Losses, marks: Sequence[float]) -> bool:
+    """Whether the drop passes or misses each mark, whatever was lowered of `stated`, unseen.
+
+    `before` are the losses of all without the adapter, `sample` those with it that were computed.
+    So many of the others may have been lowered as a drawn sample misses once in twenty, and each
+    may in truth be left at the highest share that was seen. Nobody raises a loss.
+    """
+    own, others = before[: len(sample)], before[len(sample) :]
+    most = max(new / old if old else 1.0 for (new, _), (old, _) in zip(sample, own, strict=True))
+    hidden = nlargest(
+        missed(len(before), len(sample)),
+        (max(0.0, most * old - new) for (new, _), (old, _) in zip(stated, others, strict=True)),
+    )
+    of = sum(old for old, _ in before)
+    left = sum(new for new, _ in (*sample, *stated)) / of
+    drop, rounding, lowered = 1 - left, tolerances.LOSS * left, sum(hidden) / of
+    return math.isfinite(drop) and all(
+        drop + rounding < mark or drop - rounding - lowered >= mark for mark in marks
+    )
+
+
+def missed(records: int, sample: int) -> int:
+    """The most records of which a drawn sample holds none with a probability of 5 % or more."""
+    count = 0
+    while math.comb(records - count - 1, sample) >= tolerances.UNSEEN * math.comb(records, sample):
+        count += 1
+    return count
 
 
 def _is_clear(before: Losses, after: Losses, marks: Sequence[float]) -> bool:

@@ -71,13 +71,20 @@ def loss_tolerance(quantization: str, losses: Losses, whole: bool) -> float:
     return allowed if whole else allowed + tolerances.ERRORS * standard_error(losses)
 
 
-def improvement(case: Case, before: Losses, after: Losses, full: float, part: float) -> Judgement:
-    """All points for a loss that fell by the share `full`, the share `part` for any drop."""
+def improvement(
+    case: Case, before: Losses, after: Losses, full: float, part: float, how: str = ""
+) -> Judgement:
+    """All points for a loss that fell by the share `full`, the share `part` for any drop.
+
+    `how` the losses were found, where not every one was computed again.
+    """
     base, tuned = mean_loss(before), mean_loss(after)
     evidence = [
         Evidence(label="loss without the adapter", found=f"{base:.4f}"),
         Evidence(label="loss with the adapter", found=f"{tuned:.4f}"),
-        Evidence(label="records", found=f"{len(after)}", note="drawn by a seed, from your own"),
+        Evidence(
+            label="records", found=f"{len(after)}", note=how or "drawn by a seed, from your own"
+        ),
     ]
     if not math.isfinite(tuned):
         return failed(*evidence, feedback=advise(say("judged.loss_no_number")))

@@ -144,7 +144,8 @@ def validation_improves(case: Case) -> Judgement:
     if options.eval_data:
         return not_judged("not judged: trained with --eval_data, a file that is not handed in")
     held = _validation(case, options)
-    return improves(case, held, case.models.losses, full=0.10, part=1 / 3)
+    told, quantization = visit_of(case).training, case.models.model.quantization
+    return improves(case, held, case.models.losses, 0.10, 1 / 3, told, quantization)
 
 
 def _folds_improve(case: Case, options: argparse.Namespace) -> Judgement:

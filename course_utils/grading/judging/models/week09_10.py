@@ -42,7 +42,11 @@ STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))
 def validation_improves(case: Case) -> Judgement:
     """All points for a loss at least 20 % lower with the adapter, half for any drop."""
-    return improves(case, validation_records(case), _asked(case), full=0.20, part=0.5)
+    told: Mapping[str, Any] = {}
+    with contextlib.suppress(CourseError), reading(case, TRAINING):
+        told = json_object(case.folder.json(TRAINING))
+    records, quantization = validation_records(case), case.models.config.quantization
+    return improves(case, records, _asked(case), 0.20, 0.5, told, quantization)
 
 
 @check(WEEK09_10, needs=("config_valid", "adapter_loads"))

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from course_utils.grading.judging import tolerances
-from course_utils.grading.judging.models.audit import STATED, audit, improves
+from course_utils.grading.judging.models.audit import STATED, audit, improves, missed
+from course_utils.grading.judging.models.common import drawn
 
 RECORDS = [{"instruction": f"question {number}", "output": "x"} for number in range(60)]
 TOKENS = [10 + number % 7 for number in range(60)]
@@ -104,6 +105,10 @@ def test_a_loss_that_is_no_number_is_no_agreement(case):
 # --- whether it improves ---
 
 
+def judged(case, adapter, content=None):
+    return improves(case, RECORDS, adapter, 0.2, 0.5, content or {}, "none")
+
+
 @pytest.mark.parametrize(
     ("untuned", "asked", "points"),
     [
@@ -118,8 +123,7 @@ def test_a_loss_that_is_no_number_is_no_agreement(case):
 )
 def test_a_few_records_decide_where_it_is_clear(case, untuned, asked, points):
     adapter = Adapter(untuned)
-    judged = improves(case, RECORDS, adapter, full=0.2, part=0.5)
-    assert judged.points == points
+    assert judged(case, adapter).points == points
     assert adapter.asked == asked
 
 
@@ -127,4 +131,68 @@ def test_an_infinite_loss_earns_nothing(case):
     def broken(records, tuned):
         return [(math.inf if tuned else 1.0, 1) for _ in records]
 
-    assert improves(case, RECORDS, broken, full=0.2, part=0.5).points == 0
+    assert judged(case, broken).points == 0
+    assert judged(case, broken, told(TRUE)).points == 0
+
+
+class Uneven(Adapter):
+    """Two records in three lose half or a fifth of their loss, the third almost nothing."""
+
+    def __call__(self, records, tuned):
+        rows = super().__call__(records, tuned=True)
+        if tuned:
+            return rows
+        places = [RECORDS.index(record) for record in records]
+        factors = (2.0, 1.25, 1.02)
+        return [
+            (nll * factors[place % 3] * self.untuned, tokens)
+            for place, (nll, tokens) in zip(places, rows, strict=True)
+        ]
+
+
+def test_what_is_stated_of_the_others_decides_where_no_lie_could_matter(case):
+    adapter = Uneven(1.05)  # lower by about a third, but unevenly: a few leave a doubt
+    seen = judged(case, adapter, told(TRUE))
+    assert seen.points == 6
+    assert adapter.asked == [18, 18, 42]  # the base model's are known for the whole class
+    assert any("18 of them computed again" in row.note for row in seen.evidence)
+    assert judged(case, Uneven(1.05)).points == 6  # all asked: as many points
+
+
+@pytest.mark.parametrize("untuned", [0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0])
+@pytest.mark.parametrize("lowered", [1, 4, 7])  # eighteen miss more once in thirty draws
+def test_who_states_lower_losses_of_a_few_gains_nothing(case, untuned, lowered):
+    """Of records that are not drawn, whichever they are: the worst case."""
+    for case.seed in range(20):
+        fair = judged(case, Uneven(untuned)).points
+        places = drawn(RECORDS, 60, case.seed)[18:][:lowered]
+        rows = [[nll * (n not in places), tokens] for n, (nll, tokens) in enumerate(TRUE)]
+        assert judged(case, Uneven(untuned), told(rows)).points == fair
+
+
+def test_how_many_records_a_sample_may_miss():
+    """By drawing: with eight marked records of 60, eighteen hold none in fewer than 5 %."""
+    assert missed(60, 18) == 7
+    draw = random.Random(5)
+    none = [
+        sum(not set(draw.sample(range(60), 18)) & set(range(n)) for _ in range(20_000))
+        for n in (7, 8)
+    ]
+    assert none[1] / 20_000 < 0.05 <= none[0] / 20_000
+    assert missed(60, 60) == 0
+    assert missed(4, 1) == 3
+
+
+def test_stated_losses_that_the_sample_contradicts_are_not_used(case):
+    adapter = Uneven(0.9)
+    lower = [[nll * 0.5, tokens] for nll, tokens in TRUE]
+    seen = judged(case, adapter, told(lower))
+    assert adapter.asked == [18, 18, 42, 42]
+    assert seen.points == judged(case, Uneven(0.9)).points
+
+
+def test_fewer_tokens_of_the_others_are_not_used(case):
+    adapter, places = Uneven(1.05), drawn(RECORDS, 60, SEED)[18:]
+    rows = [[nll, tokens - (n in places[:3])] for n, (nll, tokens) in enumerate(TRUE)]
+    judged(case, adapter, told(rows))
+    assert adapter.asked == [18, 18, 42, 42]
