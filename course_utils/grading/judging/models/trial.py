@@ -62,6 +62,8 @@ SHORT = {
     "test_records": 6,
     "few_shot_examples": 1,
     "eval_batch_size": 6,
+    "task_shares": {},  # the drawn records have no forms, and one document
+    "test_shares": {},
 }
 # Share of its loss on the drawn records that training must take away. The tiny model has random
 # weights, and embeddings of length 0.16 that nothing trains, so no logit gets above 8 x 0.16 = 1.3;

@@ -201,6 +201,10 @@ def unseen_records(case: Case) -> Judgement:
     asked = _hidden_questions(case)
     base = case.models.answers(asked, tuned=False, like=asked)
     tuned = _of_the_adapter(case)["hidden"]
+    if more := _more_of_the_lost(case, asked, base, tuned):
+        base = [*base, *case.models.answers(more, tuned=False, like=more)]
+        tuned = [*tuned, *case.models.answers(more, tuned=True, like=more)]
+        asked = [*asked, *more]
     evidence, won = [], []
     for task, places in tasks.by_task(asked).items():
         before, after = (_mean_score(side, asked, places) for side in (base, tuned))
@@ -221,15 +225,28 @@ def _own_questions(case: Case) -> tuple[list[int], list[Record]]:
     return places, [rows[i] for i in places]
 
 
-def _hidden_questions(case: Case) -> list[Record]:
-    """Hidden records of each task, none of them near to one of the submission's own."""
+def _hidden_questions(case: Case, count: int = tolerances.HIDDEN) -> list[Record]:
+    """`count` hidden records of each task, none of them near to one of the submission's own."""
     own = [*_part(case, "train"), *_part(case, "val"), *_part(case, "test")]
     return [
         record
         for task in find(case.assignment).thresholds.tasks
         if case.hidden is not None and task in case.hidden.tasks
-        for record in case.hidden.records(task, tolerances.HIDDEN, unlike=own)
+        for record in case.hidden.records(task, count, unlike=own)
     ]
+
+
+def _more_of_the_lost(
+    case: Case, asked: Sequence[Record], base: Sequence[str], tuned: Sequence[str]
+) -> list[Record]:
+    """Further hidden records of the tasks that were not won: few are hard on a small gain."""
+    lost = [
+        task
+        for task, places in tasks.by_task(asked).items()
+        if _mean_score(tuned, asked, places) <= _mean_score(base, asked, places)
+    ]
+    further = _hidden_questions(case, tolerances.HIDDEN_IN_DOUBT) if lost else []
+    return [record for record in further if record["task"] in lost and record not in asked]
 
 
 def _of_the_adapter(case: Case) -> dict[str, list[str]]:

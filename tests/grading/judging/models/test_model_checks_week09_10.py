@@ -2,11 +2,14 @@
 
 import json
 import math
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from nano_cases import adapter, case_of, judged, share
 
 from course_utils import tasks
+from course_utils.grading.judging.models import week09_10
 from course_utils.grading.probing.bases import NotGradable
 
 
@@ -73,6 +76,47 @@ def test_hidden_records_are_asked_of_both_models_and_shown_to_nobody(pipeline, b
     assert len(found.evidence) == 3
     told = json.dumps([str(row) for row in found.evidence]) + found.feedback
     assert not any(row["output"][:30] in told or row["input"][:30] in told for row in rows)
+
+
+class Models:
+    """Base: never right. Tuned: as `knows` says."""
+
+    def __init__(self, knows):
+        self.knows, self.asked = knows, Counter()
+
+    def answers(self, records, tuned, like=()):
+        self.asked.update((record["task"], tuned) for record in records)
+        return [r["output"] if tuned and self.knows(r) else "nothing" for r in records]
+
+
+def test_a_task_that_was_not_won_is_asked_more_of_and_the_others_are_not(monkeypatch):
+    """Understanding is won at once, qa on the further records, report never."""
+    answers = {"understanding": '{"system": "Pump"}', "report": "4.5 l", "qa": "4.5 l"}
+    rows = [
+        {"task": task, "input": str(n), "output": text, "facts": f"answer={text}"}
+        for task, text in answers.items()
+        for n in range(30)
+    ]
+    knows = {"understanding": 0, "qa": 6, "report": 99}
+    models = Models(lambda record: int(record["input"]) >= knows[record["task"]])
+    monkeypatch.setattr(week09_10, "_part", lambda case, part: [])
+    case = SimpleNamespace(
+        hidden=Hidden(rows),
+        assignment="week09_10_manufacturing",
+        models=models,
+        item=SimpleNamespace(points=6.0),
+    )
+    asked = week09_10._hidden_questions(case)
+    case.facts = {"answers": {"hidden": models.answers(asked, tuned=True)}}
+    found = week09_10.unseen_records(case)
+    assert found.points == 4
+    assert [row.note.partition("; ")[2] for row in found.evidence] == [
+        "6 hidden records",
+        "18 hidden records",
+        "18 hidden records",
+    ]
+    assert models.asked[("understanding", True)] == 6
+    assert models.asked[("qa", True)] == models.asked[("report", False)] == 18
 
 
 def test_a_loss_that_was_written_in_by_hand_earns_nothing(work, box):

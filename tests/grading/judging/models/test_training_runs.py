@@ -7,7 +7,8 @@ import yaml
 from nano_cases import CONFIG, LIMITS, case_of, judged
 from submissions import SCRIPTS, without_marks
 
-from course_utils.assignments.configuration import LoraFile
+from course_utils import evaluation
+from course_utils.assignments.configuration import LoraFile, read_config
 from course_utils.grading.judging.models import trial
 from course_utils.records import validate
 
@@ -120,6 +121,17 @@ def test_the_short_configuration_keeps_what_shapes_the_adapter():
     short = LoraFile(**trial.short_configuration(config))
     assert (short.r, short.lora_alpha, short.target_modules) == (3, 7, ["q_proj"])
     assert (short.base_model, short.quantization) == ("nano", "none")
+
+
+def test_every_configuration_that_names_shares_can_draw_the_short_run():
+    """The reference shares out forms and documents; the drawn records have none of them."""
+    config = read_config(SCRIPTS.parent / "configs" / "lora_config.yaml")
+    assert config.task_shares
+    short = LoraFile(**trial.short_configuration(config))
+    for part, count in (("train", short.train_records), ("val", short.val_records)):
+        shares = short.task_shares if part == "train" else {}
+        found = evaluation.draw(drawn(1)[part], count, short.seed, short.tasks, shares=shares)
+        assert len(found) == count
 
 
 def drawn(seed):
