@@ -72,7 +72,7 @@ def improves(
 
     A few records decide where their pairs leave no doubt; else what `told`, the content of
     training.json, states of the others, where it holds for the few and no lie could matter; else
-    the others are asked too.
+    more are asked, a few at a time, until one of both is so or all are.
     """
     marks = (full, tolerances.DROP)
     places = drawn(records, tolerances.LOSS_RECORDS, case.seed)
@@ -81,16 +81,26 @@ def improves(
     if not others or _is_clear(before, after, marks):
         return improvement(case, before, after, full, part)
     before = [*before, *ask(others[0], False)]
-    if (stated := losses_in(told.get(STATED), len(records))) is not None:
-        own = [stated[i] for i in places]
-        sample, rest = own[: len(few)], own[len(few) :]
-        holds = _same_tokens(rest, before[len(few) :]) and _agree(
-            sample, after, loss_tolerance(quantization, after, whole=True)
-        )
-        if holds and _stands(before, after, rest, marks):
-            how = f"{len(few)} of them computed again, the others as training.json states them"
-            return improvement(case, before, [*after, *rest], full, part, how)
-    return improvement(case, before, [*after, *ask(others[0], True)], full, part)
+    if (stated := losses_in(told.get(STATED), len(records))) is None:
+        return improvement(case, before, [*after, *ask(others[0], True)], full, part)
+    own = [stated[i] for i in places]
+    while len(after) < len(own) and not _settles(before, after, own, marks, quantization):
+        more = places[len(after) :][: tolerances.SAMPLED]
+        after = [*after, *ask([records[i] for i in more], True)]
+    asked, how = len(after), ""
+    if asked < len(own):
+        how = f"{asked} of them computed again, the others as training.json states them"
+    return improvement(case, before, [*after, *own[asked:]], full, part, how)
+
+
+def _settles(
+    before: Losses, after: Losses, own: Losses, marks: Sequence[float], quantization: str
+) -> bool:
+    """Whether the stated losses `own` hold for those computed, and the others' decide then."""
+    sample, rest = own[: len(after)], own[len(after) :]
+    allowed = loss_tolerance(quantization, after, whole=True)
+    holds = _agree(sample, after, allowed) and _same_tokens(rest, before[len(after) :])
+    return holds and _stands(before, after, rest, marks)
 
 
 def _in_two(records: Sequence[Record], places: Sequence[int]) -> list[list[Record]]:

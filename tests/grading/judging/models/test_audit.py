@@ -187,12 +187,21 @@ def test_stated_losses_that_the_sample_contradicts_are_not_used(case):
     adapter = Uneven(0.9)
     lower = [[nll * 0.5, tokens] for nll, tokens in TRUE]
     seen = judged(case, adapter, told(lower))
-    assert adapter.asked == [18, 18, 42, 42]
+    assert adapter.asked == [18, 18, 42, 18, 18, 6]
     assert seen.points == judged(case, Uneven(0.9)).points
+
+
+def test_more_are_asked_a_few_at_a_time_until_what_is_stated_decides(case):
+    adapter = Uneven(0.98)  # lower by 29 %: seven of 42 could matter, three of 24 could not
+    seen = judged(case, adapter, told(TRUE))
+    assert adapter.asked == [18, 18, 42, 18]
+    assert any("36 of them computed again" in row.note for row in seen.evidence)
+    assert seen.points == judged(case, Uneven(0.98)).points
 
 
 def test_fewer_tokens_of_the_others_are_not_used(case):
     adapter, places = Uneven(1.05), drawn(RECORDS, 60, SEED)[18:]
     rows = [[nll, tokens - (n in places[:3])] for n, (nll, tokens) in enumerate(TRUE)]
     judged(case, adapter, told(rows))
-    assert adapter.asked == [18, 18, 42, 42]
+    assert adapter.asked[:3] == [18, 18, 42]
+    assert sum(adapter.asked[3:]) > 18  # until the three are among those asked
