@@ -22,10 +22,12 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]  # works from a plain clo
 import shared  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from course_utils import evaluation, hardware, models, rival_scores, runs  # noqa: E402
+from course_utils import chat, evaluation, hardware, models, rival_scores, runs  # noqa: E402
 from course_utils.assignments.configuration import LoraFile, read_config  # noqa: E402
 from course_utils.assignments.scripts import ADAPTER, CONFIG  # noqa: E402
+from course_utils.drawing import interval_text  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
+from course_utils.generation import generate_answers  # noqa: E402
 from course_utils.records import read_records  # noqa: E402
 from course_utils.tasks import TASKS  # noqa: E402
 
@@ -58,14 +60,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     hardware.keep_heap()
     tokenizer = models.load_tokenizer(config.base_model)
     model = models.load_adapter(models.load_base(config.settings()), folder / ADAPTER)
-    lengths, begun = evaluation.answer_lengths(train, tokenizer), time.perf_counter()
-    columns = evaluation.answer(
-        model, tokenizer, records, lengths, config.eval_batch_size, text="tuned model"
+    longest, begun = evaluation.answer_lengths(train, tokenizer)[options.task], time.perf_counter()
+    prompts = [chat.record_messages(record, tokenizer)["prompt"] for record in records]
+    answers = generate_answers(
+        model, tokenizer, prompts, longest, config.eval_batch_size, "tuned model"
     )
     seconds = time.perf_counter() - begun
     rivals = rival_scores.measure(train, records)
     nothing = [""] * len(records)  # in place of the base model
-    found = rival_scores.compare(records, nothing, columns["answers"], rivals)[options.task]
+    found = rival_scores.compare(records, nothing, answers, rivals)[options.task]
     rows = [{k: v for k, v in row.items() if k != "base"} for row in found["rows"]]
     return {
         "command": shlex.join(["python", *sys.argv]),
@@ -85,7 +88,7 @@ def table(report: dict[str, Any]) -> Table:
         shown.add_column(name, justify="left" if name == "form" else "right")
     for row in report["rows"]:
         rival, over = row["rival"], rival_scores.over_best(row)
-        span = f"{over['mean']:+.2f} [{over['low']:+.2f}, {over['high']:+.2f}]" if over else "-"
+        span = interval_text(over) if over else "-"
         best = f"{rival} {row['rivals'][rival]:.2f}" if rival else "-"
         shown.add_row(row["form"] or "all", str(row["records"]), f"{row['tuned']:.2f}", best, span)
     return shown
