@@ -6,8 +6,9 @@
 
 One model and one set of test records, drawn evenly from the tasks, each with its task's limit.
 One way after the other in one process, `generate` in batches of a size, the same with batches of
-like length, `generate_batch` (continuous batching), and `course_utils.generation`. Seconds are the
-processor's. The last column says how many answers are those of `generate`, letter by letter.
+like length, `generate_batch` (continuous batching), and `course_utils.generation`; then the latter
+with the likelihoods of the right answers, in a second reading and in the same one. Seconds are the
+processor's. The last row says how many answers are those of `generate`, letter by letter.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,12 @@ ALIKE = 0.5  # shortest over longest prompt of a batch: fewer batches, which tak
 
 @dataclass(frozen=True)
 class Questions:
-    """A model and what it is asked: prompts as token ids, tokens that each answer may take."""
+    """A model and what it is asked: prompts, the right answers behind them, tokens of an answer."""
 
     model: Any
     tokenizer: Any
     messages: list[chat.Messages]
+    examples: list[chat.Tokens]
     limits: list[int]
 
     @property
@@ -111,11 +113,28 @@ def kit(questions: Questions, size: int) -> list[str]:
     )
 
 
+def scored_apart(questions: Questions, size: int) -> list[str]:
+    """The same, and the likelihoods of the right answers: the prompts are read twice."""
+    generation.completion_nll(questions.model, questions.tokenizer, questions.examples, size)
+    return kit(questions, size)
+
+
+def scored_at_once(questions: Questions, size: int) -> list[str]:
+    """Both, of one reading."""
+    model, tokenizer, messages = questions.model, questions.tokenizer, questions.messages
+    answers, _, _ = generation.generate_and_score(
+        model, tokenizer, messages, questions.examples, questions.limits, size
+    )
+    return answers.texts
+
+
 WAYS: Mapping[str, Callable[[Questions, int], list[str]]] = {
     "`generate`": plain,
     "`generate`, like lengths": partial(plain, alike=ALIKE),
     "`generate_batch`": continuous,
     "the kit": kit,
+    "the kit, then likelihoods": scored_apart,
+    "the kit, with likelihoods": scored_at_once,
 }
 
 
@@ -139,16 +158,17 @@ def ask(options: argparse.Namespace) -> Questions:
     if options.adapter:
         model = models.load_adapter(model, options.adapter).merge_and_unload()
     messages = [chat.record_messages(record, tokenizer)["prompt"] for record in asked]
-    return Questions(
-        model.eval(), tokenizer, messages, [lengths[tasks.task_of(record)] for record in asked]
-    )
+    examples = [chat.tokenize_record(record, tokenizer) for record in asked]
+    limits = [lengths[tasks.task_of(record)] for record in asked]
+    return Questions(model.eval(), tokenizer, messages, examples, limits)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Every way once, after one question that warms up what is loaded late."""
     compat.quiet_known_noise()
     questions = ask(options)
-    kit(Questions(questions.model, questions.tokenizer, questions.messages[:1], [4]), 1)
+    first = replace(questions, messages=questions.messages[:1], limits=[4])
+    kit(first, 1)
     found, rows = {}, []
     for name, way in WAYS.items():
         started, used = time.perf_counter(), time.process_time()

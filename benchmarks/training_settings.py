@@ -1,6 +1,6 @@
 """Training settings side by side: the same minutes of one core for each, scored on gold.
 
-    python benchmarks/training_settings.py                   # 15 variants, 5 minutes each
+    python benchmarks/training_settings.py                   # 16 variants, 5 minutes each
     python benchmarks/training_settings.py --only start,"batch 8" --resume
     python benchmarks/training_settings.py --quick           # does it run at all?
 
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ LONG_INSTRUCTION = (
 )
 TIMED = (3, 11)  # steps of the throwaway run whose median tells how many fit into the minutes
 NOT_STORED = ("out", "child", "resume", "jobs")  # of the options: what changes no result
+PACK = 256  # tokens of a row into which records are packed: four on average, as in a batch
 WHOLE_LENGTHS = 8  # widths are padded to a multiple of this, as in notebook 03
 
 
@@ -67,6 +69,7 @@ class Variant:
     completion_only: bool = True
     compiled: bool = False
     by_length: bool = True  # False: in random order, with more padding
+    packed: bool = False  # whole records behind each other in one row, none sees another
 
 
 VARIANTS = (
@@ -83,6 +86,7 @@ VARIANTS = (
     Variant("loss on prompt too", {}, completion_only=False),
     Variant("long instruction", {}, instruction=LONG_INSTRUCTION),
     Variant("random order", {}, by_length=False),
+    Variant("packing", {"per_device_train_batch_size": 1}, packed=True, by_length=False),
     Variant("torch.compile", {}, compiled=True),
     Variant("Gemma 3 270M", {"base_model": "gemma-3-270m"}),
 )
@@ -211,11 +215,12 @@ def child(folder: Path) -> None:
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
+    records, tokens = seen(trainer)
     row = {
         "name": variant.name,
         "steps": steps,
-        "records": steps * settings.effective_batch_size,
-        "tokens": trainer.state.num_input_tokens_seen,
+        "records": records,
+        "tokens": tokens,
         "core_seconds": sum(clock.seconds),
         "seconds": seconds,
         "final_train_loss": trainer.state.log_history[-2].get("loss"),
@@ -223,6 +228,15 @@ def child(folder: Path) -> None:
         **scores(trainer.model, tokenizer, parts, settings),
     }
     write_json_atomic(folder / "answer.json", row)
+
+
+def seen(trainer: Any) -> tuple[int, int]:
+    """Records and tokens of all steps; a packed row names the lengths of its records."""
+    rows = trainer.args.max_steps * trainer.args.per_device_train_batch_size
+    if trainer.args.packing:
+        lengths = trainer.train_dataset[:rows]["seq_lengths"]
+        return sum(map(len, lengths)), sum(map(sum, lengths))
+    return rows, trainer.state.num_input_tokens_seen
 
 
 def step_clock() -> Any:
@@ -264,7 +278,10 @@ def trainer_for(
         args=SFTConfig(
             output_dir=str(folder / "trainer"),
             completion_only_loss=variant.completion_only,
-            max_length=2 * settings.max_length,  # the long instruction is not to be cut
+            # The long instruction is not to be cut.
+            max_length=PACK if variant.packed else 2 * settings.max_length,
+            packing=variant.packed,
+            shuffle_dataset=variant.packed,  # rows are made longest first
             per_device_train_batch_size=settings.per_device_train_batch_size,
             max_steps=steps,
             learning_rate=settings.learning_rate,
@@ -295,9 +312,13 @@ def seen_records(
     settings: Settings, variant: Variant, records: Sequence[dict], tokenizer: Any, steps: int
 ) -> list[dict]:
     """The records of all steps in the order of training: passes over the first so many of them."""
+    lengths = [len(chat.tokenize_record(record, tokenizer).input_ids) for record in records]
     wanted = steps * settings.effective_batch_size
+    if variant.packed:  # tokens of that many full rows make at least that many rows
+        filled = accumulate(cycle(lengths))
+        wanted = next(n for n, tokens in enumerate(filled, 1) if tokens >= steps * PACK)
     pool = list(records[: math.ceil(wanted / variant.passes)])
-    lengths = [len(chat.tokenize_record(record, tokenizer).input_ids) for record in pool]
+    lengths = lengths[: len(pool)]
     ordered: list[dict] = []
     batch, seed = settings.per_device_train_batch_size, settings.seed
     batch = batch if variant.by_length else 1  # a batch of one is like nothing else

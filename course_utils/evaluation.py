@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_utils import chat, tasks
 from course_utils.errors import CourseError
-from course_utils.generation import completion_nll, generate_answers
+from course_utils.generation import completion_nll, generate_and_score
 from course_utils.metrics import perplexity
 from course_utils.sources import general_text
 
@@ -156,12 +156,11 @@ def answer(
             )
         own = [records[i] for i in indices]
         prompts = [_prompt(record, (examples or {}).get(task), tokenizer) for record in own]
-        bar = f"{text}: {task}"
-        answers = generate_answers(model, tokenizer, prompts, lengths[task], batch_size, bar)
-        nll, tokens = completion_nll(
-            model, tokenizer, _scored(own, prompts, tokenizer), batch_size, f"{bar}, likelihood"
+        scored = _scored(own, prompts, tokenizer)
+        found, nll, tokens = generate_and_score(
+            model, tokenizer, prompts, scored, lengths[task], batch_size, f"{text}: {task}"
         )
-        for name, values in (("answers", answers), ("nll", nll), ("tokens", tokens)):
+        for name, values in (("answers", found.texts), ("nll", nll), ("tokens", tokens)):
             for index, value in zip(indices, values, strict=True):
                 columns[name][index] = value
     return columns

@@ -1,6 +1,7 @@
 """The benchmark's own way to ask is a fair one: the same answers as the kit's, to the letter."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from random_models import wandering_llama
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import answering
+
+from course_utils import chat
 
 PROMPTS = [
     [{"role": "user", "content": "Which part leaks?"}],
@@ -18,17 +21,18 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def questions(tokenizer):
-    return answering.Questions(wandering_llama(tokenizer), tokenizer, PROMPTS, [3, 6, 9])
+    answer = [{"role": "assistant", "content": "The pump."}]
+    examples = [chat.tokenize_messages(prompt, answer, tokenizer) for prompt in PROMPTS]
+    model = wandering_llama(tokenizer)
+    return answering.Questions(model, tokenizer, PROMPTS, examples, [3, 6, 9])
 
 
-@pytest.mark.parametrize("name", ["`generate`", "`generate`, like lengths", "the kit"])
+@pytest.mark.parametrize("name", [name for name in answering.WAYS if name != "`generate_batch`"])
 @pytest.mark.parametrize("size", [1, 3])
 def test_every_way_gives_each_answer_within_its_own_limit(questions, name, size):
     found = answering.WAYS[name](questions, size)
     alone = [
-        answering.plain(
-            answering.Questions(questions.model, questions.tokenizer, [one], [limit]), 1
-        )
+        answering.plain(replace(questions, messages=[one], limits=[limit]), 1)
         for one, limit in zip(questions.messages, questions.limits, strict=True)
     ]
     assert found == [text for (text,) in alone]

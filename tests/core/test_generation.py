@@ -14,6 +14,7 @@ from course_utils.generation import (
     completion_nll,
     end_tokens,
     generate,
+    generate_and_score,
     generate_answers,
     token_nll,
 )
@@ -382,3 +383,76 @@ def test_a_text_is_not_padded_to_more_than_its_share_of_a_batch():
 
 def test_long_texts_are_scored_in_smaller_batches_and_one_that_is_too_long_alone():
     assert list(_batches([3, 30, 5, 4, 8], 3, "x", tokens=16)) == [[1], [4, 2], [3, 0]]
+
+
+# --- both at once ---
+
+
+def both(model, tokenizer, prompts, examples, size):
+    found, nll, counts = generate_and_score(model, tokenizer, prompts, examples, NEW, size)
+    return found.texts, nll, counts
+
+
+def scored_prompts(tokenizer, prompts, texts):
+    """Each prompt with one of the texts as its answer."""
+    return [
+        chat.tokenize_messages(
+            prompt, [{"role": "assistant", "content": texts[n % len(texts)]}], tokenizer
+        )
+        for n, prompt in enumerate(prompts)
+    ]
+
+
+COMPLETIONS = ["The pump.", "None", "The left cylinder of the bucket leaks, says the log."]
+
+
+@pytest.mark.parametrize("size", [1, 3, 64])
+@pytest.mark.parametrize("places", [1, 5, 1024])
+def test_answers_and_nll_at_once_are_those_of_each_alone(
+    model, tokenizer, shared, size, places, monkeypatch
+):
+    monkeypatch.setattr(generation, "SCORED_PLACES", places)
+    for prompts in (shared, UNLIKE):
+        examples = scored_prompts(tokenizer, prompts, COMPLETIONS)
+        texts, nll, counts = both(model, tokenizer, prompts, examples, size)
+        assert texts == generate_answers(model, tokenizer, prompts, NEW, size)
+        assert nll == pytest.approx([plain_nll(model, e) for e in examples], rel=1e-5)
+        assert counts == [example.completion_length for example in examples]
+
+
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_answers_and_nll_at_once_behind_a_window(gemma, tokenizer, shared, size):
+    for prompts in (shared, UNLIKE, [*UNLIKE, *shared]):
+        examples = scored_prompts(tokenizer, prompts, COMPLETIONS)
+        texts, nll, _ = both(gemma, tokenizer, prompts, examples, size)
+        assert texts == decoded(tokenizer, one_by_one(gemma, tokenizer, prompts))
+        assert nll == pytest.approx([plain_nll(gemma, e) for e in examples], rel=1e-5)
+
+
+def test_an_answer_longer_than_any_that_is_written_is_scored_behind_a_window(
+    gemma, tokenizer, shared
+):
+    examples = scored_prompts(tokenizer, shared, ["It leaks oil. " * 30, "No."])
+    nll = generate_and_score(gemma, tokenizer, shared, examples, 2, 3)[1]
+    assert nll == pytest.approx([plain_nll(gemma, e) for e in examples], rel=1e-5)
+
+
+def test_an_empty_completion_counts_zero_beside_others(model, tokenizer, shared):
+    examples = scored_prompts(tokenizer, shared, COMPLETIONS)
+    ids = chat.prompt_ids(shared[1], tokenizer)
+    examples[1] = Tokens(ids, len(ids))
+    _, nll, counts = both(model, tokenizer, shared, examples, 4)
+    assert (nll[1], counts[1]) == (0.0, 0)
+    assert nll[0] == pytest.approx(plain_nll(model, examples[0]), rel=1e-5)
+    alone = both(model, tokenizer, shared[1:2], examples[1:2], 4)
+    assert alone[1:] == ([0.0], [0])
+    assert both(model, tokenizer, [], [], 4) == ([], [], [])
+
+
+def test_where_prompt_and_answer_share_a_token_each_is_computed_alone(model, tokenizer, shared):
+    examples = scored_prompts(tokenizer, shared, COMPLETIONS)
+    first = examples[0]  # as a tokenizer would give it that joins "a" of the prompt with the next
+    examples[0] = Tokens(first.input_ids, first.prompt_length - 1)
+    texts, nll, _ = both(model, tokenizer, shared, examples, 3)
+    assert texts == generate_answers(model, tokenizer, shared, NEW, 3)
+    assert nll == pytest.approx([plain_nll(model, e) for e in examples], rel=1e-5)

@@ -110,7 +110,10 @@ def train(workspace, resume):
     train_dataset = Dataset.from_list(
         [chat.record_messages(parts["train"][i], tokenizer) for i in order]
     )
-    eval_dataset = Dataset.from_list([chat.record_messages(r, tokenizer) for r in parts["val"]])
+    by_length = sorted(range(len(parts["val"])), key=lambda i: part_lengths["val"][i])
+    eval_dataset = Dataset.from_list(
+        [chat.record_messages(parts["val"][i], tokenizer) for i in by_length]
+    )
 
     schedule = training.plan_schedule(settings, len(train_dataset))
     output_dir = run.folder / "checkpoints"
