@@ -53,7 +53,7 @@ def endpoint_answers(case: Case) -> Judgement:
         seen.append(Evidence(label="asked", found=found.asking_problem))
         asked = say("week09_10.judged.endpoint_asked", problem=found.asking_problem)
         return earned(case, 1 / 3, *seen, feedback=advise(asked))
-    different = sum(b != t for b, t in zip(*found.answers.values(), strict=True))
+    different = sum(map(begins_otherwise, *found.answers.values()))
     both = set(deployment.SIDES) <= set(found.models) and different > 0
     of = len(found.records)
     seen.append(Evidence(label="models", found=listed(found.models)))
@@ -65,6 +65,11 @@ def endpoint_answers(case: Case) -> Judgement:
     if share < AGREE:
         said.append(say("week09_10.judged.served_answers", share=share, least=AGREE))
     return earned(case, total, *seen, feedback=advise(*said))
+
+
+def begins_otherwise(base: str, tuned: str) -> bool:
+    """Whether the base model's answer, of which only the beginning was asked, is another one."""
+    return base != tuned and not (base and tuned.startswith(base))
 
 
 def _agreement(case: Case, found: deployed.Found) -> float:

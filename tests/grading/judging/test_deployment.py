@@ -251,3 +251,18 @@ def test_the_solutions_script_is_started_asked_timed_and_its_example_run(folder)
         assert judge("latency_true", case).points >= of("latency_true", 1 / 3)
         assert judge("api_example_runs", case).points == of("api_example_runs")
         assert not [p for p in box.root.glob("[0-9]*") if p.is_dir()]  # every place is gone
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "expected"),
+    [
+        ("The hydraulic", "The hydraulic pump leaks.", False),
+        ("The hydraulic", "The pump leaks.", True),
+        ("None", "None", False),
+        ("", "", False),
+        ("", "The pump.", True),
+        ("The pump leaks oil", "The pump", True),
+    ],
+)
+def test_another_beginning_tells_two_models_apart(base, tuned, expected):
+    assert deployment.begins_otherwise(base, tuned) is expected

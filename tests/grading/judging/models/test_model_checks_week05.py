@@ -137,3 +137,10 @@ def test_the_command_says_how_the_validation_part_was_drawn(case, command, folds
     visit_of(own).training = {"command": command, "seed": 3}
     options = week05._options(own)
     assert (options.folds, options.seed) == (folds, 3)
+
+
+@pytest.mark.parametrize(("longest", "least", "most"), [(200, 60, 100), (4_000, 16, 16)])
+def test_short_questions_are_asked_at_once_and_long_ones_a_few_at_a_time(longest, least, most):
+    short = {"system": "", "instruction": "Which?", "context": "", "answer": "Quartz."}
+    records = [short, {**short, "context": "x" * longest}, short]
+    assert least <= week05.at_once(records) <= most
