@@ -74,7 +74,7 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
             bars |= _rival_bars(results, keys)
         bars[label] = [_scaled(scores, key) for key in keys], style
     labels = [_metric_with_gain(key, difference) for key in keys]
-    grouped_bars(ax, labels, bars, lambda value: "n/a" if value is None else f"{value:.2f}")
+    grouped_bars(ax, labels, bars, _share_text)
     ax.set_ylim(0, 1.28 if len(bars) <= 3 else 1.4)
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     ax.set_ylabel("score (0 to 1)")
@@ -87,6 +87,13 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     _draw_perplexity_bars(ppl, systems)
     state_finding(figure, comparison_finding(results))
     return figure
+
+
+def _share_text(value: float | None) -> str:
+    """What stands above a bar: a bare 0 where two of "0.00" side by side would run together."""
+    if value is None:
+        return "n/a"
+    return "0" if round(value, 2) == 0 else f"{value:.2f}"
 
 
 def _systems(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
