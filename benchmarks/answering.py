@@ -2,6 +2,7 @@
 
     python benchmarks/answering.py DATA --adapter FOLDER        # of a finished training
     python benchmarks/answering.py DATA --task understanding --records 128 --batch-size 64
+    python benchmarks/answering.py DATA --only "the kit; the kit, with likelihoods"
     python benchmarks/answering.py DATA --base-model nano --records 6     # does it run?
 
 One model and one set of test records, drawn evenly from the tasks, each with its task's limit.
@@ -163,6 +164,14 @@ def ask(options: argparse.Namespace) -> Questions:
     return Questions(model.eval(), tokenizer, messages, examples, limits)
 
 
+def chosen(names: str) -> list[str]:
+    """The ways asked for, in the table's order. Raises CourseError for an unknown name."""
+    wanted = [name.strip() for name in names.split(";") if name.strip()]
+    if unknown := sorted(set(wanted) - set(WAYS)):
+        raise CourseError(f"no way is called {unknown[0]!r}", f"one of: {'; '.join(WAYS)}")
+    return [name for name in WAYS if name in wanted or not wanted]
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Every way once, after one question that warms up what is loaded late."""
     compat.quiet_known_noise()
@@ -170,13 +179,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     first = replace(questions, messages=questions.messages[:1], limits=[4])
     kit(first, 1)
     found, rows = {}, []
-    for name, way in WAYS.items():
+    for name in chosen(options.only):
+        way = WAYS[name]
         started, used = time.perf_counter(), time.process_time()
         found[name] = way(questions, options.batch_size)
         row = {"name": name, "processor_s": time.process_time() - used}
         row["wall_s"] = time.perf_counter() - started
         row["tokens"] = sum(len(questions.tokenizer(text)["input_ids"]) for text in found[name])
-        first = found[next(iter(WAYS))]
+        first = next(iter(found.values()))
         row["same"] = sum(a == b for a, b in zip(found[name], first, strict=True))
         rows.append(row)
     about = {name: str(value) for name, value in vars(options).items() if value is not None}
@@ -210,6 +220,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="a folder with train.jsonl and test.jsonl")
     parser.add_argument("--adapter", type=Path, help="of a finished training")
     parser.add_argument("--base-model", default=models.EMBEDDED, help="see `course model list`")
+    parser.add_argument("--only", default="", help="names of ways, with semicolons between")
     parser.add_argument("--records", type=shared.positive, default=18, help="of all tasks (18)")
     parser.add_argument("--task", choices=list(tasks.TASKS), help="of one task alone")
     parser.add_argument("--batch-size", type=shared.positive, default=8, help="rows at a time (8)")

@@ -173,7 +173,7 @@ def generate_and_score(
 ) -> tuple[Answers, list[float], list[int]]:
     """`generate` to prompts and `completion_nll` of the examples that begin with them.
 
-    Each prompt is read once for both: of long ones that is half of the time.
+    Each prompt is read once for both (what that saves: benchmarks/README.md, answering.py).
     """
     sequences = [prompt_ids(messages, tokenizer) for messages in prompts]
     counts = [example.completion_length for example in examples]

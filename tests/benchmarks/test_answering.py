@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import answering
 
 from course_utils import chat
+from course_utils.errors import CourseError
 
 PROMPTS = [
     [{"role": "user", "content": "Which part leaks?"}],
@@ -54,3 +55,10 @@ def test_data_that_are_not_there_are_named(tmp_path, capsys, monkeypatch):
     assert answering.main() == 1
     assert "test.jsonl: there is no such file" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_the_ways_asked_for_are_measured_in_the_tables_order():
+    assert answering.chosen("") == list(answering.WAYS)
+    assert answering.chosen(" the kit; `generate`") == ["`generate`", "the kit"]
+    with pytest.raises(CourseError, match="no way is called 'the cat'"):
+        answering.chosen("the cat")
