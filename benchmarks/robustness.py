@@ -222,7 +222,7 @@ def asked_conditions(side: Side, test: list[dict], seed: int) -> Iterator[dict[s
     yield condition("as written", clean, references, seed)
     for rate in RATES:
         texts = changed(test, lambda text, draw, rate=rate: misspell(text, rate, draw), seed)
-        name = f"{rate:.0%} of the letters wrong"
+        name = f"{100 * rate:.0f} % of the letters wrong"
         yield condition(name, side.answers(texts), references, seed, examples=_pairs(test, texts))
     words = read_words([record["input"] for record in side.train])
     texts = changed(test, lambda text, draw: reword(text, words, draw), seed)
@@ -374,8 +374,11 @@ def figure(report: dict[str, Any]) -> Any:
     for label, (values, color, marker, shift) in sides.items():
         ax.plot(values, [place + shift for place in places], marker, color=color, ms=9, label=label)
         for place, value in zip(places, values, strict=True):
-            ax.annotate(f"{value:.2f}", (value, place + shift), xytext=(8, 0), size=10,
-                        textcoords="offset points", va="center")  # fmt: skip
+            # Left of the lower one: on its right the other's marker would cover it.
+            left = value > 0.05 and value < max(own[place] for own, *_ in sides.values())
+            ax.annotate(f"{value:.2f}", (value, place + shift), xytext=(-8 if left else 8, 0),
+                        size=10, textcoords="offset points", va="center",
+                        ha="right" if left else "left")  # fmt: skip
     ax.set_yticks(places, [row["name"] for row in rows])
     ax.invert_yaxis()
     ax.set(xlabel="field F1 on gold", xlim=(0, 1.08))
@@ -389,10 +392,10 @@ def headline(report: dict[str, Any]) -> str:
     """Where the tuned model beats every rival with an interval that excludes 0, and where not."""
     sure = [row for row in report["conditions"] if drawing.excludes_zero(row["over_rival"])]
     wins = [row["name"] for row in sure if row["over_rival"]["mean"] > 0]
-    loses = [row["name"] for row in sure if row["over_rival"]["mean"] < 0]
-    parts = [f"ahead of every rival: {'; '.join(wins)}"] if wins else ["nowhere surely ahead"]
-    parts += [f"behind the best: {'; '.join(loses)}"] if loses else []
-    return f"The tuned model is {'. It is '.join(parts)}"
+    loses = sum(row["over_rival"]["mean"] < 0 for row in sure)
+    parts = [f"ahead of every rival on {'; '.join(wins)}"] if wins else ["nowhere surely ahead"]
+    parts += [f"behind the best in {loses} of {len(report['conditions'])} rows"] if loses else []
+    return f"The tuned model is {', and '.join(parts)}"
 
 
 def main() -> int:
