@@ -166,10 +166,7 @@ def ask(options: argparse.Namespace) -> Questions:
 
 def chosen(names: str) -> list[str]:
     """The ways asked for, in the table's order. Raises CourseError for an unknown name."""
-    wanted = [name.strip() for name in names.split(";") if name.strip()]
-    if unknown := sorted(set(wanted) - set(WAYS)):
-        raise CourseError(f"no way is called {unknown[0]!r}", f"one of: {'; '.join(WAYS)}")
-    return [name for name in WAYS if name in wanted or not wanted]
+    return shared.asked_for(names, list(WAYS), "way", between=";") or list(WAYS)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

@@ -21,6 +21,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def asked_for(text: str, known: Sequence[str], kind: str, between: str = ",") -> list[str]:
+    """The names of `--only`, in the order of the known ones; CourseError for an unknown one."""
+    names = {name.strip() for name in text.split(between) if name.strip()}
+    if unknown := sorted(names - set(known)):
+        message = f"no {kind} is called {unknown[0]!r}"
+        raise CourseError(message, f"one of: {f'{between} '.join(known)}")
+    return [name for name in known if name in names]
+
+
 def check_output(out: Path) -> None:
     """Half an hour of work must not end at a path that can't be written."""
     try:

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]  # works from a plain clone, installed or not
 
-from shared import lora_configuration, positive, run  # noqa: E402
+from shared import asked_for, lora_configuration, positive, run  # noqa: E402
 
 from course_utils import (  # noqa: E402
     chat,
@@ -40,7 +40,6 @@ from course_utils import (  # noqa: E402
     sources,
     training,
 )
-from course_utils.errors import CourseError  # noqa: E402
 from course_utils.files import read_json, write_json_atomic  # noqa: E402
 from course_utils.metrics import perplexity  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
@@ -117,10 +116,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> list[Variant]:
     """The variants asked for, in the table's order. Raises CourseError for an unknown name."""
-    names = [name.strip() for name in options.only.split(",") if name.strip()]
-    known = [variant.name for variant in VARIANTS]
-    if unknown := sorted(set(names) - set(known)):
-        raise CourseError(f"no variant is called {unknown[0]!r}", f"one of: {', '.join(known)}")
+    names = asked_for(options.only, [variant.name for variant in VARIANTS], "variant")
     if options.quick and not names:
         names = ["start", "half the records twice", "loss on prompt too"]
     return [variant for variant in VARIANTS if variant.name in names or not names]
@@ -312,13 +308,12 @@ def seen_records(
     settings: Settings, variant: Variant, records: Sequence[dict], tokenizer: Any, steps: int
 ) -> list[dict]:
     """The records of all steps in the order of training: passes over the first so many of them."""
-    lengths = [len(chat.tokenize_record(record, tokenizer).input_ids) for record in records]
     wanted = steps * settings.effective_batch_size
     if variant.packed:  # tokens of that many full rows make at least that many rows
-        filled = accumulate(cycle(lengths))
+        filled = accumulate(_length(record, tokenizer) for record in cycle(records))
         wanted = next(n for n, tokens in enumerate(filled, 1) if tokens >= steps * PACK)
     pool = list(records[: math.ceil(wanted / variant.passes)])
-    lengths = lengths[: len(pool)]
+    lengths = [_length(record, tokenizer) for record in pool]
     ordered: list[dict] = []
     batch, seed = settings.per_device_train_batch_size, settings.seed
     batch = batch if variant.by_length else 1  # a batch of one is like nothing else
@@ -326,6 +321,10 @@ def seen_records(
         ordered += [pool[i] for i in training.order_by_length(lengths, batch, seed)]
         seed += 1
     return ordered[:wanted]
+
+
+def _length(record: dict, tokenizer: Any) -> int:
+    return len(chat.tokenize_record(record, tokenizer).input_ids)
 
 
 def scores(model: Any, tokenizer: Any, parts: dict, settings: Settings) -> dict[str, Any]:

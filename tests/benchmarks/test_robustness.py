@@ -122,7 +122,9 @@ def test_every_condition_has_all_methods_and_an_interval(report):
 
 def test_rivals_fall_where_the_text_changes_and_cannot_say_what_they_never_saw(report):
     scores = {row["name"]: row["field_f1"] for row in report[0]["conditions"]}
-    assert scores["10 % of the letters wrong"]["linear model"] < scores["as written"]["linear model"]
+    assert (
+        scores["10 % of the letters wrong"]["linear model"] < scores["as written"]["linear model"]
+    )
     assert scores["those values alone"]["linear model"] == 0
 
 

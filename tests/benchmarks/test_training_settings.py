@@ -28,7 +28,7 @@ def trainer(tmp_path_factory, tokenizer):
 
 
 def losses(model, batch):
-    """(nats, labels counted) of each record of a packed row."""
+    """Nats, summed, of each record of a packed row."""
     import torch
 
     with torch.no_grad():
