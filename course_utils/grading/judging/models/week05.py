@@ -48,9 +48,9 @@ from course_utils.lab.questions import Question, question_of
 HELD_OUT, ANSWERS = "held_out.jsonl", "answers.json"
 LEAST_HELD_OUT = 40
 NEW_TOKENS, BATCH = 64, 16  # of an answer, and questions at once, as inference_lora.py has them
-# Tokens of questions and answers of the base model that the bonus keeps at a time. It seldom ends by
-# itself, so 60 questions at once took a quarter less of a core than 16 at once; the adapter's answers
-# end early, and rows that leave are copied: 35 core seconds in place of 31.
+# Tokens of questions and answers of the base model that the bonus keeps at a time. It seldom ends
+# by itself, so 60 questions at once took a quarter less of a core than 16 at once; the adapter's
+# answers end early, and rows that leave are copied: 35 core seconds in place of 31.
 KEPT = 10_000
 CHARACTERS = 4  # of English are about a token
 MOST_TOKENS, LONGEST_SYSTEM = 256, 4_000  # of an answer; characters of a system message
