@@ -53,9 +53,6 @@ ANSWERED, BASELINE, HIDDEN = 4, 2, 6
 HIDDEN_IN_DOUBT = 18
 # Held-out questions of the bonus that are asked, at most: an interval over 60 is narrow enough.
 HELD_OUT = 60
-# So many of these first: a gain that is beyond doubt at this level needs no more questions. With
-# two looks, an adapter that gains nothing is taken for a better one 2.6 times in 100, not 2.5.
-HELD_OUT_FIRST, HELD_OUT_SURE = 40, 0.99
 # Questions of week 5 whose answers are asked again, at most.
 QUESTIONS = 20
 # Tokens that may be trained for one fold: above that a person has to compare.

@@ -255,52 +255,33 @@ def _asked_with(case: Case) -> tuple[str, int]:
 @check(WEEK05, needs=("adapter_loads",))
 def interval(case: Case) -> Judgement:
     """All points for a 95 % interval of the gain above 0, half where only the mean is."""
+    import numpy as np
+
     questions = _held_out(case)
     if isinstance(questions, Judgement):
         return questions
     places = drawn([q.scored() for q in questions], tolerances.HELD_OUT, case.seed)
     asked = [questions[i] for i in places]
-    first, level = asked[: tolerances.HELD_OUT_FIRST], tolerances.HELD_OUT_SURE
-    worth = _both_worth(case, first)
-    found = _gain(case, worth, level)
-    if found["low"] <= 0:
-        level, rest = 0.95, asked[len(first) :]
-        worth += _both_worth(case, rest) if rest else []
-        found = _gain(case, worth, level)
-    asked = asked[: len(worth)]
+    records = [question.record(_system(case)) for question in asked]
+    sides = [
+        case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS, batch_size=rows)
+        for tuned, rows in ((False, at_once(records)), (True, BATCH))
+    ]
+    before, after = (
+        [_worth(text, question) for text, question in zip(answers, asked, strict=True)]
+        for answers in sides
+    )
+    found = tasks.bootstrap_means(np.array(before), np.array(after), SAMPLES, case.seed)
     label = f"gain over the base model, {len(asked)} of {len(questions)} questions"
     text = f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
     facts = sum(bool(question.facts) for question in asked)
-    of = f"fact match for {facts}, token F1 for {len(asked) - facts}"
-    evidence = Evidence(label=label, found=text, note=f"{of}; paired bootstrap, {level:.0%} of it")
+    note = f"fact match for {facts}, token F1 for {len(asked) - facts}; paired bootstrap"
+    evidence = Evidence(label=label, found=text, note=note)
     if found["low"] > 0:
         return earned(case, 1, evidence)
     if found["mean"] > 0:
         return earned(case, 0.5, evidence, feedback=advise(say("week05.judged.gain_unsure")))
     return failed(evidence, feedback=advise(say("week05.judged.no_gain")))
-
-
-def _both_worth(case: Case, questions: Sequence[Question]) -> list[tuple[float, float]]:
-    """What the base model's answer and the adapter's are worth, for each question."""
-    records = [question.record(_system(case)) for question in questions]
-    sides = (
-        case.models.answers(records, tuned, max_new_tokens=NEW_TOKENS, batch_size=rows)
-        for tuned, rows in ((False, at_once(records)), (True, BATCH))
-    )
-    return [
-        (_worth(before, question), _worth(after, question))
-        for question, before, after in zip(questions, *sides, strict=True)
-    ]
-
-
-def _gain(case: Case, worth: Sequence[tuple[float, float]], level: float) -> dict[str, float]:
-    """Mean difference, and the ends of its interval."""
-    import numpy as np
-
-    before, after = np.array(worth).T
-    found = tasks.bootstrap_means(before, after, SAMPLES, case.seed, level)
-    assert found is not None  # no answer's worth is NaN
-    return found
 
 
 def at_once(records: Sequence[Mapping[str, str]]) -> int:

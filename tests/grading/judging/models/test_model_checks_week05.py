@@ -120,34 +120,6 @@ def test_the_bonus_asks_for_forty_questions_that_no_record_holds(own_lab, box):
     assert "40 are asked for" in found.feedback
 
 
-@pytest.mark.parametrize(
-    ("right", "asked", "points"),
-    [
-        (lambda tuned, number: tuned, 40, 10),  # beyond doubt at the first look
-        (lambda tuned, number: tuned and number % 16 == 0, 60, 10),  # forty leave a doubt
-        (lambda tuned, number: tuned and number == 50, 60, 5),
-        (lambda tuned, number: True, 60, 0),
-    ],
-)
-def test_the_bonus_asks_twenty_more_where_forty_leave_a_doubt(
-    own_lab, box, monkeypatch, right, asked, points
-):
-    questions = [{"instruction": f"What colour has ore {n}?", "expected": "red"} for n in range(80)]
-    write_lines(own_lab / "held_out.jsonl", questions)
-    own = case_of(own_lab, box, WEEK05)
-    seen = {False: 0, True: 0}
-
-    def answers(records, tuned, **_):
-        numbers = range(seen[tuned], seen[tuned] + len(records))
-        seen[tuned] += len(records)
-        return ["red" if right(tuned, number) else "blue" for number in numbers]
-
-    monkeypatch.setattr(own.models, "answers", answers)
-    found = judged(own, "interval")
-    assert (seen, found.points) == ({False: asked, True: asked}, points)
-    assert f"{asked} of 80 questions" in found.evidence[0].label
-
-
 def test_the_bonus_without_its_file_asks_no_model(case):
     before = dict(case.models.cpu_seconds)
     assert judged(case, "interval").points == 0
