@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -363,9 +363,11 @@ def score_all(
     references: Sequence[str],
     nll_sums: Sequence[float] | None = None,
     token_counts: Sequence[int] | None = None,
+    names: Collection[str] = METRICS,
 ) -> dict[str, float | None]:
     """All scores of one model on one test set; a metric that does not apply is None.
 
+    `names`: those that are wanted. BLEU and ROUGE, which take time, are else left out (None).
     Keys: perplexity (>= 1), bleu (0 to 100), rouge1, rouge2, rougeL, field_f1, exact_match
     (0 to 1). Perplexity needs both likelihood columns, field_f1 a reference that is a record.
     """
@@ -373,16 +375,26 @@ def score_all(
     scores: dict[str, float | None] = dict.fromkeys(METRICS)
     if nll_sums is not None and token_counts is not None:
         scores["perplexity"] = perplexity(nll_sums, token_counts)
-    scores["bleu"] = bleu(predictions, references)
-    scores.update(rouge(predictions, references))
+    if "bleu" in names:
+        scores["bleu"] = bleu(predictions, references)
+    if _wants_rouge(names):
+        scores.update(rouge(predictions, references))
     if any(parse_record(reference) is not None for reference in references):
         scores["field_f1"] = field_f1(predictions, references)
     scores["exact_match"] = exact_match(predictions, references)
     return scores
 
 
+def _wants_rouge(names: Collection[str]) -> bool:
+    return any(name in names for name in ROUGE_TYPES)
+
+
 def paired_bootstrap(
-    base: Mapping[str, Sequence], tuned: Mapping[str, Sequence], samples: int = 1000, seed: int = 0
+    base: Mapping[str, Sequence],
+    tuned: Mapping[str, Sequence],
+    samples: int = 1000,
+    seed: int = 0,
+    names: Collection[str] = METRICS,
 ) -> dict[str, dict[str, float] | None]:
     """{metric: {"mean", "low", "high"}} of tuned minus base: mean and 95 % interval.
 
@@ -391,7 +403,7 @@ def paired_bootstrap(
     Koehn (2004): draw as many records as there are, with replacement, the same ones for both
     models; score both on the draw; repeat. The middle 95 % of the differences are the interval.
     Each metric is that of the whole draw, as `score_all` defines it. It tells how much depends on
-    which records were drawn, not what another training run would give.
+    which records were drawn, not what another training run would give. `names`: as of `score_all`.
     """
     import numpy as np
 
@@ -402,8 +414,8 @@ def paired_bootstrap(
     draws = np.random.default_rng(seed).integers(0, size, (samples, size))
     # weights[s, i]: how often sample s drew record i.
     weights = np.stack([np.bincount(draw, minlength=size) for draw in draws]).astype(float)
-    before = _resampled_scores(_record_sums(base), weights)
-    after = _resampled_scores(_record_sums(tuned), weights)
+    before = _resampled_scores(_record_sums(base, names), weights)
+    after = _resampled_scores(_record_sums(tuned, names), weights)
     difference: dict[str, dict[str, float] | None] = dict.fromkeys(METRICS)
     for metric in before.keys() & after.keys():
         gain = after[metric] - before[metric]
@@ -444,16 +456,19 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     return (raw - chance) / (1 - chance)
 
 
-def _record_sums(table: Mapping[str, Sequence]) -> dict[str, "np.ndarray"]:
+def _record_sums(
+    table: Mapping[str, Sequence], names: Collection[str] = METRICS
+) -> dict[str, "np.ndarray"]:
     """What each record adds to the sums behind each metric; first axis: the records."""
     import numpy as np
 
     predictions, references = table["predictions"], table["references"]
-    sums = {
-        "bleu": np.array(_bleu_counts(predictions, references), float),
-        "rouge": np.array(_rouge_scores(predictions, references)),
-        "exact": np.array([_matches(p, r) for p, r in zip(predictions, references, strict=True)]),
-    }
+    pairs = zip(predictions, references, strict=True)
+    sums = {"exact": np.array([_matches(p, r) for p, r in pairs])}
+    if "bleu" in names:
+        sums["bleu"] = np.array(_bleu_counts(predictions, references), float)
+    if _wants_rouge(names):
+        sums["rouge"] = np.array(_rouge_scores(predictions, references))
     counts = _all_field_counts(predictions, references)
     if any(counts):
         sums["fields"] = np.array([triple or (0, 0, 0) for triple in counts], float)
@@ -470,12 +485,12 @@ def _resampled_scores(
     import numpy as np
 
     drawn = weights.sum(axis=1)
-    scores = {
-        "bleu": np.array([_bleu_of_counts(row) for row in weights @ sums["bleu"]]),
-        "exact_match": weights @ sums["exact"] / drawn,
-    }
-    for name, column in zip(ROUGE_TYPES, sums["rouge"].T, strict=True):
-        scores[name] = weights @ column / drawn
+    scores = {"exact_match": weights @ sums["exact"] / drawn}
+    if "bleu" in sums:
+        scores["bleu"] = np.array([_bleu_of_counts(row) for row in weights @ sums["bleu"]])
+    if "rouge" in sums:
+        for name, column in zip(ROUGE_TYPES, sums["rouge"].T, strict=True):
+            scores[name] = weights @ column / drawn
     if "fields" in sums:
         scores["field_f1"] = np.array([_f1(*row) for row in weights @ sums["fields"]])
     if "likelihood" in sums:

@@ -234,12 +234,12 @@ def score_task(
     """All scores of one task; None where nothing could be scored."""
     import numpy as np
 
-    references = list(map(scoring.reference_of, records))
-    scores = dict(metrics.score_all(predictions, references, nll, tokens))
+    references, names = list(map(scoring.reference_of, records)), SCORES[_one_task(records)]
+    scores = dict(metrics.score_all(predictions, references, nll, tokens, names))
     for name, column in record_scores(predictions, records).items():
         known = column[~np.isnan(column)]
         scores[name] = float(known.mean()) if len(known) else None
-    return {name: scores.get(name) for name in SCORES[_one_task(records)]}
+    return {name: scores.get(name) for name in names}
 
 
 def compare_task(
@@ -254,7 +254,7 @@ def compare_task(
     `base` and `tuned` hold columns "answers", "nll", "tokens", one row a record in the same order.
     Every score of a task is resampled with the same draws.
     """
-    references = list(map(scoring.reference_of, records))
+    references, names = list(map(scoring.reference_of, records)), SCORES[_one_task(records)]
     tables = [
         {
             "predictions": side["answers"],
@@ -264,12 +264,12 @@ def compare_task(
         }
         for side in (base, tuned)
     ]
-    difference = dict(metrics.paired_bootstrap(*tables, samples, seed))
+    difference = dict(metrics.paired_bootstrap(*tables, samples, seed, names))
     before = record_scores(base["answers"], records)
     after = record_scores(tuned["answers"], records)
     for name in before:
         difference[name] = bootstrap_means(before[name], after[name], samples, seed)
-    return {name: difference.get(name) for name in SCORES[_one_task(records)]}
+    return {name: difference.get(name) for name in names}
 
 
 def bootstrap_means(
