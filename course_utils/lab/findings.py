@@ -258,10 +258,11 @@ def _precision(sweep: sweeps.Sweep) -> list[str]:
     memory = {level.value: level.mean for level in levels(sweep, "peak_memory_gb")}
     if not {"fp32", "bf16"} <= seconds.keys():
         return []
+    has = "has" if sweep.about.get("hardware", {}).get("cpu_bf16") else "does not have"
     return [
-        f"On the processor of these runs fp32 takes "
-        f"{seconds['fp32'] / seconds['bf16']:.1f} times the processor time of bf16 and "
-        f"{memory['fp32'] / memory['bf16']:.1f} times the memory. fp16 needs a GPU and was not "
+        f"On the processor of these runs, which {has} instructions for it, bf16 takes "
+        f"{seconds['bf16'] / seconds['fp32']:.1f} times the processor time of fp32 and "
+        f"{memory['bf16'] / memory['fp32']:.1f} times the memory. fp16 needs a GPU and was not "
         "run; the failure gallery has a stand-in."
     ]
 

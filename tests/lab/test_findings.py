@@ -189,8 +189,12 @@ def test_bf16_against_fp32():
     told = first("precision", "On the processor of these runs")
     for key, unit in (("cpu_seconds", "processor time"), ("peak_memory_gb", "memory")):
         found = by_value("precision", key)
-        ratio = mean(found["fp32"]) / mean(found["bf16"])
+        ratio = mean(found["bf16"]) / mean(found["fp32"])
         assert re.search(rf"{ratio:.1f} times the {unit}", told)
+    has = (
+        "which has " if content("precision")["about"]["hardware"]["cpu_bf16"] else "which does not"
+    )
+    assert has in told
 
 
 def test_the_adapter_grows_with_the_rank():
