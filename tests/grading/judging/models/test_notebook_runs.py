@@ -66,9 +66,13 @@ def test_one_cell_that_runs_is_not_the_pipeline(tmp_path, box):
 
 
 def test_the_starters_parameters_make_the_run_short(tmp_path, box):
-    parameters = "compare_models = []\ncompare_records = 6\nretrain = serve = True\nfolder = '.'"
+    parameters = (
+        "compare_models = compare_precisions = []\ncompare_records = 6\n"
+        "retrain = serve = check = True\nfolder = '.'"
+    )
     source = (
-        "assert (compare_models, compare_records, retrain, serve) == (['nano'], 2, False, False)"
+        "assert (compare_models, compare_precisions, compare_records) == (['nano'], ['fp32'], 2)\n"
+        "assert (retrain, serve, check) == (False, False, False)"
     )
     more = {"assignment": WEEK09_10, "name": "finetuning_pipeline.ipynb"}
     found, most, _ = run(tmp_path, box, source, *FINE[:2], parameters=parameters, **more)
