@@ -337,6 +337,18 @@ def test_bootstrap_smooths_bleu_as_the_corpus_score_does():
     assert metrics._bleu_of_counts(counts) == pytest.approx(metrics.bleu([PREDICTION], [REFERENCE]))
 
 
+@pytest.mark.parametrize("names", [("rougeL", "exact_match"), ("bleu",), ("perplexity",)])
+def test_scores_that_are_not_wanted_are_left_out_and_change_no_other(names):
+    before, after = (work_orders(20, share, seed=6) for share in (0.3, 0.7))
+    whole, some = metrics.score_all(*after.values()), metrics.score_all(*after.values(), names)
+    intervals = (metrics.paired_bootstrap(before, after, 50, 0, wanted)
+                 for wanted in (metrics.METRICS, names))  # fmt: skip
+    for every, found in ((whole, some), tuple(intervals)):
+        assert {name: found[name] for name in names} == {name: every[name] for name in names}
+        assert ("bleu" in names) is (found["bleu"] is not None)
+        assert ("rougeL" in names) is (found["rouge1"] is not None)
+
+
 def test_bootstrap_of_equal_models_is_zero():
     data = work_orders(40, 0.5, seed=4)
     zero = {"mean": 0.0, "low": 0.0, "high": 0.0}
