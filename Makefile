@@ -33,7 +33,7 @@ whole:
 test: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 900 -m "not long"
 
 # Attacks on the sandbox, the warm server with its real libraries: some minutes.
 hostile: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report

@@ -181,6 +181,12 @@ class Runner:
     def cleanup(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def bound(self, context: Any) -> None:
+        """Set how much may wait in the sockets of a context, and how large one message may be."""
+        context.rcvhwm = QUEUE  # what does not fit in is dropped without a word
+        if self.confined:
+            context.maxmsgsize = self.confined.limits.message
+
     def kernel_manager_class(self) -> type:
         """A kernel manager that talks over unix sockets: no port, so no race for one."""
         from jupyter_client import AsyncKernelManager
@@ -195,14 +201,18 @@ class Runner:
                     kwargs |= {"transport": "ipc", "ip": socket}
                 super().__init__(connection_file=str(folder / "kernel.json"), **kwargs)
                 self._kernel_spec = runner.spec
-                self.context.rcvhwm = QUEUE  # what does not fit in is dropped without a word
-                if runner.confined:
-                    self.context.maxmsgsize = runner.confined.limits.message
+                runner.bound(self.context)
                 runner.manager = self
 
             def client(self, **kwargs: Any) -> Any:
-                """The client in this context: one of its own would not know these settings."""
-                return super().client(context=self.context, **kwargs)
+                """A client whose context is its own and has these bounds.
+
+                In the manager's context it could hang: the manager ends that while the client's
+                heartbeat may open a socket in it, and an end waits for all sockets.
+                """
+                client = super().client(**kwargs)
+                runner.bound(client.context)
+                return client
 
         return LocalKernelManager
 
