@@ -37,19 +37,19 @@ test: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.serve
 
 # Attacks on the sandbox, the warm server with its real libraries: some minutes.
 hostile: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report
-	$(BIN)/python -m pytest tests/hostile tests/execution
+	$(BIN)/python -m pytest --timeout 900 tests/hostile tests/execution
 
 # The long tests of the other rooms: five notebooks on data of one's own, an assignment in another
 # domain from records to grades, exercises that train.
 long: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
-	$(BIN)/python -m pytest -m long --ignore=tests/hostile --ignore=tests/execution \
+	$(BIN)/python -m pytest --timeout 7200 -m long --ignore=tests/hostile --ignore=tests/execution \
 		--ignore=tests/classroom
 
 # Honest and cheating students of both assignments, marks as the hand-outs promise. What was trained
 # once is kept in runs/classroom, what was graded in runs/classes: run it again and it goes on.
 classroom: whole $(VENV)/.prepared $(VENV)/.dev $(VENV)/.grading $(VENV)/.report $(VENV)/.serve
 	$(BIN)/python tests/classroom/whole.py
-	$(BIN)/python -m pytest tests/classroom
+	$(BIN)/python -m pytest --timeout 7200 tests/classroom
 
 DEMO ?= runs/grade_demo
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,15 +35,18 @@ class Running:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        for line in self.process.stdout:
-            self.said += line
-            if found := re.match(r"ready: (http\S+)", line):
-                self.url = found[1]
-            if line.startswith("Ctrl-C"):
-                return
-            assert time.monotonic() < deadline, self.said
-        self.process.wait(10)
+        limit = threading.Timer(START_SECONDS, self.process.kill)  # also of a server that is silent
+        limit.start()
+        try:
+            for line in self.process.stdout:
+                self.said += line
+                if found := re.match(r"ready: (http\S+)", line):
+                    self.url = found[1]
+                if line.startswith("Ctrl-C"):
+                    return
+            self.process.wait(10)
+        finally:
+            limit.cancel()
 
     def client(self, **options):
         from openai import OpenAI

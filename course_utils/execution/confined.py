@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import socket
 import subprocess
 from importlib.metadata import EntryPoint
@@ -68,4 +69,7 @@ class Confined:
             self.leash.wait(END_SECONDS)
         end = dict(self.leash.end or {})
         first = end.get("reason") not in (None, "ended")  # the keeper saw more than was allowed
-        return end if first else end | (self.guard.reason or {})
+        told = self.guard.reason or {}
+        # A kernel that died is dropped by zmq as well, and a busy keeper tells of its death late.
+        died = end.get("code") not in (None, -signal.SIGKILL)
+        return end if first or (died and told.get("reason") == "message") else end | told

@@ -52,6 +52,7 @@ class Running:
         self.clock, self.started = time.monotonic(), now()
         self.seen: dict[str, Any] = {"cell": 0, "cells": 0, "kernel": None}
         self.verdict: dict[str, Any] = {}
+        self.told: float | None = None  # when the worker told its verdict
         self.closed = False  # the worker has said all
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(job.path(".log").open("wb"))
@@ -84,11 +85,16 @@ class Running:
     def take(self, event: dict[str, Any] | None) -> None:
         if event is None:
             self.closed = True
+        elif event.pop("event") == "end":
+            self.verdict.update(event)
+            self.told = time.monotonic()
         else:
-            (self.verdict if event.pop("event") == "end" else self.seen).update(event)
+            self.seen.update(event)
 
     def is_over(self) -> bool:
-        """Whether the worker has said all, or its time is up."""
+        """Whether the worker has said all, or its time is up, also the time to end after that."""
+        if self.told is not None and time.monotonic() - self.told > WORKER_EXIT_SECONDS:
+            return True
         limit = self.job.limit and self.job.limit + (SANDBOX_MARGIN if self.custodian else 0)
         if limit and self.elapsed > limit and not (self.verdict or self.closed):
             self.verdict = {**self.seen, **_time_is_up(self.job)}

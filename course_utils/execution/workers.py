@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ class ForkedWorker:
         with contextlib.suppress(ValueError):
             self.pid = int(os.read(status, 16))
             return
-        self.pid, self.returncode = 0, 1  # the server is gone
+        self.pid, self.returncode = 0, 1  # the server is gone, or the system has no process left
+        os.close(status)
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self.status], [], [], 0)[0]:
@@ -59,6 +61,11 @@ class WorkerServer:
     """Starts workers; ends with the `with` block, and with this process."""
 
     def __enter__(self) -> "WorkerServer":
+        self.lock = threading.Lock()
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
@@ -68,9 +75,11 @@ class WorkerServer:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
-        return self
 
     def __exit__(self, *_: object) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
         self.control.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
@@ -91,11 +100,25 @@ class WorkerServer:
             with tempfile.TemporaryFile() as long:  # a message has its limit, an environment not
                 long.write(json.dumps(request).encode())
                 long.flush()
-                socket.send_fds(self.control, [b"work"], [*theirs, long.fileno()])
+                self._send([*theirs, long.fileno()])
+        except OSError:
+            for number in (write_in, read_out, read_status):
+                os.close(number)
+            raise
         finally:
             for number in (read_in, write_out, write_status):
                 os.close(number)
         return ForkedWorker(write_in, read_out, read_status)
+
+    def _send(self, files: Sequence[int]) -> None:
+        """Ask for a worker; where the server was killed, ask a new one, once."""
+        with self.lock:
+            try:
+                socket.send_fds(self.control, [b"work"], files)
+            except OSError:
+                self._finish()
+                self._begin()
+                socket.send_fds(self.control, [b"work"], files)
 
 
 def serve() -> None:
@@ -116,7 +139,12 @@ def serve() -> None:
         with open(long, "rb") as file:
             file.seek(0)
             request = json.loads(file.read())
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no process or no memory at this moment: who asked reads no number
+            for number in (*files, status):
+                os.close(number)
+            continue
         if pid == 0:
             _become_worker(request, files, [control.fileno(), status, *statuses.values()])
         os.write(status, b"%d" % pid)

@@ -107,6 +107,9 @@ class Answer:
                 self.future.release()  # or it would be asked again when that worker dies later
                 return found
             except NotYet:
+                # A network drive that gave up raises the same class, and would be asked for ever.
+                if self.future.status == "error" and isinstance(self.future.exception(), NotYet):
+                    raise self.cluster.lost("ended with an error of its system") from None
                 self.cluster.check_workers()
             except KilledWorker:
                 raise self.cluster.lost(f"lost {MOST_DEATHS} workers in a row") from None

@@ -308,3 +308,19 @@ def test_another_kit_on_a_worker_stops_the_batch(shop, inbox):
     request = remote.request_of(ada, shop.plan, shop.work / "starts") | {"kit": "older"}
     with pytest.raises(BatchStopped, match="the kit there is another one"):
         remote.graded_from(remote.judge_one(request), ada, shop)
+
+
+def test_a_worker_whose_own_error_is_a_timeout_is_not_waited_for(dask):
+    """ETIMEDOUT of a network drive is of the class that says "not yet"."""
+
+    def result(timeout):
+        raise TimeoutError
+
+    future = SimpleNamespace(result=result, status="error", exception=TimeoutError)
+    cluster = SimpleNamespace(lost=lambda what: BatchStopped(f"it {what}", ""), check_workers=fail)
+    with pytest.raises(BatchStopped, match="ended with an error"):
+        cluster_module.Answer(cluster, future).result()
+
+
+def fail():
+    pytest.fail("asked again")

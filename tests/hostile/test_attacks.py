@@ -46,6 +46,7 @@ class Neighbour:
         self.thread.start()
         self.file = self.place.folder / "mine.txt"
         while not self.file.exists():
+            assert self.thread.is_alive(), self.outcome
             time.sleep(0.02)
 
     def _run(self, limits):

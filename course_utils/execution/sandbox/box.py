@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ import psutil
 
 from course_utils import kit
 from course_utils.errors import CourseError
-from course_utils.execution.sandbox import bubblewrap, landlock
+from course_utils.execution.sandbox import bubblewrap, landlock, users
 from course_utils.execution.sandbox import place as places
 from course_utils.execution.sandbox.confinement import Confinement
 from course_utils.execution.sandbox.filter import compile_filter
@@ -46,7 +47,6 @@ from course_utils.execution.sandbox.system import (
 from course_utils.execution.sandbox.verdicts import Verdict, command_verdict
 
 LEVELS = ("bwrap", "landlock", "limits", "none")  # from the strongest
-FIRST_UID, LAST_UID = 60001, 61183  # given to nobody on Debian, Fedora and their kin
 KEEPER = "from course_utils.execution.sandbox.keeper import main; main()"
 ZYGOTE = "from course_utils.execution.warm.zygote import main; main()"
 CALL = "course_utils.execution.warm.call"
@@ -112,6 +112,11 @@ class Sandbox:
         return ""
 
     def __enter__(self) -> "Sandbox":
+        self.stack = contextlib.ExitStack()
+        # bwrap's children end with the thread that started it, which may be any judge's.
+        self.starter = self.stack.enter_context(ThreadPoolExecutor(1, "zygote"))
+        if self.root_user:
+            self.users = self.stack.enter_context(users.claimed())
         sweep(Path(tempfile.gettempdir()))
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")).resolve()
         self.root.chmod(0o711)
@@ -121,11 +126,12 @@ class Sandbox:
         self.readable = self._readable()
         self.filter = compile_filter(network=False, connect=self.may_connect())
         if self.warm:
-            self._start_zygote()
+            self.starter.submit(self._start_zygote).result()
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._end_zygote()
+        self.stack.close()
         for outer in self.root.glob("[0-9]*"):
             places.remove(Place(outer))
         shutil.rmtree(self.root, ignore_errors=True)
@@ -151,7 +157,7 @@ class Sandbox:
         """A new folder that one submission may write to, with a user of its own under root."""
         number = next(self.numbers)
         own = self.root_user and self.level in ("bwrap", "landlock")
-        uid = FIRST_UID + (number - 1) % (LAST_UID - FIRST_UID + 1) if own else None
+        uid = self.users[(number - 1) % len(self.users)] if own else None
         return places.make_place(self.root / str(number), uid)
 
     # --- Keepers ------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ class Sandbox:
                     socket.send_fds(self.control, [b"keep"], [connection.fileno()])
                     return True
                 self._end_zygote()
-                self._start_zygote()
+                self.starter.submit(self._start_zygote).result()
         return False
 
     def _end_zygote(self) -> None:
