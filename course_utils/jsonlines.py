@@ -169,6 +169,8 @@ def _bad_json(number: int, text: str, error: json.JSONDecodeError) -> Problem:
     saw = f"`{show(text[at])}`" if at < len(text) else "the end of the line"
     near = f"{show(text[max(0, at - 15) : at])}»{show(text[at : at + 15])}"
     message = f"not valid JSON at column {at + 1}: {words}, saw {saw} (near {near})"
-    if not text.lstrip().startswith("{") and "," in text:
+    if text.lstrip().startswith("["):
+        cure = f"Each line must be one object {{ ... }}, this one begins a list. {cure}"
+    elif not text.lstrip().startswith("{") and "," in text:
         cure = f"Each line must begin with {{ ; this one looks like a table (CSV). {cure}"
     return Problem(number, "bad-json", "error", message, cure)

@@ -280,7 +280,7 @@ def _others(visit: Visit) -> str:
         raise warn("folder.archive", names=listed(archives))
     rest = [name for name in visit.folder.files if not visit.checklist.belongs(name)]
     rest = [name for name in rest if not name.endswith(ownership.MARK)]  # the kit put it there
-    rest = [name for name in rest if name != RELEASE]
+    rest = [name for name in rest if name not in (RELEASE, ".gitignore")]  # of the starter
     if rest:
         raise warn("folder.not_in_structure", names=listed(rest))
     if visit.folder.aside:

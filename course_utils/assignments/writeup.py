@@ -125,9 +125,13 @@ def is_trained(workspace: "Workspace") -> bool:
     return _about_adapter(workspace, "training.json", "made_from") == made_from(workspace)
 
 
+# Of the configuration: what only the evaluation reads, and the file that the data came from.
+NOT_OF_TRAINING = {"test_records", "test_shares", "few_shot_examples", "eval_batch_size", "records"}
+
+
 def made_from(workspace: "Workspace") -> str:
     """What a training depends on, as a checksum: configuration without the test part, and data."""
-    config = workspace.config.model_dump(exclude={"test_records", "few_shot_examples", "records"})
+    config = workspace.config.model_dump(exclude=NOT_OF_TRAINING)
     data = [sha256_of(workspace.data(part)) for part in ("train", "val")]
     return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()
 

@@ -482,7 +482,7 @@ TEXTS = {
     ),
     "wrong_template": (
         "Another prompt at inference than in training",
-        '"the adapter has no effect": answers in another form, and scores near zero',
+        '"at home it was better": the same questions score less, after a short training nothing',
         "the chat template was left out, or is another one, when the model is asked",
         "build the prompt with the same function in training and at inference",
     ),
@@ -529,13 +529,14 @@ def failures() -> list[Failure]:
     attention, beside = _with_centre("include_mlp")
     runs = {name: [run for run in broken if run["parameter"] == name] for name in TEXTS}
     runs["attention_only"] = [run for run in attention if run["value"] is False]
-    centre = _with_centre("start")[0]
+    centre = [run for run in _with_centre("start")[0] if run.get("wrong_template")]
     runs["wrong_template"] = [
         {**run, **run["wrong_template"], "eval_loss": None, "final_train_loss": None}
         for run in centre
-        if run.get("wrong_template")
     ]
-    around = {"attention_only": beside, "wrong_template": centre}
+    # On the same records; runs of before do not have it.
+    asked_right = [{**run, **run["wrong_template"].get("with_template", {})} for run in centre]
+    around = {"attention_only": beside, "wrong_template": asked_right}
     return [
         Failure(name, *texts, runs[name], around.get(name, healthy))
         for name, texts in TEXTS.items()

@@ -66,7 +66,7 @@ VALUES: dict[str, tuple[parameters.Value, ...]] = {
 SEEDS, FEWER_SEEDS = (1, 2, 3), (1, 2)
 MORE_SEEDS = ("start", "learning_rate", "num_train_epochs", "lora_r", "lora_alpha")
 MORE_SEEDS += ("lora_dropout", "include_mlp")
-WITHOUT_TEMPLATE = 8  # records
+WITHOUT_TEMPLATE = 24  # records, asked one by one
 NEW_TOKENS = (4, 8, 12, 16, 24, 32, 40, 56)
 # The gallery: what is done wrong, and the options of train_lora.py that do it.
 FAILURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -285,7 +285,10 @@ def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[
     ]
     if job.parameter == "start":
         found["new_tokens"] = _cut_answers(answers, references, tokenizer)
-        found["wrong_template"] = _without_template(model, tokenizer, test, limit)
+        few = slice(WITHOUT_TEMPLATE)
+        wrong = _without_template(model, tokenizer, test[few], limit)
+        wrong["with_template"] = recording.scores(answers[few], references[few])
+        found["wrong_template"] = wrong
     return found
 
 
@@ -307,7 +310,6 @@ def _without_template(model: Any, tokenizer: Any, test: Sequence[dict], limit: i
     import torch
 
     answers = []
-    test = test[:WITHOUT_TEMPLATE]  # one by one: a few show it
     for record in test:
         text = f"{record['instruction']}\n{record['input']}\n"
         ids = tokenizer(text, return_tensors="pt").to(model.device)

@@ -38,7 +38,9 @@ REFLECTIONS = (
     "Look at the test questions: where does the tuned model still fail, and is the cause in the "
     "data, in the training or in the model?",
     "Is one run of each setting enough for what you conclude? What would a second seed change?",
-    "What would you do next with twice the time, and what with twice the records?",
+    "What must this adapter not be used for?",
+    "What would you do next with twice the time, and what with ten times the records?",
+    "Who did what, and which AI assistants were used for what?",
 )
 
 

@@ -379,7 +379,8 @@ def test_a_training_is_the_one_of_this_configuration_and_this_data(workspace):
     )
     assert writeup.is_trained(workspace)
     parser = scripts.arguments("", workspace.folder)
-    assert writeup.is_trained(scripts.open_workspace(parser, ["--set", "test_records=9"]))
+    for change in ("test_records=9", "test_shares={qa: 2}", "eval_batch_size=3"):
+        assert writeup.is_trained(scripts.open_workspace(parser, ["--set", change])), change
     assert not writeup.is_trained(scripts.open_workspace(parser, ["--set", "r=4"]))
     workspace.data("val").write_text("changed")
     assert not writeup.is_trained(workspace)

@@ -57,6 +57,7 @@ WRONG_LINES = {
     "single quotes": (b"{'instruction': 'x'}", "bad-json", ["column 2", "double quotes", "`'`"]),
     "no comma": (b'{"input": "a" "output": "b"}', "bad-json", ["column 15", "comma"]),
     "no colon": (b'{"input" "a"}', "bad-json", ["column 10", "colon"]),
+    "a list, cut off": (b"[1,2", "bad-json", ["one object", "begins a list"]),
     "None": (b'{"input": None}', "bad-json", ["column 11", "saw `N`"]),
     "comma at the end": (GOOD + b",", "bad-json", ["something follows it", "saw `,`"]),
     "backslash": (b'{"input": "C:\\data"}', "bad-json", ["backslash"]),

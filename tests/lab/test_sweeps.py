@@ -99,6 +99,7 @@ def test_the_centre_also_records_shorter_answers_and_the_wrong_template(small_sw
     run = sweeps.read_sweep("start", small_sweep[0]).runs[0]
     assert [row["max_new_tokens"] for row in run["new_tokens"]] == list(sweeps.NEW_TOKENS)
     assert run["wrong_template"]["records"] == 2
+    assert run["wrong_template"]["with_template"].keys() == set(recording.SCORES)
 
 
 def test_an_interrupted_sweep_keeps_what_is_done_and_leaves_no_process(tmp_path, prepared):

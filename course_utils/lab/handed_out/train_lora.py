@@ -51,7 +51,9 @@ def read_arguments(given=None):
     )
     parser.add_argument("--data", type=Path, required=True, help="training records, JSON lines")
     parser.add_argument("--out", type=Path, default=Path("adapter"), help="folder of the adapter")
-    parser.add_argument("--eval_data", type=Path, help="validation records (default: a share)")
+    parser.add_argument(
+        "--eval_data", type=Path, help="validation records (default: a share; hand in one of these)"
+    )
     parser.add_argument("--val_share", type=float, default=0.1, help="share kept for validation")
     parser.add_argument("--folds", type=int, metavar="K", help="validate K times, train on all")
     parser.add_argument("--base_model", default=models.EMBEDDED, help="see `course model list`")

@@ -22,7 +22,11 @@ from course_utils.records import read_records
 
 
 def measure_baseline(model, tokenizer, test, train, config, lengths):
-    """The base model, asked zero-shot and few-shot (with solved examples from train)."""
+    """The base model, asked zero-shot and few-shot (with solved examples from train).
+
+    Returns {"zero_shot": columns and "scores", "few_shot": the same}: the columns of
+    `evaluation.answer` (with `evaluation.few_shot_pool` as examples), `evaluation.score` of them.
+    """
     ### BEGIN SOLUTION
     examples = evaluation.few_shot_pool(train, config.few_shot_examples, config.seed)
     baseline = {}
@@ -41,7 +45,10 @@ def measure_rivals(train, test):
 
 
 def measure_tuned(model, tokenizer, test, config, lengths):
-    """The tuned model, asked zero-shot: it has learned what the examples had to show."""
+    """The tuned model, asked zero-shot: it has learned what the examples had to show.
+
+    Returns the columns of `evaluation.answer`.
+    """
     ### BEGIN SOLUTION
     return evaluation.answer(
         model, tokenizer, test, lengths, config.eval_batch_size, text="tuned model"

@@ -15,7 +15,10 @@ from course_utils.endpoint import app, launch, server, source
 
 
 def engine():
-    """How the model is served: format, answers at a time. Compare several, keep the best trade."""
+    """How the model is served: a `launch.Choice` with form (f16, q8_0, ...), slots and context.
+
+    Slots are answers at a time, context the tokens of the longest. Compare several, keep the best.
+    """
     ### BEGIN SOLUTION
     # 8 bits a weight halve what is read from memory for each token; at 6 bits and fewer this
     # small model forgets. Eight slots are batched as they come; each has room for the longest

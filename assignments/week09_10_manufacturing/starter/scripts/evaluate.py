@@ -22,7 +22,11 @@ from course_utils.records import read_records
 
 
 def measure_baseline(model, tokenizer, test, train, config, lengths):
-    """The base model, asked zero-shot and few-shot (with solved examples from train)."""
+    """The base model, asked zero-shot and few-shot (with solved examples from train).
+
+    Returns {"zero_shot": columns and "scores", "few_shot": the same}: the columns of
+    `evaluation.answer` (with `evaluation.few_shot_pool` as examples), `evaluation.score` of them.
+    """
     # YOUR CODE HERE
     raise NotImplementedError()
     return baseline
@@ -34,7 +38,10 @@ def measure_rivals(train, test):
 
 
 def measure_tuned(model, tokenizer, test, config, lengths):
-    """The tuned model, asked zero-shot: it has learned what the examples had to show."""
+    """The tuned model, asked zero-shot: it has learned what the examples had to show.
+
+    Returns the columns of `evaluation.answer`.
+    """
     # YOUR CODE HERE
     raise NotImplementedError()
 

@@ -15,7 +15,10 @@ MINIMUM = scripts.asked_for().records  # samples that the assignment asks for
 
 
 def prepare(seed):
-    """Build the manufacturing track: {"train": [...], "val": [...], "test": [...]}."""
+    """Build the manufacturing track: (track, {"train": [...], "val": [...], "test": [...]}).
+
+    In between, leave out what you would not train or test on: replace `parts`.
+    """
     track = tracks.build_manufacturing(seed)
     parts = tracks.handed_out(track.parts)  # all but the reserve, which is never written down
     # YOUR CODE HERE
@@ -24,7 +27,10 @@ def prepare(seed):
 
 
 def check(parts):
-    """Stop here rather than after an hour of training."""
+    """Stop here rather than after an hour of training: too few records, or the same in two parts.
+
+    Returns what `records.overlap` finds.
+    """
     # YOUR CODE HERE
     raise NotImplementedError()
     return overlap
