@@ -578,8 +578,9 @@ def _draw_curves(ax: "Axes", runs: Runs, color: str, line: str, label: str) -> N
     for number, run in enumerate(runs):
         steps, losses = _curve(run, "loss")
         width, marker = (2.2, "o") if line == "--" else (1.8, "")
+        some = max(1, len(steps) // 12)  # a marker at each of 60 steps would hide the line
         ax.plot(steps, losses, color=color, ls=line, lw=width, marker=marker, ms=4,
-                label=None if number else label)  # fmt: skip
+                markevery=some, label=None if number else label)  # fmt: skip
         lost = [
             e["step"] for e in run.get("log") or [] if "loss" in e and finite(e["loss"]) is None
         ]
