@@ -57,7 +57,7 @@ WRONG_LINES = {
     "single quotes": (b"{'instruction': 'x'}", "bad-json", ["column 2", "double quotes", "`'`"]),
     "no comma": (b'{"input": "a" "output": "b"}', "bad-json", ["column 15", "comma"]),
     "no colon": (b'{"input" "a"}', "bad-json", ["column 10", "colon"]),
-    "a list, cut off": (b"[1,2", "bad-json", ["one object", "begins a list"]),
+    "a list, cut off": (b"[1,2", "bad-json", ["column 5", "the end of the line"]),
     "None": (b'{"input": None}', "bad-json", ["column 11", "saw `N`"]),
     "comma at the end": (GOOD + b",", "bad-json", ["something follows it", "saw `,`"]),
     "backslash": (b'{"input": "C:\\data"}', "bad-json", ["backslash"]),
@@ -101,6 +101,12 @@ def test_a_wrong_line_is_named_with_what_was_seen_and_a_cure(write, name):
     assert problem.message.isprintable()
     assert not report.ok
     assert [line for line, _ in report.records] == [1, 3]
+
+
+def test_a_list_is_not_taken_for_a_table(write):
+    (problem,) = R.check_file(write(b"[1,2\n")).errors
+    assert "begins a list" in problem.cure
+    assert "CSV" not in problem.cure
 
 
 @pytest.mark.parametrize("name", WRONG_LINES)

@@ -19,6 +19,8 @@ import pytest
 from solved import FOLDER, OPEN, solution, solving
 
 from course_utils import kit
+from course_utils.files import read_json
+from course_utils.lab import sweeps
 from course_utils.settings import load_presets, preset_settings
 from course_utils.training import order_by_length, plan_schedule
 
@@ -395,12 +397,18 @@ def test_03_4_on_every_preset_the_steps_stay_the_same(preset):
 
 
 def recorded(name: str) -> list[dict]:
-    """The recorded runs of one sweep: geology records, the embedded model."""
+    """The recorded runs of one sweep: work orders, the embedded model."""
     return json.loads((kit.DATA / "sweeps" / f"{name}.json").read_text(encoding="utf-8"))["runs"]
 
 
+def centre_of(name: str) -> list[dict]:
+    """The centre's runs that were made as those of a sweep: others do not compare."""
+    path = sweeps.FOLDER / f"{name}.json"
+    return sweeps.start_of(read_json(path)["about"], path)
+
+
 def test_03_1_attention_alone_ended_higher_in_the_recorded_runs():
-    both = [run["eval_loss"] for run in recorded("start")]
+    both = [run["eval_loss"] for run in centre_of("include_mlp")]
     attention = [run["eval_loss"] for run in recorded("include_mlp") if not run["value"]]
     assert min(attention) > max(both)
 
@@ -408,13 +416,13 @@ def test_03_1_attention_alone_ended_higher_in_the_recorded_runs():
 def test_03_2_a_tenth_of_the_rate_ended_high_in_the_recorded_runs():
     losses = {(run["value"], run["seed"]): run["eval_loss"] for run in recorded("learning_rate")}
     for seed in {seed for _, seed in losses}:
-        assert losses[2e-4, seed] > 2 * losses[2e-3, seed]
+        assert losses[2e-4, seed] > 1.5 * losses[2e-3, seed]
 
 
 def test_03_2_at_ten_times_the_rate_the_gradient_norm_told_first_in_the_recorded_runs():
     """A run of the failure gallery: no warm-up, so the full rate from the first step on."""
     high = next(run for run in recorded("failures") if run["settings"]["warmup_ratio"] == 0)
-    usual = next(run for run in recorded("start") if run["seed"] == high["seed"])
+    usual = next(run for run in centre_of("failures") if run["seed"] == high["seed"])
     assert high["settings"]["learning_rate"] == 10 * usual["settings"]["learning_rate"]
     norms, losses = (
         [[entry[name] for entry in run["log"] if entry.get("loss")] for run in (high, usual)]
