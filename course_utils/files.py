@@ -44,6 +44,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def beside(path: Path, ending: str) -> Path:
+    """NAME + ending beside a file or folder, also where it was given as `.` or `..`."""
+    whole = path.resolve()
+    folder = path.parent if path.name not in ("", "..") else whole.parent
+    return folder / f"{whole.name}{ending}"
+
+
 def as_the_umask_says(path: Path) -> None:
     """Give a file in a folder that was just made the mode of other new files.
 

@@ -63,12 +63,13 @@ def checksum(text: str) -> str:
 def read_gold(file: Path = FILE) -> list[GoldOrder]:
     """All gold orders. Raises CourseError with file, line and cure for anything odd in it."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(
             f"{file}: {error}", "the folder data/ is incomplete: clone it again"
         ) from None
-    orders = [_read_line(f"{file}:{number}", line) for number, line in enumerate(lines, start=1)]
+    told = [(f"{file}:{number}", line) for number, line in enumerate(lines, start=1) if line]
+    orders = [_read_line(place, line) for place, line in told]
     rows = [order.row for order in orders]
     twice = next((row for row in rows if rows.count(row) > 1), None)
     if twice is not None:

@@ -193,9 +193,9 @@ def size_text(count: int) -> str:
 
 def show(text: object, limit: int = 300) -> str:
     """Text of the submission as one printable line: it goes to a terminal."""
-    plain = " ".join(str(text).split())
-    plain = plain if len(plain) <= limit else plain[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else _escaped(c) for c in plain)
+    plain = " ".join(str(text).split())[: limit + 1]  # escaped it is no shorter
+    plain = "".join(c if c.isprintable() else _escaped(c) for c in plain)
+    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
 
 
 def _escaped(character: str) -> str:

@@ -19,6 +19,7 @@ from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.definition import find, there
 from course_utils.console import console, print_json
 from course_utils.errors import UsageError
+from course_utils.files import beside
 from course_utils.grading import survey
 from course_utils.grading.inbox import looks_like_inbox
 from course_utils.reports import paper
@@ -186,7 +187,7 @@ def _check_inbox(
     if assignment is not None:
         assignment = find(assignment).id
     rows = survey.survey(inbox, assignment)
-    written = survey.write_survey(table or inbox.with_name(f"{inbox.name}.check.csv"), rows)
+    written = survey.write_survey(table or beside(inbox, ".check.csv"), rows)
     if as_json:
         print_json([row.to_dict() for row in rows])
     else:

@@ -43,7 +43,7 @@ def _data(folder: Path) -> dict[str, int]:
     """Number of records of each part of the run's data."""
     parts = {name: folder / "data" / f"{name}.jsonl" for name in ("train", "val", "test")}
     return {
-        name: sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        name: sum(1 for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
         for name, path in parts.items()
         if path.is_file()
     }

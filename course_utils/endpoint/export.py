@@ -118,7 +118,7 @@ def _exported(
     """What `make` writes into a folder, once its answers to the prompts agree with the source's."""
     prompts, truths = _prompts(source)
     expected = _answers_of_source(source, prompts)
-    ownership.claim(out, of=f"export {source.folder.name}")
+    ownership.claim(out, of=f"export {source.folder.absolute().name}")
     with ownership.saving(out) as folder:
         answers = make(folder, prompts)
         agreement = _compared(kind, expected, answers, truths, folder)

@@ -56,7 +56,7 @@ def find(folder: Path, base: str | None = None) -> Source:
     adapter = next((p for p in places if (p / "adapter_config.json").is_file()), None)
     if adapter is None:
         if (folder / "config.json").is_file():
-            return Source(folder, folder.name, folder, None)
+            return Source(folder, folder.absolute().name, folder, None)
         raise CourseError(
             f"{folder}: no adapter is here (adapter_config.json is missing)",
             "give the folder of a run whose notebook 03 is finished, of an adapter, or of a "

@@ -5,6 +5,7 @@ lie. What does not belong into a submission (links, devices, names that lead els
 whole archive: a half unpacked submission would be judged as if it were all.
 """
 
+import lzma
 import stat
 import tarfile
 import unicodedata
@@ -18,12 +19,19 @@ from typing import IO, Any
 
 from course_utils.assignments.folder import MB, MOST_FILES, MOST_LEVELS, show
 from course_utils.assignments.folder import size_text as size
+from course_utils.files import FULL
 from course_utils.grading.finding import wrong
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MOST = 3000 * MB  # bytes that an archive may unpack to
 RATIO, FLOOR = 200, 100 * MB  # no more than RATIO times its own size, but FLOOR always
 PIECE = 1 << 20
+# What the libraries raise at an archive with bytes changed, cut off or invented; besides OSError.
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError),
+    OverflowError,  # a size beyond every number of the system
+    RuntimeError,  # headers that name each other, a compression that Python does not know
+)
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -64,11 +72,11 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
         else:
             with tarfile.open(path) as archive:
                 yield archive
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-        raise wrong("inbox.archive_broken", problem=show(error, 80)) from None
-    except NotImplementedError as error:  # a compression that Python does not know
+    except DAMAGED as error:
         raise wrong("inbox.archive_broken", problem=show(error, 80)) from None
     except OSError as error:
+        if error.errno in FULL:  # our disk's fault
+            raise
         raise wrong("inbox.archive_broken", problem=error.strerror or show(error, 80)) from None
 
 
@@ -122,10 +130,11 @@ def _check_names(names: Iterator[str]) -> None:
     folders: dict[str, str] = {}
     for name in names:
         path = PurePosixPath(name)
-        outside = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]
-        if not path.parts or outside or not name.isprintable() or max(map(len, path.parts)) > 200:
+        parts = path.parts or ("",)  # of an empty name, or "."
+        outside = path.is_absolute() or ".." in parts or "\\" in name or ":" in parts[0]
+        if not path.parts or outside or not name.isprintable() or max(map(len, parts)) > 200:
             raise wrong("inbox.name_leads_out", name=show(name, 80))
-        if len(path.parts) > MOST_LEVELS + 1:
+        if len(parts) > MOST_LEVELS + 1:
             raise wrong("inbox.too_deep", name=show(name, 80), most=MOST_LEVELS)
         key = _key(path)
         folders |= {_key(parent): name for parent in path.parents if parent.parts}

@@ -18,7 +18,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,24 +27,29 @@ from typing import Any
 
 from course_utils.assignments.checklist import RELEASE
 from course_utils.assignments.definition import ASSIGNMENTS
-from course_utils.assignments.folder import show
+from course_utils.assignments.folder import listed, show
 from course_utils.errors import CourseError
 from course_utils.grading import archives, names
 from course_utils.grading.finding import say, wrong
 from course_utils.grading.results import Lms, Owner
 from course_utils.messages import Explained
 
+# Both take `_` out of a person's name. Canvas counts the files of a whole installation, so a number
+# below 100, or with a 0 in front, is a part of a date.
 CANVAS = re.compile(
-    r"(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<user>\d+)"
-    r"_(?P<file>\d+)_(?P<rest>.+)"
+    r"(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<user>[1-9][0-9]*)"
+    r"_(?P<file>[1-9][0-9]{2,})_(?P<rest>.+)"
 )
-MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?.*")
+MOODLE = re.compile(
+    r"(?P<name>[^_]+)_(?P<user>[0-9]+)_assignsubmission_(?P<kind>file|onlinetext)_?.*"
+)
 SCHEMA, LARGEST = "classroom50/result/v1", 10 * 1024 * 1024
 # What a release's result.json says of the submission; score and tests are the grader's to say.
-KEPT = (
-    *("classroom", "assignment", "assignment_type", "owner", "submission", "commit", "release"),
-    *("review", "datetime", "submitted_by"),
+TEXTS = (
+    *("classroom", "assignment", "owner", "submission", "commit", "release", "review"),
+    "datetime",
 )
+LONGEST, LARGEST_NUMBER, MOST_FIELDS = 500, 10**15, 20  # of a text, of a number, of `submitted_by`
 ASIDE = {"scores.csv", "grades.csv", ".course-kit.json", *archives.JUNK}
 LEVELS = 3  # folders with nothing but one folder in them, above a submission
 RETRY = re.compile(r"-(\d+)(?=(\.tar)?\.[^.]+$)")
@@ -82,7 +88,8 @@ def find_submissions(inbox: Path | str) -> list[Submission]:
         raise CourseError(f"{inbox}: there is no such folder", "give the folder of all submissions")
     entries = sorted(os.scandir(inbox), key=lambda entry: entry.name)
     entries = [e for e in entries if e.name not in ASIDE and not e.name.startswith(".")]
-    found = _one_each([_submission(entry) for entry in entries])
+    canvas = _of_canvas(e.name for e in entries if not e.is_dir(follow_symlinks=False))
+    found = _one_each(own for e in entries for own in _tries(_submission(e, e.name in canvas)))
     if not found:
         raise CourseError(
             f"{inbox}: there is no submission in it",
@@ -102,17 +109,41 @@ def looks_like_inbox(folder: Path) -> bool:
     )
 
 
-def _submission(entry: os.DirEntry) -> Submission:
+def _of_canvas(files: Iterable[str]) -> Set[str]:
+    """The files' names that Canvas gave; in doubt none, so that each stays a row of its own.
+
+    Canvas puts one name before a user's number and gives every file another number; where all
+    files begin with the same word, it is no person's name.
+    """
+    found = [own for file in files if (own := CANVAS.fullmatch(file))]
+    of_user, of_file = defaultdict(set), defaultdict(set)
+    for own in found:
+        of_user[own["user"]].add(own["name"])
+        of_file[own["user"], own["file"]].add(_untried(own))
+    several = len({(own["user"], _untried(own)) for own in found}) > 1
+    if several and len({own["name"] for own in found}) == 1:
+        return set()
+    plain = {user for user, people in of_user.items() if len(people) > 1}
+    plain |= {user for (user, _), rests in of_file.items() if len(rests) > 1}
+    return {own[0] for own in found if own["user"] not in plain}
+
+
+def _untried(found: re.Match[str]) -> str:
+    """The student's own name of a file, without the number of the try."""
+    return RETRY.sub("", found["rest"])
+
+
+def _submission(entry: os.DirEntry, by_canvas: bool) -> Submission:
     path = Path(entry.path)
     try:
         entry.name.encode()
     except UnicodeEncodeError:
         problem = wrong("inbox.name_not_utf8", name=show(entry.name, 80))
         return Submission(entry.name, names.slug(entry.name), path, problem=problem)
-    base = _named(path, entry.is_dir(follow_symlinks=False))
+    base = _named(path, entry.is_dir(follow_symlinks=False), by_canvas)
     if entry.is_symlink():
         return replace(base, problem=wrong("inbox.link", name=show(entry.name, 80)))
-    if entry.is_dir() or archives.is_archive(path):
+    if entry.is_dir() or (entry.is_file() and archives.is_archive(path)):
         return base
     return replace(base, problem=_none(path))
 
@@ -121,21 +152,20 @@ def _none(path: Path) -> Explained:
     return wrong("inbox.no_submission", name=show(path.name, 80))
 
 
-def _named(path: Path, is_folder: bool) -> Submission:
-    """Whose it is, by its name and, in a release, by its result.json."""
+def _named(path: Path, is_folder: bool, by_canvas: bool) -> Submission:
+    """Whose it is, by its name; a release's result.json says it where its repository does too."""
     if found := MOODLE.fullmatch(path.name):
         ids, slug = {"moodle": found["user"]}, names.slug(found["name"], found["user"])
         problem = None if found["kind"] == "file" else _none(path)
         return Submission(found["name"], slug, path, "moodle", ids, problem=problem)
-    if not is_folder and (found := CANVAS.fullmatch(path.name)):
+    if by_canvas and (found := CANVAS.fullmatch(path.name)):
         ids = {"canvas": found["user"], "canvas_file": found["file"]}
         slug = names.slug(found["name"], found["user"])
         return Submission(found["name"], slug, path, "canvas", ids, bool(found["late"]))
     if is_folder and (release := read_release(path / RELEASE)):
-        ids = {"owner": str(release["owner"]), "repository": path.name}
-        return Submission(
-            str(release["owner"]), names.slug(path.name), path, "classroom50", ids, release=release
-        )
+        ids = {"owner": release["owner"], "repository": path.name}
+        name = release["owner"] if path.name.lower() == repository_of(release) else path.name
+        return Submission(name, names.slug(path.name), path, "classroom50", ids, release=release)
     plain = path.name if is_folder else _without_ending(path.name)
     return Submission(plain, names.slug(plain), path)
 
@@ -145,20 +175,54 @@ def _without_ending(name: str) -> str:
     return name[: -len(ending)] if ending else name
 
 
+def repository_of(release: Mapping[str, Any]) -> str:
+    """The name that Classroom 50 gives a repository: what the owner may be is read from it."""
+    return "-".join(release[name] for name in ("classroom", "assignment", "owner")).lower()
+
+
 def read_release(path: Path) -> dict[str, Any]:
     """What a Classroom 50 release says of its submission; {} where there is none."""
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             return {}
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         return {}
-    texts = [name for name in KEPT if name not in ("submitted_by", "assignment_type")]
-    if not all(isinstance(content.get(name), str) and content[name] for name in texts):
+    told = {name: content.get(name) for name in TEXTS}
+    kept = {name: own for name, own in told.items() if isinstance(own, str) and own and _fits(own)}
+    if len(kept) < len(TEXTS):
         return {}
-    return {name: content[name] for name in KEPT if name in content}
+    if isinstance(kind := content.get("assignment_type"), str) and _fits(kind):
+        kept["assignment_type"] = kind
+    who = content.get("submitted_by")
+    if isinstance(who, dict) and len(who) <= MOST_FIELDS and all(map(_fits, [*who, *who.values()])):
+        kept["submitted_by"] = who
+    return kept
+
+
+def _fits(value: Any) -> bool:
+    """A short text or a number: nothing else of a stranger's goes into result.json."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST and value.isprintable()
+    return value is None or (isinstance(value, int | float) and abs(value) < LARGEST_NUMBER)
+
+
+def _tries(submission: Submission) -> list[Submission]:
+    """The archives of a Moodle folder, each as Moodle's flat form has it; else the submission.
+
+    Only there the folder's name says that all in it is one student's.
+    """
+    if submission.lms != "moodle" or submission.problem or not submission.path.is_dir():
+        return [submission]
+    try:
+        inside = _inside(submission.path)
+        packed = _archives(inside)
+        several = len(packed) > 1 and not _folders(inside) and not _is_submission(submission.path)
+    except OSError:  # whoever opens it says so
+        several = False
+    return [replace(submission, path=path) for path in packed] if several else [submission]
 
 
 def _one_each(found: Iterable[Submission]) -> list[Submission]:
@@ -208,19 +272,32 @@ def _root(path: Path, target: Path, levels: int) -> Path:
     """Past a folder or an archive that holds nothing but the next one."""
     if not path.is_dir():
         path = archives.unpack(path, target)
-    if _is_submission(path) or not levels:
+    if _is_submission(path):
         return path
-    inside = [p for p in sorted(path.iterdir()) if p.name not in ASIDE | {RELEASE, "results.json"}]
-    inside = [p for p in inside if not p.name.startswith(".")]
-    packed = [p for p in inside if archives.is_archive(p) and p.is_file() and not p.is_symlink()]
-    folders = [p for p in inside if p.is_dir() and not p.is_symlink()]
+    inside = _inside(path)
     if not inside:
         raise wrong("inbox.empty")
-    if len(packed) == 1 and not folders and not target.exists():  # one archive deep, no more
+    packed, folders = _archives(inside), _folders(inside)
+    if levels and len(packed) == 1 and not folders and not target.exists():  # one archive deep
         return _root(packed[0], target, levels - 1)
-    if len(folders) == 1 and not packed:
-        return _root(folders[0], target, levels - 1)
-    return path
+    if packed:
+        raise wrong("inbox.unopened", names=listed(own.name for own in packed))
+    return _root(folders[0], target, levels - 1) if levels and len(folders) == 1 else path
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in a folder, without what systems and LMSs add."""
+    found = [p for p in sorted(folder.iterdir()) if p.name not in ASIDE | {RELEASE, "results.json"}]
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _archives(paths: Iterable[Path]) -> list[Path]:
+    found = [path for path in paths if archives.is_archive(path)]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
+def _folders(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.is_dir() and not path.is_symlink()]
 
 
 def _is_submission(folder: Path) -> bool:

@@ -5,8 +5,9 @@ import re
 import unicodedata
 
 LONGEST = 48
-# What Windows keeps for itself, with any ending.
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+OURS = ("exports", "marks", "secret")  # in a folder of grades; our other names there have a dot
+# What Windows keeps for itself, with any ending, and we for us.
+RESERVED = re.compile(rf"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|{'|'.join(OURS)}")
 
 
 def slug(name: str, number: str = "") -> str:

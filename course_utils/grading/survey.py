@@ -100,6 +100,10 @@ def _row(submission: Submission, assignment: str | None, work: Path) -> Row:
     except CourseError as error:
         problem = show(error.message.replace(str(work), "").replace(str(submission.path), ""), 300)
         return Row(submission, assignment or "", None, problem.lstrip("/: "))
+    except Exception as error:  # a row of its own: the class is checked all the same
+        reason = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
+        problem = show(f"the check itself failed here: {reason}", 300)
+        return Row(submission, assignment or "", None, problem)
 
 
 def _submitted(folder: Path) -> Submitted:

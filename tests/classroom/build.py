@@ -199,7 +199,7 @@ def _hand_in(name: str, row: Row, work: Path, inbox: Path) -> None:
         folder.mkdir()
         _zip(work, folder / "submission.zip")
     elif row.form == "canvas":
-        _zip(work, inbox / f"{shown}_LATE_{_number(name)}_77_submission-1.zip")
+        _zip(work, inbox / f"{shown}_LATE_{_number(name)}_5{_number(name)}_submission-1.zip")
     else:
         _zip(work, inbox / f"{shown}.zip")
 

@@ -92,6 +92,11 @@ def test_checksum_of_another_text_is_an_error_with_a_cure(tmp_path):
         gold.texts_of(orders, table_of("fan"))
 
 
+def test_a_reason_with_a_line_separator_is_one_line(tmp_path):
+    told = json.dumps(json.loads(line(first=FAN, reason="a\u2028b")), ensure_ascii=False)
+    assert [order.row for order in read(tmp_path, told, line(row=1))] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

@@ -29,7 +29,8 @@ def run(adapter, tmp_path):
     """A run with an adapter, three test records and results."""
     shutil.copytree(adapter, tmp_path / "run" / "adapter")
     (tmp_path / "run" / "data").mkdir()
-    lines = "".join(json.dumps(RECORD | {"input": f"PUMP {n}"}) + "\n" for n in range(3))
+    records = (RECORD | {"input": f"PUMP\u2028{n}"} for n in range(3))
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     (tmp_path / "run" / "data" / "test.jsonl").write_text(lines, encoding="utf-8")
     (tmp_path / "run" / "results.json").write_text(json.dumps(RESULTS), encoding="utf-8")
     return tmp_path / "run"

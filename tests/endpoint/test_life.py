@@ -9,7 +9,7 @@ import time
 
 import httpx
 import pytest
-from served import Running, running
+from served import running
 
 from course_utils import kit, serving
 from course_utils.commands import main
@@ -161,17 +161,16 @@ def test_a_signal_while_the_model_loads_ends_it(server, adapter):
 
 
 def test_a_signal_lets_an_answer_end(server, adapter):
-    stopping = Running(adapter, *QUICK)
-    rest = streamed_after(stopping, 200, lambda send: send(signal.SIGTERM))
-    assert rest[-1] == "data: [DONE]"
-    assert '"finish_reason": "length"' in rest[-2]
-    assert "stopping; answers being written: 1" in stopping.stop()
-    assert stopping.process.returncode == 0
+    with running(adapter, *QUICK) as stopping:
+        rest = streamed_after(stopping, 200, lambda send: send(signal.SIGTERM))
+        assert rest[-1] == "data: [DONE]"
+        assert '"finish_reason": "length"' in rest[-2]
+        assert "stopping; answers being written: 1" in stopping.stop()
+        assert stopping.process.returncode == 0
 
 
 def test_an_answer_that_may_not_end_says_so(server, adapter):
     """A second Ctrl-C does not wait."""
-    stopping = Running(adapter, *QUICK)
 
     def again(send):
         """When it has said that it heard the first: of two at once a busy server hears one."""
@@ -184,11 +183,12 @@ def test_an_answer_that_may_not_end_says_so(server, adapter):
         send(signal.SIGINT)
         threading.Thread(target=again, args=[send]).start()
 
-    rest = streamed_after(stopping, 450, twice)
-    assert rest[-1] == "data: [DONE]"
-    assert "server_stopping" in rest[-2]
-    stopping.stop()
-    assert stopping.process.returncode == 0
+    with running(adapter, *QUICK) as stopping:
+        rest = streamed_after(stopping, 450, twice)
+        assert rest[-1] == "data: [DONE]"
+        assert "server_stopping" in rest[-2]
+        stopping.stop()
+        assert stopping.process.returncode == 0
 
 
 def test_another_server_can_stand_behind(server):

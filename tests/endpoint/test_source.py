@@ -1,6 +1,7 @@
 """What `course serve` and `course export` find in a folder."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,11 @@ def test_the_base_model_can_be_named(folder, nano_model_path):
 def test_a_merged_model_has_one_name(nano_model_path):
     found = source.find(nano_model_path)
     assert (found.names, found.adapter, found.must_merge) == (("tuned",), None, False)
+
+
+def test_a_merged_model_in_the_folder_that_one_is_in_has_its_name(nano_model_path, monkeypatch):
+    monkeypatch.chdir(nano_model_path)
+    assert source.find(Path(".")).base_name == nano_model_path.name
 
 
 @pytest.mark.parametrize("name", source.MERGES)

@@ -1,6 +1,8 @@
 """A stranger's archive: bounded, and nothing of it leaves the folder it goes to."""
 
+import contextlib
 import io
+import random
 import stat
 import struct
 import tarfile
@@ -119,6 +121,61 @@ def test_an_encrypted_file_is_refused(tmp_path):
         raw[at : at + 2] = struct.pack("<H", 1)
     path.write_bytes(bytes(raw))
     assert refusal(path, tmp_path / "out") == "inbox.encrypted"
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_file_without_a_name_is_refused(tmp_path, name):
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    assert refusal(path, tmp_path / "out") == "inbox.name_leads_out"
+
+
+KINDS = {  # ending -> how it is written
+    "zip": [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+    "tar": ["w"],
+    "tar.gz": ["w:gz"],
+    "tar.bz2": ["w:bz2"],
+    "tar.xz": ["w:xz"],
+}
+
+
+def written(path, how):
+    """An archive of one file of random bytes."""
+    content = random.Random(3).randbytes(2000)
+    if isinstance(how, int):
+        with zipfile.ZipFile(path, "w", how) as archive:
+            archive.writestr("x.jsonl", content)
+    else:
+        with tarfile.open(path, how) as archive:
+            entry = tarfile.TarInfo("x.jsonl")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ending", "how"), [(ending, how) for ending, ways in KINDS.items() for how in ways]
+)
+def test_changed_bytes_refuse_an_archive_and_never_end_in_a_traceback(tmp_path, ending, how):
+    path, rng = tmp_path / f"a.{ending}", random.Random(5)
+    whole = written(path, how)
+    for number in range(150):
+        raw = bytearray(whole)
+        for _ in range(rng.choice((1, 3))):
+            raw[rng.randrange(len(raw))] ^= rng.randrange(1, 256)
+        path.write_bytes(raw)
+        with contextlib.suppress(Explained):
+            unpack(path, tmp_path / f"out{number}")
+
+
+@pytest.mark.parametrize("size", [2, 2**70])
+def test_headers_that_lead_nowhere_refuse_a_tar(tmp_path, size):
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, size
+    header = entry.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(header * 2000)
+    assert refusal(tmp_path / "a.tar", tmp_path / "out") == "inbox.archive_broken"
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"])

@@ -41,6 +41,13 @@ def only(inbox):
     return found
 
 
+def refused(submission, tmp_path):
+    with pytest.raises(Explained) as told, opened(submission, tmp_path / "work"):
+        pass
+    assert told.value.cure
+    return told.value.id
+
+
 def test_folders_and_archives_are_submissions(tmp_path):
     (tmp_path / "ada").mkdir()
     pack(tmp_path / "grace.zip")
@@ -80,6 +87,35 @@ def test_the_last_try_on_canvas_counts_and_the_others_are_named(tmp_path):
     assert "submission-2.zip" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["week05_2026_11_28_jane.zip"],
+        ["week05_2026_11_28_jane.zip", "week05_2026_11_28_bob.zip", "week05_2026_11_28_li.zip"],
+        ["week05_2026_11_28_jane.zip", "week05_2026_12_01_bob.zip"],
+        ["week05_2026_1128_jane.zip", "week05_2026_1128_bob.zip"],
+        ["week05_2026_1128_jane.zip", "week05_2026_1201_bob.zip"],
+        ["lab_101_201_jane.zip", "lab_102_202_bob.zip"],
+        ["jane_2026_1128_lab.zip", "bob_2026_1129_lab.zip"],
+    ],
+)
+def test_dates_and_counts_in_plain_names_are_no_numbers_of_canvas(tmp_path, names):
+    for name in names:
+        pack(tmp_path / name)
+    found = find_submissions(tmp_path)
+    assert sorted(f"{s.name}.zip" for s in found) == sorted(names)
+    assert {s.lms for s in found} == {"folder"}
+
+
+def test_several_files_of_several_students_on_canvas_are_one_row_each(tmp_path):
+    for name in ("doejane_1234_56789_lab.zip", "doejane_1234_56790_slides.zip"):
+        pack(tmp_path / name)
+    pack(tmp_path / "roebob_LATE_1235_56791_lab.zip")
+    pack(tmp_path / "doejane_1236_56792_lab.zip")
+    found = {s.ids["canvas"]: s.name for s in find_submissions(tmp_path)}
+    assert found == {"1234": "doejane", "1235": "roebob", "1236": "doejane"}
+
+
 @pytest.mark.parametrize("inner", [True, False])
 def test_moodle_names_tell_the_participant(tmp_path, inner):
     name = "Zoë Müller_123456_assignsubmission_file"
@@ -92,6 +128,45 @@ def test_moodle_names_tell_the_participant(tmp_path, inner):
     assert (found.lms, found.name, found.ids) == ("moodle", "Zoë Müller", {"moodle": "123456"})
     with opened(found, tmp_path / "work") as folder:
         assert (folder / "records.jsonl").exists()
+
+
+def test_a_file_named_like_another_participants_stays_its_owners(tmp_path):
+    pack(tmp_path / "Jane Doe_123456_assignsubmission_file_lab.zip")
+    pack(
+        tmp_path / "Bob_777_assignsubmission_file_x_123456_assignsubmission_file_lab.zip",
+    )
+    found = {s.name: s.ids["moodle"] for s in find_submissions(tmp_path)}
+    assert found == {"Jane Doe": "123456", "Bob": "777"}
+
+
+def test_two_archives_in_a_moodle_folder_are_as_in_the_flat_form(tmp_path):
+    name = "Jane Doe_123456_assignsubmission_file"
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "folders" / name).mkdir(parents=True)
+    for file in ("lab.zip", "lab_v2.zip"):
+        pack(tmp_path / "flat" / f"{name}_{file}")
+        pack(tmp_path / "folders" / name / file)
+    flat, found = only(tmp_path / "flat"), only(tmp_path / "folders")
+    assert flat.path.name.endswith("lab_v2.zip")
+    assert found.path.name == "lab_v2.zip"
+    assert found.notes[0].endswith("lab_v2.zip (lab.zip)")
+    assert found.owner() == flat.owner()
+    with opened(found, tmp_path / "work") as folder:
+        assert (folder / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize("more", ["old.zip", "pictures/1.png", "result.json"])
+def test_archives_of_which_no_name_says_what_counts_are_refused(tmp_path, more):
+    folder = tmp_path / "inbox" / "ml-week05-ada"
+    folder.mkdir(parents=True)
+    pack(folder / "lab.zip")
+    if more == "result.json":
+        pack(folder / "lab_v2.zip")
+        (folder / more).write_text(json.dumps(RELEASE))
+    else:
+        (folder / more).parent.mkdir(exist_ok=True)
+        pack(folder / more)
+    assert refused(only(tmp_path / "inbox"), tmp_path) == "inbox.unopened"
 
 
 def test_what_moodle_typed_online_is_no_second_submission(tmp_path):
@@ -111,6 +186,44 @@ def test_a_release_of_classroom50_keeps_what_it_says_of_the_submission(tmp_path)
     assert found.ids == {"owner": "Ada", "repository": "ml-week05-ada"}
     assert found.release["datetime"] == RELEASE["datetime"]
     assert not found.release.keys() & {"score", "max-score", "tests"}
+
+
+def test_an_owner_whom_the_repository_does_not_name_is_not_believed(tmp_path):
+    (tmp_path / "bob-roe").mkdir()
+    (tmp_path / "bob-roe" / "result.json").write_text(json.dumps(RELEASE | {"owner": "Jane Doe"}))
+    found = only(tmp_path)
+    assert (found.name, found.owner().name) == ("bob-roe", "bob-roe")
+
+
+def deep(levels):
+    return {"a": deep(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"submitted_by": deep(300)},
+        {"submitted_by": {"username": ["ada"]}},
+        {"submitted_by": {"username": "x" * 501}},
+        {"submitted_by": {f"{n}": n for n in range(21)}},
+        {"submitted_by": {"id": 10**400}},
+        {"assignment_type": deep(300)},
+    ],
+    ids=str,
+)
+def test_only_short_texts_and_numbers_of_a_release_are_kept(tmp_path, change):
+    (tmp_path / "ml-week05-ada").mkdir()
+    (tmp_path / "ml-week05-ada" / "result.json").write_text(json.dumps(RELEASE | change))
+    found = only(tmp_path)
+    assert found.name == "Ada"
+    assert not found.release.keys() & change.keys()
+
+
+def test_who_submitted_a_release_is_kept(tmp_path):
+    (tmp_path / "ml-week05-ada").mkdir()
+    who = {"submitted_by": {"username": "ada", "id": 7, "email": None}}
+    (tmp_path / "ml-week05-ada" / "result.json").write_text(json.dumps(RELEASE | who))
+    assert only(tmp_path).release["submitted_by"] == who["submitted_by"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +262,22 @@ def test_a_name_that_is_no_utf8_is_refused_with_a_message(tmp_path):
     found.owner().name.encode()  # can be written
 
 
+def test_a_long_name_that_is_no_utf8_fits_into_a_result(tmp_path):
+    name = "Лабораторная работа " * 4 + ".zip"
+    open(os.fsencode(tmp_path) + b"/" + name.encode("cp866"), "xb").close()
+    assert only(tmp_path).owner().name.endswith("…")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_pipes_are_not_waited_for(tmp_path):
+    (tmp_path / "inbox" / "ada").mkdir(parents=True)
+    os.mkfifo(tmp_path / "inbox" / "ada" / "result.json")
+    os.mkfifo(tmp_path / "inbox" / "jane.zip")
+    found = {s.name: s for s in find_submissions(tmp_path / "inbox")}
+    assert found["ada"].lms == "folder"
+    assert refused(found["jane"], tmp_path) == "inbox.no_submission"
+
+
 def test_links_files_and_empty_folders_are_refused_with_a_message(tmp_path):
     inbox = tmp_path / "inbox"
     inbox.mkdir()
@@ -159,10 +288,7 @@ def test_links_files_and_empty_folders_are_refused_with_a_message(tmp_path):
     (inbox / "nothing").mkdir()
     said = {}
     for submission in find_submissions(inbox):
-        with pytest.raises(Explained) as told, opened(submission, tmp_path / "work"):
-            pass
-        said[submission.path.name] = told.value.id
-        assert told.value.cure
+        said[submission.path.name] = refused(submission, tmp_path)
     assert said == {
         "link": "inbox.link",
         "other.zip": "inbox.link",
@@ -177,8 +303,7 @@ def test_an_archive_in_an_archive_stays_closed(tmp_path):
     inbox.mkdir()
     with zipfile.ZipFile(inbox / "ada.zip", "w") as archive:
         archive.write(inner, "inner.zip")
-    with opened(only(inbox), tmp_path / "work") as folder:
-        assert [path.name for path in folder.iterdir()] == ["inner.zip"]
+    assert refused(only(inbox), tmp_path) == "inbox.unopened"
 
 
 def test_an_inbox_is_told_from_a_submission(tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import zipfile
 
 import pytest
+from odd_folders import inbox_too_deep
 
 from course_utils.assignments import handout
 from course_utils.commands import main as cli
@@ -73,6 +74,25 @@ def test_a_table_of_an_earlier_time_is_replaced(inbox, monkeypatch, capsys):
     shutil.rmtree(inbox / "Zoë Müller")
     course(monkeypatch, capsys, "submit", "check", inbox)
     assert "Zoë" not in inbox.with_name("inbox.check.csv").read_text(encoding="utf-8-sig")
+
+
+def test_the_folder_that_one_is_in_has_a_table_beside_it_too(inbox, monkeypatch, capsys):
+    monkeypatch.chdir(inbox)
+    code, said = course(monkeypatch, capsys, "submit", "check", ".")
+    assert code == 1
+    assert "0 of 3 complete" in said
+    assert inbox.with_name("inbox.check.csv").is_file()
+
+
+def test_a_submission_that_the_system_cannot_read_has_a_row(tmp_path, monkeypatch, capsys):
+    inbox = inbox_too_deep(tmp_path)
+    handout.start("week05", inbox / "ada")
+    words = ("submit", "check", inbox, "--assignment", "week05", "--json")
+    code, said = course(monkeypatch, capsys, *words)
+    assert code == 1
+    rows = {row["submission"]: row for row in json.loads(said)}
+    assert "File name too long" in rows["deep"]["problem"]
+    assert rows["ada"]["findings"]
 
 
 def test_a_single_submission_has_no_table(tmp_path, monkeypatch, capsys):
