@@ -21,6 +21,7 @@ from course_utils.assignments.handout import recognise
 from course_utils.console import console
 from course_utils.errors import Stopped, UsageError
 from course_utils.execution.sandbox.limits import GIB
+from course_utils.files import beside
 from course_utils.grading import practice as practising
 from course_utils.grading import publishing
 from course_utils.grading.batch import grade_class
@@ -29,7 +30,6 @@ from course_utils.grading.classroom50 import write_classroom50
 from course_utils.grading.cluster import Cluster, open_cluster
 from course_utils.grading.exporting import Exported
 from course_utils.grading.gradescope import write_gradescope
-from course_utils.grading.hidden import keep_own
 from course_utils.grading.leaderboard import leaderboard
 from course_utils.grading.marks import disagreements, merge, read_marks
 from course_utils.grading.moodle import write_moodle
@@ -143,7 +143,7 @@ def grade_batch(
     interruption. Students judge their own work at home with --practice.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of what is built on the way
-    out = out or submissions.with_name(f"{submissions.resolve().name}.grades")
+    out = out or beside(submissions, ".grades")
     if practice:
         name = assignment or recognise(submissions)
     elif assignment:
@@ -175,11 +175,9 @@ def grade_batch(
         print(practising.practice_sum(result, used))
         print(f"Feedback: {page}")
         return
-    if hidden:
-        keep_own(hidden, publishing.claim(out, name))
     try:
         with _cluster(cluster) as workers:
-            outcome = grade_class(submissions, plan, screen, resume, only or (), workers)
+            outcome = grade_class(submissions, plan, screen, resume, only or (), workers, hidden)
     except KeyboardInterrupt:
         told = f"What is finished is in {out}. Go on: the same command and --resume."
         raise Stopped(told) from None

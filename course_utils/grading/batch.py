@@ -20,6 +20,7 @@ from course_utils.errors import CourseError, UsageError
 from course_utils.grading import publishing
 from course_utils.grading.cluster import Cluster
 from course_utils.grading.displays import PlainDisplay, display_for
+from course_utils.grading.hidden import keep_own
 from course_utils.grading.inbox import Submission, find_submissions
 from course_utils.grading.journal import Journal, done_before
 from course_utils.grading.judging.judge import check_rubric
@@ -33,7 +34,7 @@ TICK = 0.25  # seconds between two looks at what ended
 
 @dataclass(frozen=True)
 class Task:
-    """A submission that has to be graded, and what its result depends on."""
+    """A submission that has to be graded, and what its result depends on; "" if nobody can tell."""
 
     submission: Submission
     key: str
@@ -67,10 +68,12 @@ def grade_class(
     resume: bool = False,
     only: Sequence[str] = (),
     cluster: Cluster | None = None,
+    hidden: Path | None = None,
 ) -> Outcome:
     """Grade every submission of an inbox into `plan.grades`; the pages are `publish`'s.
 
-    With a cluster its workers judge, and `plan.jobs` does not count.
+    With a cluster its workers judge, and `plan.jobs` does not count. `hidden`: the instructor's own
+    hidden records, taken into the grades once no other batch runs there.
 
     Raises CourseError for what concerns them all (the inbox, the rubric, a full disk), and
     KeyboardInterrupt; what was finished until then is kept and `resume` goes on with it.
@@ -79,9 +82,9 @@ def grade_class(
     submissions = chosen(find_submissions(inbox), only)
     publishing.claim(plan.grades, plan.assignment)
     plan = replace(plan, base=plan.base or popular_base(submissions))
-    with Journal(plan.grades) as journal, Workshop(plan) as shop:
+    with Journal(plan.grades) as journal, _workshop(plan, hidden) as shop:
         setting = shop.setting()
-        tasks = [Task(s, key_of(s, setting)) for s in submissions]
+        tasks = [_task(own, setting) for own in submissions]
         waiting = _unfinished(plan.grades, tasks) if resume else tasks
         _begin(journal, plan, len(waiting), console, shop)
         with display_for(console, len(tasks), len(tasks) - len(waiting)) as display:
@@ -89,6 +92,12 @@ def grade_class(
             results = crew.run(cluster.slots if cluster else plan.jobs)
         journal.write("end", submissions=len(tasks))
     return Outcome(results, len(tasks) - len(waiting))
+
+
+def _workshop(plan: Plan, hidden: Path | None) -> Workshop:
+    if hidden:
+        keep_own(hidden, plan.grades)
+    return Workshop(plan)
 
 
 def _begin(journal: Journal, plan: Plan, count: int, console: Any, shop: Workshop) -> None:
@@ -109,6 +118,14 @@ def _begin(journal: Journal, plan: Plan, count: int, console: Any, shop: Worksho
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def _task(submission: Submission, setting: str) -> Task:
+    """One whose files can't be read is no reason to grade nobody: its own grading says why."""
+    try:
+        return Task(submission, key_of(submission, setting))
+    except Exception:
+        return Task(submission, "")
+
+
 def _unfinished(grades: Path, tasks: Iterable[Task]) -> list[Task]:
     """Tasks without a finished result under the same key."""
     done = done_before(grades)
@@ -117,7 +134,11 @@ def _unfinished(grades: Path, tasks: Iterable[Task]) -> list[Task]:
 
 def _is_done(grades: Path, task: Task, done: dict[str, str]) -> bool:
     folder = grades / task.submission.slug
-    if done.get(task.submission.slug) != task.key or not (folder / RESULT).is_file():
+    if (
+        not task.key
+        or done.get(task.submission.slug) != task.key
+        or not (folder / RESULT).is_file()
+    ):
         return False
     try:
         read_result(folder)

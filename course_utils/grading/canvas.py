@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_utils.assignments.folder import show
-from course_utils.grading.exporting import FOLDER, Exported, check_most, ready
+from course_utils.grading.exporting import FOLDER, Exported, check_most, ready, twice
 from course_utils.grading.finding import wrong
 from course_utils.grading.numbers import points_of, points_text
 from course_utils.grading.sheets import Sheet, read_sheet
@@ -37,9 +37,10 @@ def write_canvas(
     comma = "," in most
     rows = {row[number].strip(): row for row in sheet.rows[1:] if len(row) > max(number, at)}
     done = Exported(Path(grades) / FOLDER / FILE)
+    doubled = twice(totals, "canvas")
     for own in totals:
         user = own.result.owner.ids.get("canvas", "")
-        if why := ready(own, provisional):
+        if why := ready(own, provisional) or doubled.get(own.result.submission):
             done.left_out[own.result.submission] = why
         elif not user or user not in rows:
             done.left_out[own.result.submission] = _unknown(user)

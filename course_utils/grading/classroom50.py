@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.assignments.checklist import RELEASE
-from course_utils.files import write_json_atomic
-from course_utils.grading.exporting import FOLDER, Exported, ready
-from course_utils.grading.inbox import SCHEMA
+from course_utils.grading.exporting import FOLDER, Exported, ready, twice, write_each
+from course_utils.grading.inbox import SCHEMA, repository_of
 from course_utils.grading.totals import Line, Total
 
 HALVES = 2  # parts of a point
@@ -29,20 +28,19 @@ def write_classroom50(
 ) -> Exported:
     """GRADES/exports/classroom50/<repository>/result.json for each release."""
     done = Exported(Path(grades) / FOLDER / "classroom50")
+    doubled, contents = twice(totals, "repository"), {}
     for own in totals:
-        if why := ready(own, provisional) or _unbound(own):
-            done.left_out[own.result.submission] = why
-            continue
-        content = classroom50(own, now or datetime.now(UTC))
-        write_json_atomic(done.path / _repository(own) / RELEASE, content)
-        done.written += 1
+        name = own.result.submission
+        if why := ready(own, provisional) or _unbound(own) or doubled.get(name):
+            done.left_out[name] = why
+        else:
+            contents[_repository(own)] = classroom50(own, now or datetime.now(UTC))
+    write_each(done, RELEASE, contents)
     return done
 
 
 def _repository(own: Total) -> str:
-    """The name that Classroom 50 gives a repository: what the owner may be is read from it."""
-    release = own.result.owner.release
-    return "-".join(str(release[name]) for name in ("classroom", "assignment", "owner")).lower()
+    return repository_of(own.result.owner.release)
 
 
 def _unbound(own: Total) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_utils.assignments.rubric import Rubric
+from course_utils.errors import CourseError
 from course_utils.grading.numbers import cell, points_of, points_text
 from course_utils.grading.sheets import read_sheet, write_rows
 from course_utils.grading.totals import Total
@@ -37,12 +38,19 @@ def _row(own: Total) -> list[str]:
 
 
 def read_totals(grades: Path) -> dict[str, float | None]:
-    """Submission -> total as the gradebook has it; {} where there is none."""
-    path = Path(grades) / FILE
+    """Submission -> total as the gradebook has it; {} where there is none.
+
+    A spreadsheet may have saved it in a code page: both columns are ASCII and read the same in all.
+    Raises CourseError for what can't be read.
+    """
+    path, cure = Path(grades) / FILE, "make it anew with course grade totals"
     if not path.exists():
         return {}
-    sheet = read_sheet(path)
+    try:
+        sheet = read_sheet(path, code_page="latin-1")
+    except CourseError as problem:
+        raise CourseError(problem.message, cure) from None
     name, total = sheet.column("submission"), sheet.column("total")
     if name is None or total is None:
-        return {}
+        raise CourseError(f"{path}: no columns submission and total", cure)
     return {row[name]: points_of(row[total]) for row in sheet.rows[1:] if len(row) > total}

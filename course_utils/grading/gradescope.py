@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils.files import write_json_atomic
-from course_utils.grading.exporting import FOLDER, Exported, ready
+from course_utils.grading.exporting import FOLDER, Exported, ready, write_each
 from course_utils.grading.totals import Line, Total
 
 FILE = "results.json"
@@ -14,12 +13,13 @@ FILE = "results.json"
 def write_gradescope(grades: Path, totals: Sequence[Total], provisional: bool = False) -> Exported:
     """GRADES/exports/gradescope/<submission>/results.json."""
     done = Exported(Path(grades) / FOLDER / "gradescope")
+    contents = {}
     for own in totals:
         if why := ready(own, provisional):
             done.left_out[own.result.submission] = why
-            continue
-        write_json_atomic(done.path / own.result.submission / FILE, gradescope(own))
-        done.written += 1
+        else:
+            contents[own.result.submission] = gradescope(own)
+    write_each(done, FILE, contents)
     return done
 
 

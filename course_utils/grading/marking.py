@@ -1,5 +1,6 @@
 """marking.html: people mark the manual items on it, item by item over all students.
 
+Where it would be too large for a browser, it lists pages that there are instead, one for each item.
 One item at a time: the same yardstick for all of them. Names are hidden behind codes, and the codes
 give the order. The page keeps its marks in the browser and saves them as JSON; there is no server.
 """
@@ -10,69 +11,109 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils import ownership
 from course_utils.assignments.explaining import item_parts
-from course_utils.assignments.rubric import Rubric
+from course_utils.assignments.rubric import Item, Rubric
 from course_utils.errors import CourseError
 from course_utils.grading import pages
-from course_utils.grading.marks import KIND, VERSION
+from course_utils.grading.marks import KIND, VERSION, Codes, work_digest
 from course_utils.grading.results import Result, Work, rubric_fingerprint
 from course_utils.report import UNPRINTABLE
 
-FILE = "marking.html"
-LARGEST = 100_000_000  # characters of the page: browsers grow slow above
+FILE, FILES = "marking.html", "marking-*.html"
+LARGEST = 100_000_000  # characters of what a page shows: browsers grow slow above
+
+
+def manual_items(rubric: Rubric, only: Sequence[str] = ()) -> list[Item]:
+    """The items that people mark, or those of `only`. CourseError for one that they do not."""
+    for name in only:
+        if rubric.item(name).kind != "manual":
+            raise CourseError(f"{name}: scored by the computer", "change it in overrides.csv")
+    return [item for item in rubric.of_kind("manual") if not only or item.id in only]
 
 
 def write_marking(
     grades: Path,
     results: Sequence[Result],
     rubric: Rubric,
-    codes: Mapping[str, str],
+    codes: Codes,
     only: Sequence[str] = (),
-    name: str = FILE,
-) -> Path | None:
-    """The page; None where nothing waits for a person. `only`: these items.
+) -> list[Path]:
+    """The pages that people mark on; none where nothing is left to them. `only`: these items."""
+    grades, items = Path(grades), manual_items(rubric, only)
+    shown = [r for r in results if r.status not in ("rejected", "not gradable")]
+    shown.sort(key=lambda result: codes.known[result.submission])
+    if not items or not shown:
+        return []
+    views = _views(shown, rubric, codes, items)
+    for path in sorted(grades.glob(FILES)):  # of a class that was larger, or other items
+        if path.name not in views and path.is_file() and ownership.is_ours(path):
+            path.unlink()
+    if FILE not in views:
+        pages.write_page(grades / FILE, "marking_pages", title=rubric.title, views=views)
+    return [_write(grades / name, rubric, view) for name, view in views.items()]
 
-    Raises CourseError for a page that no browser would open in a reasonable time.
-    """
-    view = marking_view(results, rubric, codes, only)
-    if not view["items"] or not view["students"]:
-        return None
+
+def _views(
+    results: Sequence[Result], rubric: Rubric, codes: Codes, items: Sequence[Item]
+) -> dict[str, dict[str, Any]]:
+    """Name of a page -> what it holds: one for all, or some for each item."""
+    whole = marking_view(results, rubric, codes, items)
+    if _fits(whole):
+        return {FILE: whole}
+    found = {}
+    for item in items:
+        parts = _parts(results, rubric, codes, item)
+        for number, part in enumerate(parts, start=1):
+            known = f"{item.id}-{number}" if len(parts) > 1 else item.id
+            found[FILES.replace("*", known)] = part | {"id": _digest([part["id"], number])}
+    return found
+
+
+def _parts(
+    results: Sequence[Result], rubric: Rubric, codes: Codes, item: Item
+) -> list[dict[str, Any]]:
+    """One item's view, halved until each part fits."""
+    view = marking_view(results, rubric, codes, [item])
+    half = len(results) // 2
+    if _fits(view) or not half:
+        return [view]
+    return [v for own in (results[:half], results[half:]) for v in _parts(own, rubric, codes, item)]
+
+
+def _fits(view: Mapping[str, Any]) -> bool:
+    return sum(map(len, view["contents"])) <= LARGEST
+
+
+def _write(path: Path, rubric: Rubric, view: Mapping[str, Any]) -> Path:
+    from markupsafe import Markup
+
     data = json.dumps(view, ensure_ascii=False, sort_keys=True)
     # Inside <script> only "<" could end it; as \u003c it means the same to JSON.
     data = UNPRINTABLE.sub("\ufffd", data).replace("<", "\\u003c")
-    if len(data) > LARGEST:
-        raise CourseError(
-            f"{name}: it would take {len(data) / 1e6:.0f} MB, most of it figures",
-            "make a page for some items at a time: course grade totals GRADES --marking readme",
-        )
-    from markupsafe import Markup
-
-    return pages.write_page(
-        Path(grades) / name, "marking", title=rubric.title, id=view["id"], data=Markup(data)
-    )
+    return pages.write_page(path, "marking", title=rubric.title, id=view["id"], data=Markup(data))
 
 
 def marking_view(
-    results: Sequence[Result], rubric: Rubric, codes: Mapping[str, str], only: Sequence[str] = ()
+    results: Sequence[Result], rubric: Rubric, codes: Codes, items: Sequence[Item]
 ) -> dict[str, Any]:
-    """What the page holds: items, students by code, and each text or figure once."""
-    for name in only:
-        if rubric.item(name).kind != "manual":
-            raise CourseError(f"{name}: scored by the computer", "change it in overrides.csv")
-    items = [item for item in rubric.of_kind("manual") if not only or item.id in only]
+    """What a page holds: items, students by code, and each text or figure once."""
     shared: dict[str, int] = {}
     students = [
-        {"code": codes[result.submission], "work": _works(result, items, shared)}
+        {
+            "code": codes.known[result.submission],
+            "work": _works(result, items, shared),
+            "looked_at": {item.id: work_digest(result.item(item.id)) for item in items},
+        }
         for result in results
-        if result.status not in ("rejected", "not gradable")
     ]
-    students.sort(key=lambda student: student["code"])
     view: dict[str, Any] = {
         "kind": KIND,
         "version": VERSION,
         "assignment": rubric.assignment,
         "title": rubric.title,
         "rubric": rubric_fingerprint(rubric),
+        "manual": [item.id for item in rubric.of_kind("manual")],  # of all pages
         "items": [
             {
                 "id": i.id,
@@ -87,9 +128,13 @@ def marking_view(
         "students": students,
         "contents": list(shared),
     }
-    # By this the browser knows its own kept marks: the same class and items, whatever was re-made.
-    known = [rubric.assignment, [i.id for i in items], [s["code"] for s in students]]
-    return view | {"id": hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]}
+    # By this the browser knows its own kept marks: the same class, whoever came late.
+    view["class"] = _digest([rubric.assignment, codes.folder])
+    return view | {"id": _digest([view["class"], [item.id for item in items]])}
+
+
+def _digest(known: Any) -> str:
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
 
 def _works(result: Result, items: Sequence[Any], shared: dict[str, int]) -> dict[str, list]:

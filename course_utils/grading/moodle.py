@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_utils.assignments.folder import show
-from course_utils.grading.exporting import FOLDER, Exported, check_most, ready
+from course_utils.grading.exporting import FOLDER, Exported, check_most, ready, twice
 from course_utils.grading.finding import wrong
 from course_utils.grading.numbers import points_of, points_text
 from course_utils.grading.sheets import read_sheet
@@ -40,17 +40,19 @@ def write_moodle(
         check_most(template, points_of(next(iter(rows.values()))[most]), totals)
     comma = sheet.delimiter == ";"  # where Moodle writes ; a comma is decimal
     done = Exported(Path(grades) / FOLDER / FILE)
+    doubled = twice(totals, "moodle")
     for own in totals:
         number = own.result.owner.ids.get("moodle", "")
         row = rows.get(number)
-        if why := ready(own, provisional) or _closed(row, number, open_):
-            done.left_out[own.result.submission] = why
+        name = own.result.submission
+        if why := ready(own, provisional) or doubled.get(name) or _closed(row, number, open_):
+            done.left_out[name] = why
             continue
         top = points_of(row[most]) if most is not None else None
         over = top is not None and own.points > top
         text = points_text(top if over else own.points)
         if over:
-            name, earned = own.result.submission, points_text(own.points)
+            earned = points_text(own.points)
             done.changed[name] = f"{text} in place of {earned}: Moodle takes no more"
         row[grade] = text.replace(".", ",") if comma else text
         if feedback is not None:

@@ -26,6 +26,11 @@ def rounded(points: float) -> float:
     return round(points + 1e-9, 2)
 
 
+def priced(points: float, before: float, now: float) -> float:
+    """Points out of `before` as the same share of `now`."""
+    return rounded(points if before == now else points * now / before)
+
+
 def cell(value: Any, longest: int = 500) -> str:
     """A cell of a CSV: one printable line, and an apostrophe before what would be a formula."""
     text = show(value, longest)

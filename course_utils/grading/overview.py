@@ -54,7 +54,9 @@ def overview_view(class_: Published) -> dict[str, Any]:
         "seconds": sum(result.seconds for result in results),
         "memory": max((r.memory_gb for r in results if r.memory_gb is not None), default=None),
         "kinds": Counter(TITLES[own.kind] for own in class_.suspicions).items(),
-        "waiting": _waiting(totals),
+        "waiting": _waiting(totals, "manual"),
+        "undecided": _waiting(totals, "automatic"),
+        "again": [(own, line) for own in totals for line in own.lines if line.earlier],
         "disagreements": [
             (own, line) for own in totals for line in own.lines if line.state == "disagreement"
         ],  # fmt: skip
@@ -80,11 +82,11 @@ def _item(name: str, totals: Sequence[Total]) -> dict[str, Any]:
     }
 
 
-def _waiting(totals: Sequence[Total]) -> list[tuple[Item, int]]:
-    """Manual items that wait, with how many submissions, in the rubric's order."""
+def _waiting(totals: Sequence[Total], kind: str) -> list[tuple[Item, int]]:
+    """Items of a kind that wait for a person, with how many submissions, in the rubric's order."""
     counts = Counter(name for own in totals for name in own.waiting)
     order = [line.item for line in totals[0].lines]
-    return [(item, counts[item.id]) for item in order if counts[item.id]]
+    return [(item, counts[item.id]) for item in order if counts[item.id] and item.kind == kind]
 
 
 def _rivals(totals: Sequence[Total]) -> list[dict[str, Any]]:

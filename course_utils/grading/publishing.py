@@ -7,27 +7,31 @@ totals` when overrides.csv or the rubric has changed: a changed rubric prices th
 anew, and old and new totals are compared with the gradebook that was there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from course_utils import ownership
 from course_utils.assignments.definition import find
+from course_utils.assignments.folder import listed
 from course_utils.assignments.rubric import Rubric, load_rubric
 from course_utils.errors import CourseError
 from course_utils.grading import pages
 from course_utils.grading.feedback import write_feedback
+from course_utils.grading.finding import say
 from course_utils.grading.gradebook import read_totals, write_gradebook
 from course_utils.grading.integrity import TITLES, suspicions
 from course_utils.grading.leaderboard import leaderboard
-from course_utils.grading.marking import write_marking
-from course_utils.grading.marks import codes_of, read_marks
+from course_utils.grading.marking import FILE as MARKING
+from course_utils.grading.marking import manual_items, write_marking
+from course_utils.grading.marks import read_codes, read_marks
 from course_utils.grading.numbers import points_text
 from course_utils.grading.overrides import FILE as OVERRIDES
 from course_utils.grading.overrides import make_template, read_overrides
 from course_utils.grading.overview import Published, write_overview
 from course_utils.grading.results import Result, results_of
 from course_utils.grading.totals import Total, changes, total
+from course_utils.messages import Said
 from course_utils.schemas import count_of
 
 INTEGRITY, LEADERBOARD = "integrity.html", "leaderboard.html"
@@ -85,31 +89,52 @@ def publish(
     *,
     anonymous: bool = False,
     marking: Sequence[str] = (),
+    tell: Callable[[str], None] = print,
 ) -> Published:
     """Write every page and the gradebook. `marking`: these items only on the marking page.
 
     Everything that people wrote is read before anything is written, so a bad line changes nothing.
-    Raises CourseError that names the file and the line.
+    `tell` gets a line for what a person should know. Raises CourseError that names the file and the
+    line.
     """
     grades = Path(grades)
     results = results_of(grades)
     assignment = results[0].assignment
+    rubric = rubric_of(assignment, rubric_path)
+    manual_items(rubric, marking)
     claim(grades, assignment)
-    totals, rubric = _totals(grades, results, rubric_of(assignment, rubric_path))
-    codes = codes_of(grades, [result.submission for result in results])
-    names = codes if anonymous else {r.submission: r.owner.name for r in results}
-    class_ = Published(
-        totals, rubric, names, suspicions(results), changes(read_totals(grades), totals)
-    )
+    totals, rubric = _totals(grades, results, rubric)
+    codes = read_codes(grades, [result.submission for result in results])
+    names = codes.known if anonymous else {r.submission: r.owner.name for r in results}
+    before = _totals_before(grades, tell)
+    class_ = Published(totals, rubric, names, suspicions(results), changes(before, totals))
     for own in totals:
         write_feedback(grades, own, rubric, assignment, results)
-    write_marking(grades, results, rubric, codes, marking)
+    marked_on = write_marking(grades, results, rubric, codes, marking)
     write_integrity(grades, class_)
     write_leaderboard(grades, results, rubric)
     write_overview(grades, class_)
     make_template(grades / OVERRIDES)
     write_gradebook(grades, totals, rubric)
+    if len(marked_on) > 1:
+        _tell(tell, say("marks.pages", count=len(marked_on), path=grades / MARKING))
+    again = [f"{own.result.submission} ({', '.join(own.earlier)})" for own in totals if own.earlier]
+    if again:
+        _tell(tell, say("marks.earlier", items=listed(again, 10)))
     return class_
+
+
+def _totals_before(grades: Path, tell: Callable[[str], None]) -> dict[str, float | None]:
+    """What the gradebook that is there says; one that can't be read stops nothing."""
+    try:
+        return read_totals(grades)
+    except CourseError as problem:
+        _tell(tell, say("gradebook.unread", problem=problem.message))
+        return {}
+
+
+def _tell(tell: Callable[[str], None], said: Said) -> None:
+    tell(f"{said.found}; {said.cure}")
 
 
 def write_integrity(grades: Path, class_: Published) -> Path:

@@ -41,10 +41,12 @@ _guard = threading.Lock()
 # --- At the batch -------------------------------------------------------------------------------
 
 
-def request_of(submission: Submission, plan: Plan, starts: Path) -> dict[str, Any]:
+def request_of(submission: Submission, shop: Workshop, starts: Path) -> dict[str, Any]:
     """What a worker has to know. `starts`: a folder in which it notes that it began."""
+    plan = shop.plan
     return {
         "kit": grader_fingerprint(),
+        "setting": shop.setting(),
         "starts": str(starts.resolve()),
         "submission": {
             "name": submission.name,
@@ -67,7 +69,7 @@ def request_of(submission: Submission, plan: Plan, starts: Path) -> dict[str, An
 def judged_there(submission: Submission, shop: Workshop, cluster: Cluster) -> Graded:
     """Have a worker judge one. Raises BatchStopped for what concerns every submission."""
     starts = shop.work / STARTS / submission.slug
-    answer = cluster.submit(judge_one, request_of(submission, shop.plan, starts)).result()
+    answer = cluster.submit(judge_one, request_of(submission, shop, starts)).result()
     return graded_from(answer, submission, shop)
 
 
@@ -109,7 +111,7 @@ def judge_one(request: dict[str, Any]) -> dict[str, Any]:
             )
         if died := note_start(Path(request["starts"])):
             return {"died": died}
-        shop = _workshop(request["plan"])
+        shop = _workshop(request["plan"], request["setting"])
         graded = grade_one(_submission(request["submission"]), shop)
     except CourseError as problem:  # BatchStopped too: both concern every submission
         return {"stopped": [problem.message, problem.cure]}
@@ -135,11 +137,18 @@ def note_start(folder: Path) -> list[str]:
     return []
 
 
-def _workshop(plan: dict[str, Any]) -> Workshop:
-    """The one of this process, opened for the first submission."""
-    key = digest(plan)
+def _workshop(plan: dict[str, Any], setting: str) -> Workshop:
+    """The one of this process, opened for the first submission of a batch.
+
+    A later batch may have other hidden records or thresholds: what was open for the same grades is
+    closed. Raises CourseError where this process would judge otherwise than the batch.
+    """
+    key = digest([plan, setting])
     with _guard:
         if key not in _open:
+            same = [k for k, shop in _open.items() if shop.plan.grades == Path(plan["grades"])]
+            for old in map(_open.pop, same):
+                _close(old, old.work.parent)
             work = Path(tempfile.mkdtemp(prefix="course-grade-"))
             own = Plan(
                 grades=Path(plan["grades"]),
@@ -153,6 +162,13 @@ def _workshop(plan: dict[str, Any]) -> Workshop:
             shop = Workshop(own)
             shop.__enter__()
             atexit.register(_close, shop, work)
+            if shop.setting() != setting:
+                _close(shop, work)
+                raise CourseError(
+                    f"{socket.gethostname()}: it would judge by other thresholds, versions or "
+                    f"hidden records than the batch",
+                    "end the workers and start them anew: they keep what they read at their start",
+                )
             _open[key] = shop
         return _open[key]
 

@@ -80,6 +80,7 @@ class Item(Model):
     state: State
     evidence: list[Evidence] = []
     feedback: str = ""  # what to do about it, or why it was not judged
+    undecided: bool = False  # not judged, through no fault of the submission: a person decides
     work: list[Work] = []
 
     @model_validator(mode="after")
@@ -88,6 +89,8 @@ class Item(Model):
             raise ValueError(
                 f"{self.id}: points and the state {self.state!r} contradict each other"
             )
+        if self.undecided and self.state != "not judged":
+            raise ValueError(f"{self.id}: the state {self.state!r} leaves nothing undecided")
         if self.points is not None and self.points > self.max:
             raise ValueError(f"{self.id}: {self.points} of {self.max} points")
         return self

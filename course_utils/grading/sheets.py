@@ -37,15 +37,15 @@ class Sheet:
         return write_rows(target, self.rows, self.delimiter, self.mark, self.end)
 
 
-def read_sheet(path: Path) -> Sheet:
-    """Read a CSV. Raises CourseError that names the file and the line."""
+def read_sheet(path: Path, code_page: str = "") -> Sheet:
+    """Read a CSV, in UTF-8 or else in `code_page`. CourseError that names the file and the line."""
     path = Path(path)
     again = "give the file as it was downloaded, saved as CSV (UTF-8)"
     try:
         if path.stat().st_size > LARGEST:
             raise CourseError(f"{path}: larger than {LARGEST:,} bytes", again)
         raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        text = _decoded(raw, code_page)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise CourseError(f"{path}:{line}: not UTF-8 text", again) from None
@@ -66,6 +66,15 @@ def read_sheet(path: Path) -> Sheet:
     if not rows:
         raise CourseError(f"{path}: the file is empty", again)
     return Sheet(path, rows, lines, delimiter, raw.startswith(b"\xef\xbb\xbf"), end)
+
+
+def _decoded(raw: bytes, code_page: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if not code_page:
+            raise
+        return raw.decode(code_page)
 
 
 def _delimiter(text: str) -> str:

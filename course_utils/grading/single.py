@@ -18,7 +18,8 @@ from course_utils.assignments.folder import listed, scan, show
 from course_utils.errors import CourseError
 from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.box import Outcome
-from course_utils.files import FULL, write_text_atomic
+from course_utils.files import FULL, atomic_path, told, write_text_atomic
+from course_utils.grading.archives import is_archive
 from course_utils.grading.cache import BatchStopped, digest, digest_of_file
 from course_utils.grading.finding import wrong
 from course_utils.grading.inbox import Submission, opened
@@ -76,17 +77,20 @@ def grade_one(submission: Submission, shop: Workshop, tell: Tell = lambda item: 
 def keep(graded: Graded, grades: Path) -> None:
     """Write result.json, the log and the executed notebook into the submission's own folder."""
     folder = grades / graded.result.submission
-    folder.mkdir(parents=True, exist_ok=True)
     kept = folder / EXECUTED
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         if graded.executed and graded.executed.is_file():
-            shutil.copyfile(graded.executed, kept)
+            with atomic_path(kept) as temporary:
+                shutil.copyfile(graded.executed, temporary)
         else:
             kept.unlink(missing_ok=True)
         write_text_atomic(folder / LOG, "\n".join(line.rstrip() for line in graded.log) + "\n")
         write_result(grades, graded.result)
     except OSError as error:
-        raise BatchStopped.no_space(Path(error.filename or folder)) from None
+        if error.errno in FULL:
+            raise BatchStopped.no_space(Path(error.filename or folder)) from None
+        raise told(error) or error from None
     except CourseError as error:
         raise BatchStopped(error.message, error.cure) from None
 
@@ -98,7 +102,9 @@ def key_of(submission: Submission, setting: str) -> str:
         return digest([*parts, in_words(submission.problem)])
     if path.is_file():
         return digest([*parts, digest_of_file(path)])
-    return digest([*parts, content_of(scan(path))])
+    folder = scan(path)
+    packed = [name for name in sorted(folder.files) if is_archive(Path(name))]  # of any size
+    return digest([*parts, content_of(folder), *(digest_of_file(path / name) for name in packed)])
 
 
 def _judged(
@@ -204,6 +210,6 @@ def _result(submission: Submission, shop: Workshop, status: Status, verdict: str
         status=status,
         verdict=show(verdict, 600),
         sandbox=plan.level,
-        items=unjudged(plan.rubric, verdict),
+        items=unjudged(plan.rubric, verdict, ours=status == "failed"),
         warnings=list(submission.notes),
     )

@@ -11,8 +11,8 @@ from typing import Literal
 
 from course_utils.assignments.rubric import Item as RubricItem
 from course_utils.assignments.rubric import Rubric
-from course_utils.grading.marks import Mark
-from course_utils.grading.numbers import rounded
+from course_utils.grading.marks import Mark, work_digest
+from course_utils.grading.numbers import priced, rounded
 from course_utils.grading.overrides import Override, Overrides
 from course_utils.grading.results import Item, Result
 
@@ -21,6 +21,7 @@ LineState = Literal[
     "scored", "failed", "not judged", "marked", "waiting", "disagreement", "changed"
 ]
 OPEN = ("waiting", "disagreement")
+NOT_GRADABLE = "not gradable"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,19 @@ class Line:
     override: Override | None = None
 
     @property
+    def undecided(self) -> bool:
+        """Not judged, through no fault of the submission: grade it again, or override it."""
+        return self.state == "not judged" and self.found is not None and self.found.undecided
+
+    @property
     def open(self) -> bool:
         """A person has still to decide."""
-        return self.state in OPEN
+        return self.state in OPEN or self.undecided
+
+    @property
+    def earlier(self) -> bool:
+        """A person marked an earlier hand-in of it, and has still to look at this one."""
+        return self.state == "waiting" and bool(self.marks)
 
     @property
     def full(self) -> bool:
@@ -46,7 +57,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Total:
-    """One student's lines and sums. `points` is None where nothing can be said: not gradable."""
+    """One student's lines and sums. `points` is None where nothing can be said: not gradable.
+
+    Overrides for all that could not be judged there make it a total like any other.
+    """
 
     result: Result
     lines: list[Line]
@@ -66,16 +80,27 @@ class Total:
         return self._sum(bonus=True)
 
     @property
+    def gradable(self) -> bool:
+        """Whether its points say something: it was judged here, or people decided all of it."""
+        if self.result.status != NOT_GRADABLE:
+            return True
+        left = [own for own in self.lines if own.open or own.state == "not judged"]
+        return all(_passed_over(own.item, own.found) and not own.undecided for own in left)
+
+    @property
     def points(self) -> float | None:
         """All points so far; *not gradable* is not zero."""
-        gradable = self.result.status != "not gradable"
-        return rounded(self.regular + self.bonus) if gradable else None
+        return rounded(self.regular + self.bonus) if self.gradable else None
 
     @property
     def waiting(self) -> list[str]:
         """Items that a person has still to decide; none for what cannot be graded here."""
-        gradable = self.result.status != "not gradable"
-        return [line.item.id for line in self.lines if line.open and gradable]
+        return [line.item.id for line in self.lines if line.open and self.gradable]
+
+    @property
+    def earlier(self) -> list[str]:
+        """Items of which a person marked an earlier hand-in; they wait again."""
+        return [line.item.id for line in self.lines if line.earlier and self.gradable]
 
     @property
     def not_judged(self) -> list[str]:
@@ -120,28 +145,25 @@ def _line(
 
 
 def _marked(item: RubricItem, found: Item | None, marks: Mapping[str, Mark], status: str) -> Line:
+    shown = work_digest(found) if marks else ""
+    valid = {who: mark for who, mark in marks.items() if mark.looked_at in ("", shown)}
     given = {
         priced(mark.points, mark.max, item.points)
-        for mark in marks.values()
+        for mark in valid.values()
         if mark.points is not None
     }
     if len(given) > 1:
-        return Line(item, "disagreement", None, found, marks)
+        return Line(item, "disagreement", None, found, valid)
     if given:
-        return Line(item, "marked", given.pop(), found, marks)
+        return Line(item, "marked", given.pop(), found, valid)
     if status == "rejected" or (found and found.state == "not judged") or _passed_over(item, found):
         return Line(item, "not judged", None, found)  # there is nothing to read
-    return Line(item, "waiting", None, found)
+    return Line(item, "waiting", None, found, marks)  # of an earlier hand-in, if any
 
 
 def _passed_over(item: RubricItem, found: Item | None) -> bool:
     """A bonus for which nothing was handed in: nobody waits for it."""
     return item.part == "bonus" and not (found and found.work)
-
-
-def priced(points: float, before: float, now: float) -> float:
-    """Points out of `before` as the same share of `now`."""
-    return rounded(points if before == now else points * now / before)
 
 
 @dataclass(frozen=True)

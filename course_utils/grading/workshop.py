@@ -185,10 +185,10 @@ def popular_base(submissions: Iterable[Submission]) -> str:
 def _named_base(folder: Path) -> str | None:
     for name in NAMING:
         path = folder / name
-        if path.is_file() and path.stat().st_size < LARGEST:
-            with contextlib.suppress(OSError):
-                if named := BASE.search(path.read_bytes()):
-                    return named[1].decode()
+        with contextlib.suppress(OSError):  # its own grading says what is wrong with it
+            small = path.is_file() and path.stat().st_size < LARGEST
+            if small and (named := BASE.search(path.read_bytes())):
+                return named[1].decode()
     return None
 
 

@@ -12,7 +12,7 @@ from chromium import NEEDED, fresh_page
 from grade_class import make_class, rubric, write_class
 
 from course_utils.grading import publishing
-from course_utils.grading.marks import merge, read_marks
+from course_utils.grading.marks import codes_of, merge, read_marks
 from course_utils.grading.results import results_of
 
 pytestmark = NEEDED
@@ -123,6 +123,78 @@ def test_points_that_are_too_many_are_not_taken(page, grades):
     page.fill("#points", "1.5")
     assert not page.locator("#wrong").is_visible()
     assert page.inner_text("#done").startswith("1 of 12")
+
+
+def resumed(page, grades, path, marks):
+    """The page, gone on from a file of Dora's: code -> mark of data_decisions, of 3 points."""
+    content = {"kind": "grading-marks", "assignment": rubric().assignment, "marker": "Dora"}
+    given = {code: {"data_decisions": mark} for code, mark in marks.items()}
+    path.write_text(json.dumps(content | {"saved": "2026-11-28T10:00:00+00:00", "marks": given}))
+    page.goto((grades / "marking.html").as_uri())
+    page.set_input_files("#file", path)
+    page.locator("#work").wait_for(state="visible")
+
+
+def saved(page, path):
+    """Code -> mark of data_decisions, as the page saves them."""
+    with page.expect_download() as download:
+        page.click("#save")
+    download.value.save_as(path)
+    marks = json.loads(path.read_text())["marks"]
+    return {code: own["data_decisions"] for code, own in marks.items()}
+
+
+def codes(grades):
+    """Codes in the page's order."""
+    results = [r for r in results_of(grades) if r.status not in ("rejected", "not gradable")]
+    return sorted(codes_of(grades, [result.submission for result in results]).values())
+
+
+def test_saved_marks_keep_their_share_of_a_changed_item_and_students_who_left(
+    page, grades, tmp_path
+):
+    first, second, *_ = codes(grades)
+    marks = {
+        first: {"points": 4, "max": 6, "comment": "good"},
+        second: {"points": 1.25, "max": 1.5},
+        "S-000000": {"points": 2, "max": 3, "comment": "left"},
+    }
+    resumed(page, grades, tmp_path / "marks.json", marks)
+    found = saved(page, tmp_path / "again.json")
+    assert [(found[code]["points"], found[code]["max"]) for code in marks] == [
+        *((2, 3), (2.5, 3), (2, 3)),
+    ]
+    assert found["S-000000"]["comment"] == "left"
+    assert page.problems == []
+
+
+def test_one_click_keeps_a_mark_of_an_earlier_hand_in(page, grades, tmp_path):
+    first, second, *_ = codes(grades)
+    mark = {"points": 2, "max": 3, "looked_at": "0" * 16}
+    resumed(page, grades, tmp_path / "marks.json", {first: mark, second: mark})
+    assert page.inner_text("#place").startswith(first)
+    assert "earlier hand-in: 2 of 3" in page.inner_text("#before")
+    assert "0 of 12 marked" in page.inner_text("#done")
+    page.click("#still")
+    assert not page.locator("#again").is_visible()
+    assert "1 of 12 marked" in page.inner_text("#done")
+    found = saved(page, tmp_path / "again.json")
+    assert found[first]["looked_at"] not in ("", "0" * 16)
+    assert found[second]["looked_at"] == "0" * 16
+
+
+def test_pages_of_one_class_know_each_others_marks(page, tmp_path):
+    folder = write_class(tmp_path / "grades", make_class(3))
+    publishing.publish(folder, marking=["data_decisions"])
+    for item, keys in ((["data_decisions"], "f"), (["readme"], "")):
+        publishing.publish(folder, marking=item)
+        page.goto((folder / "marking.html").as_uri())
+        page.fill("#name", "Eve")
+        page.keyboard.press("Enter")
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_timeout(500)  # the browser writes what a page keeps a moment later
+    assert [mark["points"] for mark in saved(page, tmp_path / "marks.json").values()] == [3]
 
 
 def test_a_file_of_another_page_is_not_taken(page, grades, tmp_path):

@@ -5,6 +5,7 @@ journal and pages are the real ones.
 """
 
 import csv
+import functools
 import io
 import json
 import os
@@ -19,15 +20,21 @@ from pathlib import Path
 
 import pytest
 import quick_checks
+from grade_class import make_result
+from odd_folders import inbox_too_deep
 from sandboxes import level_or_skip
 
 from course_utils.assignments.definition import find
 from course_utils.errors import CourseError, UsageError
-from course_utils.grading import publishing, workshop
+from course_utils.grading import names, publishing, workshop
 from course_utils.grading.batch import grade_class
 from course_utils.grading.cache import BatchStopped
+from course_utils.grading.gradescope import write_gradescope
+from course_utils.grading.inbox import SCHEMA, find_submissions
 from course_utils.grading.journal import Journal, done_before
+from course_utils.grading.marks import merge
 from course_utils.grading.results import read_result
+from course_utils.grading.single import Graded, keep, key_of
 from course_utils.grading.workshop import Plan, level_for
 
 NAMES = ("ada", "bob", "cyd", "dan", "eve")
@@ -214,6 +221,19 @@ def test_another_rubric_prices_the_class_anew_and_computes_nothing(quick, inbox,
         assert change.now != change.before
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_another_archive_of_the_same_size_is_no_finished_work(tmp_path, count):
+    folder = tmp_path / "inbox" / "Jane_1_assignsubmission_file"
+    folder.mkdir(parents=True)
+    keys = set()
+    for content in (b"a", b"b"):
+        for number in range(count):
+            (folder / f"lab{number}.zip").write_bytes(content * 21_000_000)
+        [found] = find_submissions(tmp_path / "inbox")
+        keys.add(key_of(found, "x"))
+    assert len(keys) == 2
+
+
 # --- Nothing lost -------------------------------------------------------------------------------
 
 
@@ -292,6 +312,34 @@ def test_two_batches_at_a_time_are_refused(inbox, tmp_path):
     assert "--out" in second.stderr
 
 
+SECOND = """
+from pathlib import Path
+from course_utils.errors import CourseError
+from course_utils.grading import publishing
+from course_utils.grading.batch import grade_class
+from course_utils.grading.workshop import Plan
+plan = Plan(Path("grades"), "week05", publishing.rubric_of("week05", None), "none", warm=False)
+try:
+    grade_class(Path("inbox"), plan, None, hidden=Path("own.jsonl"))
+except CourseError as error:
+    print(error.message)
+"""
+
+
+def test_a_batch_that_is_turned_away_leaves_the_hidden_records_of_the_first(inbox, tmp_path):
+    publishing.claim(tmp_path / "grades", "week05")
+    hidden = tmp_path / "grades" / "hidden.jsonl"
+    hidden.write_text("of the first batch")
+    (tmp_path / "own.jsonl").write_text('{"instruction": "i", "input": "x", "output": "y"}\n')
+    command = [sys.executable, "-c", SECOND]
+    with Journal(tmp_path / "grades"):
+        second = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+    assert "another `course grade` is at work" in second.stdout, second.stderr
+    assert hidden.read_text() == "of the first batch"
+
+
 FULL = """
 mount -t tmpfs -o size={size} tmpfs "$1" || exit 77
 cd "$2" && LEAST_SPACE={least} exec {python} {program} grade inbox --assignment week05 \
@@ -320,6 +368,65 @@ def test_a_full_disk_stops_with_a_message(tmp_path, size, least):
     assert "no space left" in done.stderr.lower()
     assert "free some disk space" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- One submission's trouble -------------------------------------------------------------------
+
+
+def test_what_is_odd_about_one_stops_no_other(quick, tmp_path):
+    inbox = inbox_too_deep(tmp_path)
+    submission(inbox / "ada", "x")
+    open(os.fsencode(inbox) + b"/" + ("Лабораторная " * 5 + ".zip").encode("cp866"), "xb").close()
+    who = functools.reduce(lambda inner, _: {"a": inner}, range(300), {})
+    texts = ("classroom", "assignment", "submission", "commit", "release", "review", "datetime")
+    told = {"schema": SCHEMA, "owner": "bob", "submitted_by": who} | dict.fromkeys(texts, "x")
+    (submission(inbox / "bob", "x") / "result.json").write_text(json.dumps(told))
+    outcome, _ = grade(inbox, tmp_path / "grades")
+    found = {r.submission[:4]: (r.status, r.verdict) for r in outcome.results}
+    assert found.pop("deep") == ("failed", "the grader itself failed here: OSError")
+    assert {name: status for name, (status, _) in found.items()} == {
+        **{"ada": "graded", "bob": "graded", "zip-": "rejected"},
+    }
+    again, _ = grade(inbox, tmp_path / "grades", resume=True)
+    assert [result.submission for result in again.results] == ["deep"]
+
+
+@pytest.mark.parametrize("name", ["executed.ipynb", "log.txt", "result.json", "."])
+def test_what_cannot_be_written_is_not_said_to_be_a_full_disk(tmp_path, name):
+    result = make_result(0)
+    folder = tmp_path / result.submission
+    (folder / name).mkdir(parents=True) if name != "." else folder.touch()
+    executed = tmp_path / "executed.ipynb"
+    executed.touch()
+    with pytest.raises(CourseError, match=result.submission) as told:
+        keep(Graded(result, [], executed), tmp_path)
+    assert "space" not in f"{told.value.message} {told.value.cure}"
+
+
+def test_no_student_gets_the_name_of_something_of_ours(quick, inbox, tmp_path):
+    grades = tmp_path / "grades"
+    for name in ("marks", "exports", "secret"):
+        submission(inbox / name, name)
+    outcome, _ = grade(inbox, grades)
+    own, submissions = publishing.rubric_of("week05"), [r.submission for r in outcome.results]
+    file = {"kind": "grading-marks", "version": 1, "assignment": own.assignment, "rubric": "0"}
+    file |= {"marker": "Ada", "saved": "2026-11-28T10:00:00+00:00", "open": 0, "marks": {}}
+    (tmp_path / "ada.json").write_text(json.dumps(file | {"bank": {}}))
+    merge(grades, [tmp_path / "ada.json"], own, submissions)
+    write_gradescope(grades, publishing.totals_to_export(grades), provisional=True)
+    ours = {path.name for path in grades.iterdir()} - set(submissions)
+    assert {"marks", "exports", "secret", "gradebook.csv"} <= ours
+    assert [name for name in ours if names.slug(name) == name] == []
+
+
+@pytest.mark.parametrize(
+    "words", [("--assignment", "week05", "--sandbox", "none"), ("--practice",)]
+)
+def test_the_folder_that_one_is_in_can_be_graded(inbox, tmp_path, words):
+    folder = inbox / "ada" if "--practice" in words else inbox
+    done = course(".", *words, "--no-warm", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert folder.with_name(f"{folder.name}.grades").is_dir()
 
 
 # --- What is refused ----------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def test_a_worker_answers_in_json_what_the_batch_would_have_found(shop, inbox, m
     monkeypatch.setattr(remote, "_open", {})
     ada = find_submissions(inbox)[0]
     here = grade_one(ada, shop).result
-    request = remote.request_of(ada, shop.plan, shop.work / "starts" / "ada")
+    request = remote.request_of(ada, shop, shop.work / "starts" / "ada")
     answer = json.loads(json.dumps(remote.judge_one(json.loads(json.dumps(request)))))
     there = remote.graded_from(answer, ada, shop).result
     assert there.model_copy(update={"seconds": here.seconds}) == here
@@ -305,9 +305,34 @@ def test_the_third_start_of_a_submission_is_refused_and_tells_who_had_it(tmp_pat
 
 def test_another_kit_on_a_worker_stops_the_batch(shop, inbox):
     ada = find_submissions(inbox)[0]
-    request = remote.request_of(ada, shop.plan, shop.work / "starts") | {"kit": "older"}
+    request = remote.request_of(ada, shop, shop.work / "starts") | {"kit": "older"}
     with pytest.raises(BatchStopped, match="the kit there is another one"):
         remote.graded_from(remote.judge_one(request), ada, shop)
+
+
+def test_a_worker_reads_the_hidden_records_of_the_batch_and_not_of_the_one_before(
+    shop, inbox, monkeypatch
+):
+    monkeypatch.setattr(remote, "_open", {})
+    ada = find_submissions(inbox)[0]
+    hidden = shop.plan.grades / "hidden.jsonl"
+    for text in ("first", "second"):
+        hidden.write_text(text)
+        request = remote.request_of(ada, shop, shop.work / "starts" / text)
+        assert "result" in remote.judge_one(request)
+        assert len(remote._open) == 1  # what was open for the same grades is closed
+    [own] = remote._open.values()
+    own.__exit__(None, None, None)
+
+
+def test_a_worker_that_would_judge_otherwise_than_the_batch_stops_it(shop, inbox, monkeypatch):
+    monkeypatch.setattr(remote, "_open", {})
+    ada = find_submissions(inbox)[0]
+    request = remote.request_of(ada, shop, shop.work / "starts") | {"setting": "other thresholds"}
+    with pytest.raises(BatchStopped, match="other thresholds") as error:
+        remote.graded_from(remote.judge_one(request), ada, shop)
+    assert "start them anew" in error.value.cure
+    assert not remote._open
 
 
 def test_a_worker_whose_own_error_is_a_timeout_is_not_waited_for(dask):

@@ -150,6 +150,28 @@ def test_provisional_totals_go_out_only_when_asked_for(grades, tmp_path):
     assert list(done.left_out.values()) == ["graded"]  # not gradable: its own verdict
 
 
+def test_a_fault_of_the_grader_is_not_exported_as_points(tmp_path):
+    item = make_result(0).items[0]
+    failed = item.model_copy(update={"points": None, "state": "not judged", "undecided": True})
+    result = marked(0)
+    result = result.model_copy(update={"items": [failed, *result.items[1:]]})
+    own = write_class(tmp_path / "own", [result])
+    done = write_canvas(own, totals(own), canvas_file(tmp_path), WEEK)
+    assert done.written == 0
+    assert list(done.left_out.values()) == [f"waits for a person: {item.id}"]
+
+
+def test_two_totals_for_one_student_of_the_lms_are_left_out_and_named(tmp_path):
+    owners = [Owner(name=n, lms="moodle", ids={"moodle": "70"}) for n in ("Bob Roe", "Jane Doe")]
+    results = [marked(n, owner=owner) for n, owner in enumerate(owners)]
+    own = write_class(tmp_path / "own", results)
+    done = write_moodle(own, totals(own), moodle_file(tmp_path))
+    assert done.written == 0
+    one, other = (result.submission for result in results)
+    assert f"70 is also that of {other}" in done.left_out[one]
+    assert one in done.left_out[other]
+
+
 # --- Moodle -------------------------------------------------------------------------------------
 
 HEAD = ["Identifier", "Full name", "Email address", "Status", "Grade", "Maximum Grade",
@@ -241,6 +263,16 @@ def test_gradescope_gets_a_results_json_with_its_own_fields(grades):
             assert test.keys() <= fields
             assert test.get("score", 0) <= test["max_score"]
             assert test["visibility"] == "after_published"
+
+
+def test_an_earlier_score_of_one_that_is_left_out_now_is_gone(grades):
+    early = write_gradescope(grades, totals(grades), provisional=True)
+    done = write_gradescope(grades, totals(grades))
+    [gone] = done.removed
+    assert gone.parent.name in done.left_out
+    assert early.written == 4
+    assert len(list(done.path.glob("*/results.json"))) == done.written == 3
+    assert f"removed: {gone}" in "\n".join(done.lines())
 
 
 # --- Classroom 50 -------------------------------------------------------------------------------

@@ -89,12 +89,12 @@ def test_a_measurement_that_did_not_end_is_no_zero_and_tells_its_last_words(toy)
     def losses(case):
         raise NotMeasured("the losses: time limit", "loading ...")
 
-    [found] = toy(losses).items
+    judged = toy(losses)
+    [found] = judged.items
     assert (found.points, found.state) == (None, "not judged")
     assert found.feedback == "not judged: the losses: time limit"
-    assert [(said.label, said.found) for said in found.evidence] == [
-        ("its last words", "loading ...")
-    ]
+    assert found.evidence == []  # a student reads it, and hidden records were asked there
+    assert "losses: its last words: loading ..." in judged.log
 
 
 def test_a_fault_of_the_grader_costs_no_point_and_is_logged(toy):
@@ -141,8 +141,27 @@ def test_what_needs_a_failed_item_is_not_judged(toy):
     judged = toy(answers, scores, loads)  # needed ones are judged first, wherever they stand
     expected = {"answers": "not judged", "scores": "not judged", "loads": "failed"}
     assert states(judged) == expected
+    assert not any(found.undecided for found in judged.items)  # its own fault
     assert "The loads" in judged.items[0].feedback
     assert asked == []
+
+
+def test_what_needs_an_undecided_item_is_undecided_too(toy):
+    @registry.check(TOY)
+    def loads(case):
+        return 1 / 0
+
+    @registry.check(TOY, needs=("loads",))
+    def answers(case):
+        return earned(case, 1)
+
+    @registry.check(TOY, needs=("answers",))
+    def scores(case):
+        return earned(case, 1)
+
+    judged = toy(loads, answers, scores)
+    assert [found.undecided for found in judged.items] == [True, True, True]
+    assert "“The answers” is undecided" in judged.items[2].feedback
 
 
 def test_a_need_that_the_rubric_left_out_stops_nothing(toy):

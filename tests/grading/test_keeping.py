@@ -9,6 +9,7 @@ from course_utils.assignments.folder import scan
 from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.grading.cache import Shared
+from course_utils.grading.judging import keeping
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judgement import earned
 from course_utils.grading.judging.keeping import kept
@@ -25,7 +26,7 @@ def case(tmp_path):
     folder = scan(tmp_path / "work")
     shared = Shared(tmp_path / "cache")
     more = {"shared": shared, "out": tmp_path / "out"}
-    return Case("toy", nothing, item, folder, nothing, Limits(), nothing, **more)
+    return Case("week05_parameter_lab", nothing, item, folder, nothing, Limits(), nothing, **more)
 
 
 def runs(share, asked):
@@ -75,3 +76,22 @@ def test_another_file_in_the_submission_is_run_again(case):
     (case.folder.root / "b.txt").write_text("new")
     kept(again(case, folder=scan(case.folder.root)), runs(1, asked))
     assert len(asked) == 2
+
+
+def test_other_thresholds_are_judged_again(case, monkeypatch):
+    asked = []
+    kept(case, runs(1, asked))
+    other = keeping.find(case.assignment).model_copy(update={"late": "never"})
+    monkeypatch.setattr(keeping, "find", lambda name: other)
+    kept(again(case), runs(1, asked))
+    assert len(asked) == 2
+
+
+def test_another_way_to_score_is_judged_again(case, monkeypatch, tmp_path):
+    """Everything that a check stands on is in the key: metrics, tasks, the endpoint's client."""
+    seen = []
+    monkeypatch.setattr(keeping, "digest_of_files", lambda files: seen.extend(files) or "")
+    keeping._sources.__wrapped__()
+    names = {"/".join(path.parts[-2:]) for path in seen}
+    wanted = {"course_utils/tasks.py", "assignments/deployment.py", "files/evaluation.py"}
+    assert wanted | {"course_utils/latency.py", "models/week05.py"} <= names

@@ -14,7 +14,7 @@ from course_utils import messages
 from course_utils.assignments.explaining import bearing_on, item_parts
 from course_utils.errors import CourseError
 from course_utils.grading import charts, marking, pages, publishing
-from course_utils.grading.results import Figures, Score, results_of
+from course_utils.grading.results import Figures, Fingerprints, Score, Work, results_of
 
 LOADS = {"src", "href", "action", "data", "poster", "srcset", "formaction", "background"}
 
@@ -177,9 +177,20 @@ def test_the_overview_tells_verdicts_cells_and_what_waits(published):
 
 
 def test_links_of_the_overview_lead_to_files_that_are_there(published):
-    for link in read(published / "overview.html").loaded:
-        if not link.startswith("data:"):
-            assert (published / link).exists(), link
+    links = [a for a in read(published / "overview.html").loaded if not a.startswith("data:")]
+    assert links
+    for link in links:
+        assert (published / link).exists(), link
+
+
+def test_two_of_one_name_are_told_apart_on_the_integrity_page(tmp_path):
+    same = Fingerprints(adapter="a" * 64)
+    class_ = [make_result(n, name="Jane Doe", integrity=same) for n in range(2)]
+    publishing.publish(write_class(tmp_path, class_))
+    text = read(tmp_path / "integrity.html").plain
+    assert "Jane Doe jane-doe-1000 , Jane Doe jane-doe-1001" in text
+    publishing.publish(tmp_path, anonymous=True)
+    assert "jane" not in read(tmp_path / "integrity.html").plain.casefold()
 
 
 def test_anonymous_pages_about_the_class_have_no_name(grades):
@@ -194,8 +205,8 @@ def test_anonymous_pages_about_the_class_have_no_name(grades):
 # --- Marking ------------------------------------------------------------------------------------
 
 
-def marking_data(folder):
-    return json.loads(read(folder / "marking.html").data.partition('"use strict"')[0])
+def marking_data(folder, name="marking.html"):
+    return json.loads(read(folder / name).data.partition('"use strict"')[0])
 
 
 def test_the_marking_page_has_no_name_and_every_manual_item(published):
@@ -230,10 +241,51 @@ def test_a_marking_page_for_one_item(grades):
         publishing.publish(grades, marking=["typing"])
 
 
-def test_a_page_that_no_browser_opens_is_refused_with_a_cure(grades, monkeypatch):
-    monkeypatch.setattr(marking, "LARGEST", 1000)
-    with pytest.raises(CourseError, match="most of it figures"):
-        publishing.publish(grades)
+def test_a_misspelt_item_is_refused_before_anything_is_written(grades):
+    name = results_of(grades)[0].submission
+    line = f"submission,item,points,reason,who\n{name},readme,2,read again,Ada\n"
+    (grades / "overrides.csv").write_text(line)
+    before = {path: path.read_bytes() for path in grades.rglob("*") if path.is_file()}
+    with pytest.raises(CourseError, match="no item 'readmee'"):
+        publishing.publish(grades, marking=["readmee"])
+    assert before == {path: path.read_bytes() for path in grades.rglob("*") if path.is_file()}
+
+
+def test_a_class_too_large_for_one_page_gets_a_page_for_each_item(tmp_path, monkeypatch, capsys):
+    ids = [item.id for item in rubric().of_kind("manual")]
+    work = {name: [Work(kind="text", content=name * 100)] for name in ids}
+    result = make_result(0)
+    items = [i.model_copy(update={"work": work.get(i.id, [])}) for i in result.items]
+    grades = write_class(tmp_path, [result.model_copy(update={"items": items})])
+    monkeypatch.setattr(marking, "LARGEST", 100 * max(map(len, ids)))
+    publishing.publish(grades)
+    pages = [link for link in read(grades / "marking.html").loaded if link.startswith("marking")]
+    assert [marking_data(grades, name)["items"][0]["id"] for name in pages] == ids
+    assert "marking.html lists them" in capsys.readouterr().out
+    assert (grades / "gradebook.csv").exists()
+    monkeypatch.undo()
+    publishing.publish(grades)
+    assert list(grades.glob("marking-*.html")) == []
+
+
+def test_an_item_too_large_for_one_page_gets_some_with_every_student_once(grades, monkeypatch):
+    whole = marking_data(grades)
+    publishing.publish(grades, marking=["readme"])
+    size = sum(map(len, marking_data(grades)["contents"]))
+    monkeypatch.setattr(marking, "LARGEST", size - 1)
+    publishing.publish(grades)
+    parts = [marking_data(grades, f"marking-readme-{number}.html") for number in (1, 2)]
+    codes = [[student["code"] for student in part["students"]] for part in parts]
+    assert codes[0] + codes[1] == [student["code"] for student in whole["students"]]
+    assert parts[0]["id"] != parts[1]["id"]
+
+
+def test_a_browser_knows_the_page_again_after_a_late_hand_in(grades):
+    before = marking_data(grades)["id"]
+    write_class(grades, [make_result(20, name="Late One")])
+    publishing.publish(grades)
+    assert len(marking_data(grades)["students"]) == 13
+    assert marking_data(grades)["id"] == before
 
 
 # --- Leaderboard --------------------------------------------------------------------------------

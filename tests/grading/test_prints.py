@@ -366,8 +366,8 @@ def lab(tmp_path):
     shutil.copytree(kit.ASSIGNMENTS / "week05_parameter_lab" / "starter", root)
     save(root / "adapter", matrices(1))
     asked = [question(n, "Where does kaolinite absorb, band") for n in range(8)]
-    rows = [json.dumps(row) for row in asked]
-    (root / "test_questions.jsonl").write_text("\n".join(rows) + "\n")
+    rows = [json.dumps(row | {"note": "a\u2028\x85"}, ensure_ascii=False) for row in asked]
+    (root / "test_questions.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (root / "training.json").write_text(json.dumps({"system": "Be brief.", "eval_loss": 0.45}))
     written = [
         {key: row[key] for key in ("instruction", "context", "answer")}

@@ -8,9 +8,16 @@ from grade_class import make_class, make_result, rubric, write_class
 
 from course_utils.errors import CourseError
 from course_utils.grading import publishing
-from course_utils.grading.marks import Mark, codes_of, disagreements, merge, read_marks
+from course_utils.grading.marks import (
+    Mark,
+    codes_of,
+    disagreements,
+    merge,
+    read_marks,
+    work_digest,
+)
 from course_utils.grading.overrides import Override
-from course_utils.grading.results import results_of
+from course_utils.grading.results import Work, results_of
 from course_utils.grading.totals import total
 from course_utils.messages import Explained
 
@@ -74,6 +81,46 @@ def test_not_gradable_is_no_zero_and_nobody_waits_for_it():
     own = total(make_result(0, status="not gradable"), rubric())
     assert own.points is None
     assert own.waiting == []
+
+
+def given_up(result):
+    """The same, where the grader itself failed: nothing of it is judged."""
+    items = [
+        item.model_copy(update={"points": None, "state": "not judged", "undecided": True})
+        for item in result.items
+    ]
+    return result.model_copy(update={"items": items})
+
+
+def overridden(result, points=1.0):
+    names = [item.id for item in rubric().items]
+    return {(result.submission, n): Override(result.submission, n, points, "r", "w") for n in names}
+
+
+def test_what_the_grader_failed_at_waits_for_a_person_and_is_no_final_zero():
+    result = given_up(make_result(0, status="failed"))
+    own = total(result, rubric())
+    assert own.waiting == [item.id for item in rubric().items]
+    assert not own.final
+    decided = total(result, rubric(), overrides=overridden(result))
+    assert decided.final
+    assert decided.points == len(rubric().items)
+
+
+def test_not_gradable_counts_once_overrides_have_decided_all_of_it():
+    result = given_up(make_result(0, status="not gradable"))
+    changes = overridden(result)
+    assert total(result, rubric(), overrides=changes).points == len(rubric().items)
+    bonus = [item.id for item in rubric().items if item.part == "bonus"]
+    untried = [
+        item.model_copy(update={"undecided": False, "work": []}) if item.id in bonus else item
+        for item in result.items
+    ]
+    result = result.model_copy(update={"items": untried})
+    regular = {key: change for key, change in changes.items() if key[1] not in bonus}
+    assert total(result, rubric(), overrides=regular).points == len(regular)
+    regular.popitem()
+    assert total(result, rubric(), overrides=regular).points is None
 
 
 def test_bonuses_are_apart_and_one_that_nobody_tried_does_not_wait():
@@ -245,14 +292,132 @@ def test_who_marked_what_is_kept_and_a_disagreement_is_shown(grades, tmp_path):
     assert gradebook(grades)[first]["readme"] == "2"
 
 
-def test_a_markers_newer_file_replaces_the_older_and_never_the_other_way(grades, tmp_path):
-    merged(grades, mark_file(grades, tmp_path / "a.json", points=1.0))
-    newer = mark_file(grades, tmp_path / "b.json", "ADA", "2026-11-29T10:00:00+00:00", points=2.0)
-    given = merged(grades, newer)
-    assert {m.points for items in given.values() for m in items["readme"].values()} == {2.0}
-    with pytest.raises(Explained) as told:
-        merged(grades, tmp_path / "a.json")
-    assert told.value.id == "marks.older"
+def given_to(grades, path, marks, hour=10, **more):
+    """A file of Ada: (number of the submission, item) -> points."""
+    codes = codes_of(grades, names_of(grades))
+    written = {}
+    for (number, item), points in marks.items():
+        own = written.setdefault(codes[names_of(grades)[number]], {})
+        own[item] = {"points": points, "max": rubric().item(item).points, "comment": ""} | more
+    return mark_file(grades, path, saved=f"2026-11-28T{hour}:00:00+00:00", marks=written)
+
+
+def names_of(grades):
+    return [result.submission for result in results_of(grades)]
+
+
+def points_of(given, item="readme"):
+    return {name: own[item]["Ada"].points for name, own in given.items() if item in own}
+
+
+def test_marks_of_a_later_file_are_laid_over_the_earlier_ones(grades, tmp_path):
+    one = {(0, "readme"): 1.0, (1, "readme"): 1.0}
+    other = {(0, "model_choice"): 2.0, (1, "readme"): 1.5}
+    first, second, *_ = names_of(grades)
+    merged(grades, given_to(grades, tmp_path / "a.json", one))
+    later = given_to(grades, tmp_path / "b.json", other, hour=11)
+    (told,) = merge(grades, [later], rubric(), names_of(grades))
+    given = read_marks(grades, names_of(grades), rubric())
+    assert points_of(given) == {first: 1.0, second: 1.5}
+    assert points_of(given, "model_choice") == {first: 2.0}
+    assert str(told).endswith("ada.json (1 new, 1 replaced an older one, 1 kept from before)")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_newest_mark_counts_in_whatever_order_files_come(grades, tmp_path, order, together):
+    files = [
+        given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0, (1, "readme"): 1.0}),
+        given_to(grades, tmp_path / "b.json", {(0, "readme"): 2.0}, hour=11),
+    ]
+    files = [files[n] for n in order]
+    for some in [files] if together else [[path] for path in files]:
+        given = merged(grades, *some)
+    assert list(points_of(given).values()) == [2.0, 1.0]
+
+
+def test_a_mark_is_as_new_as_it_says_and_not_as_its_file(grades, tmp_path):
+    old = given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0}, 12, when="2026-11-28T08")
+    newer = given_to(grades, tmp_path / "b.json", {(0, "readme"): 2.0}, 11, when="2026-11-28T09")
+    assert list(points_of(merged(grades, newer, old)).values()) == [2.0]
+
+
+def test_a_mark_that_is_emptied_is_taken_back_and_the_terminal_says_which(grades, tmp_path):
+    merged(grades, given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0}))
+    back = given_to(grades, tmp_path / "b.json", {(0, "readme"): None}, hour=11)
+    (told,) = merge(grades, [back], rubric(), names_of(grades))
+    code = codes_of(grades, names_of(grades))[names_of(grades)[0]]
+    assert str(told).endswith(f"(1 taken back: {code} readme)")
+    assert merged(grades, tmp_path / "a.json") == {}  # an older file does not bring it back
+
+
+def test_two_marks_of_one_marker_at_one_time_are_refused(grades, tmp_path):
+    files = [
+        given_to(grades, tmp_path / f"{points}.json", {(0, "readme"): points})
+        for points in (1.0, 2.0)
+    ]
+    with pytest.raises(Explained, match=r"2.0\.json: .*1 and 2"):
+        merged(grades, *files)
+    assert not list((grades / "marks").glob("*.json"))
+
+
+def test_marks_of_a_student_who_left_the_class_are_kept(grades, tmp_path):
+    path = given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0, (1, "readme"): 2.0})
+    left, *rest = names_of(grades)
+    merge(grades, [path], rubric(), rest)
+    assert list(points_of(read_marks(grades, rest, rubric())).values()) == [2.0]
+    assert left in read_marks(grades, [left, *rest], rubric())
+
+
+def handed_in_again(grades, number=0):
+    """Other text for every item of this submission."""
+    result = results_of(grades)[number]
+    new = [i.model_copy(update={"work": [Work(kind="text", content="new")]}) for i in result.items]
+    write_class(grades, [result.model_copy(update={"items": new})])
+
+
+def test_marks_of_an_earlier_hand_in_wait_to_be_looked_at_again(grades, tmp_path, capsys):
+    first = results_of(grades)[0]
+    shown = work_digest(first.item("readme"))
+    merged(grades, given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0}, looked_at=shown))
+    own = publishing.publish(grades).totals[0]
+    assert (own.line("readme").state, own.earlier) == ("marked", [])
+    handed_in_again(grades)
+    own = publishing.publish(grades).totals[0]
+    assert (own.line("readme").points, own.earlier) == (None, ["readme"])
+    assert f"{first.submission} (readme)" in capsys.readouterr().out
+    assert "Marked on an earlier hand-in" in (grades / "overview.html").read_text()
+    shown = work_digest(results_of(grades)[0].item("readme"))
+    merged(grades, given_to(grades, tmp_path / "b.json", {(0, "readme"): 1.0}, 11, looked_at=shown))
+    assert publishing.publish(grades).totals[0].line("readme").points == 1.0
+
+
+def test_marks_that_do_not_say_what_they_were_for_stay_valid(grades, tmp_path):
+    merged(grades, given_to(grades, tmp_path / "a.json", {(0, "readme"): 1.0}))
+    handed_in_again(grades)
+    assert publishing.publish(grades).totals[0].line("readme").state == "marked"
+
+
+def test_markers_disagree_by_what_marks_are_worth_today(grades, tmp_path):
+    changed = rubric().model_copy(
+        update={
+            "items": [
+                i.model_copy(update={"points": 6}) if i.id == "readme" else i
+                for i in rubric().items
+            ]
+        }
+    )
+    first = names_of(grades)[0]
+    code = codes_of(grades, [first])[first]
+    files = [  # full points before and after, then the same number of other points
+        mark_file(grades, tmp_path / f"{who}.json", who,
+                  marks={code: {"readme": {"points": points, "max": most}}})
+        for who, points, most in (("Ada", 3, 3), ("Bob", 6, 6), ("Carl", 3, 6))
+    ]  # fmt: skip
+    merge(grades, files[:2], changed, names_of(grades))
+    assert disagreements(read_marks(grades, names_of(grades), changed)) == []
+    merge(grades, files[2:], changed, names_of(grades))
+    assert disagreements(read_marks(grades, names_of(grades), changed)) == [(first, "readme")]
 
 
 @pytest.mark.parametrize(
@@ -289,12 +454,6 @@ def test_a_file_that_is_no_json_is_named(grades, tmp_path, raw):
         merged(grades, path)
 
 
-def test_two_files_of_one_marker_are_not_merged_together(grades, tmp_path):
-    paths = [mark_file(grades, tmp_path / name, "Ada") for name in ("a.json", "b.json")]
-    with pytest.raises(Explained, match="a second file of the marker"):
-        merged(grades, *paths)
-
-
 def test_codes_stay_the_same_and_tell_no_name(grades):
     submissions = [result.submission for result in results_of(grades)]
     codes = codes_of(grades, submissions)
@@ -323,6 +482,27 @@ def test_the_gradebook_is_the_same_bytes_for_the_same_class_in_any_order(tmp_pat
     for folder in (one, two):
         publishing.publish(folder)
     assert (one / "gradebook.csv").read_bytes() == (two / "gradebook.csv").read_bytes()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig"])
+def test_a_gradebook_that_excel_saved_is_compared_and_replaced(grades, encoding):
+    text = (grades / "gradebook.csv").read_text("utf-8-sig").replace(",", ";")
+    (grades / "gradebook.csv").write_bytes(text.encode(encoding, "replace"))
+    first = results_of(grades)[0].submission
+    (grades / "overrides.csv").write_text(f"{HEAD}{first},readme,2,read again,Ada\n")
+    assert [c.submission for c in publishing.publish(grades).changes] == [first]
+    assert gradebook(grades)[first]["readme"] == "2"
+
+
+@pytest.mark.parametrize("raw", [b"", b"a,b\n1,2\n", "submission\ttotal\n".encode("utf-16")])
+def test_a_gradebook_that_can_not_be_read_stops_no_page_but_an_export(grades, raw, capsys):
+    whole = (grades / "gradebook.csv").read_bytes()
+    (grades / "gradebook.csv").write_bytes(raw)
+    with pytest.raises(CourseError, match=r"gradebook\.csv"):
+        publishing.totals_to_export(grades)
+    publishing.publish(grades)
+    assert "new totals were not compared" in capsys.readouterr().out
+    assert (grades / "gradebook.csv").read_bytes() == whole
 
 
 def test_publishing_twice_changes_no_byte(grades):

@@ -13,7 +13,7 @@ from course_utils.assignments.folder import json_object, listed, number_in, show
 from course_utils.errors import CourseError
 from course_utils.grading.judging import deployed
 from course_utils.grading.judging.case import Case
-from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged, undecided
 from course_utils.grading.judging.registry import check
 from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
@@ -98,13 +98,13 @@ def latency_true(case: Case) -> Judgement:
     seen = [Evidence(label="figures from the stored requests", found=follows or "follow")]
     found = deployed.visit(case)
     if found.timing_problem or not found.before or not found.timed:
-        return not_judged(
+        return undecided(
             f"the latency could not be measured here: {found.timing_problem or 'no answer'}", *seen
         )
     theirs = content["server"].get("engine")
     if theirs not in (found.engine, "transformers"):  # the slow one: ours can only be better
         other = f"measured with {show(theirs, 40)}; on this machine {found.engine} serves"
-        return not_judged(other, *seen)
+        return undecided(other, *seen)
     before, after = (
         latency.figures(rows)["tokens_per_second"] for rows in (found.before, found.timed)
     )
@@ -205,7 +205,7 @@ def _records(case: Case) -> list[dict[str, str]]:
         name = f"data/{part}.jsonl"
         if name not in case.folder.files or case.folder.size_problem(name):
             continue
-        for line in case.folder.text(name).splitlines():
+        for line in case.folder.text(name).split("\n"):  # \n alone ends a line of JSON
             try:
                 own = json.loads(line)
                 found.append({key: str(own[key]) for key in ("instruction", "input")})
@@ -261,7 +261,7 @@ def api_example_runs(case: Case) -> Judgement:
         none = say("week09_10.judged.example", "none", problem=found.example_problem)
         return failed(seen, feedback=advise(none))
     if not deployed.can_connect(case):
-        return not_judged("this machine's sandbox lets no program connect to a socket file")
+        return undecided("this machine's sandbox lets no program connect to a socket file")
     if found.example is None:
         return not_judged("the endpoint was gone before the example could be run")
     outcome, said = found.example, found.example.stdout.strip()

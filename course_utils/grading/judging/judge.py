@@ -5,7 +5,7 @@
 
 What a check raises ends its own item and no other. CourseError is the submission's fault and its
 text the feedback; NotGradable is this machine's, and the whole submission is then *not gradable*;
-NotMeasured and anything else is a fault of the grader: the item is not judged, and a person looks.
+NotMeasured and anything else is a fault of the grader: the item is undecided until a person looks.
 """
 
 import time
@@ -21,11 +21,11 @@ from course_utils.files import FULL
 from course_utils.grading.cache import BatchStopped
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.work import work_for
-from course_utils.grading.judging.judgement import Judgement, not_judged
+from course_utils.grading.judging.judgement import Judgement, not_judged, undecided
 from course_utils.grading.judging.keeping import kept
 from course_utils.grading.judging.registry import RUNS, checks_of, needs_of
 from course_utils.grading.probing.evidence import NotGradable, NotMeasured
-from course_utils.grading.results import Evidence, Item
+from course_utils.grading.results import Item
 
 OURS = "the grader itself failed here"
 
@@ -60,9 +60,10 @@ def judge(case: Case, tell: Callable[[str], None] = lambda item: None) -> Judged
     return _Bench(case, tell).all()
 
 
-def unjudged(rubric: Rubric, reason: str) -> list[Item]:
-    """The items of a submission that could not be looked at."""
-    return [_item(item, not_judged(reason)) for item in rubric.items]
+def unjudged(rubric: Rubric, reason: str, ours: bool) -> list[Item]:
+    """The items of a submission that could not be looked at. `ours`: the grader's own fault."""
+    judgement = undecided(reason) if ours else not_judged(reason)
+    return [_item(item, judgement) for item in rubric.items]
 
 
 class _Bench:
@@ -94,7 +95,7 @@ class _Bench:
 
     def _found(self, item: RubricItem, unmet: Sequence[Item]) -> Item:
         if unmet:
-            return _item(item, not_judged(f"not judged: “{unmet[0].title}” earned nothing"))
+            return _item(item, _without(unmet))
         self.tell(item.id)
         started = time.monotonic()
         try:
@@ -103,10 +104,11 @@ class _Bench:
             raise
         except NotGradable as problem:
             self.judged.not_gradable = self.judged.not_gradable or problem
-            found = _item(item, not_judged(in_words(problem)))
+            found = _item(item, undecided(in_words(problem)))
         except NotMeasured as problem:
-            said = Evidence(label="its last words", found=problem.cure or "none")
-            found = _item(item, not_judged(f"not judged: {problem.message}", said))
+            # For the log alone: that process was asked hidden records.
+            self.judged.log.append(f"{item.id}: its last words: {problem.cure or 'none'}")
+            found = _item(item, undecided(f"not judged: {problem.message}"))
         except CourseError as problem:
             own = in_words(problem).replace(f"{self.case.folder.root}/", "")  # not our paths
             found = _item(item, Judgement(0.0, feedback=own))
@@ -115,7 +117,7 @@ class _Bench:
                 raise BatchStopped.no_space(Path(error.filename or ".")) from None
             self.judged.broken.append(item.id)
             self.judged.log += traceback.format_exception(error)
-            found = _item(item, not_judged(f"{OURS}: {type(error).__name__}"))
+            found = _item(item, undecided(f"{OURS}: {type(error).__name__}"))
         points = "-" if found.points is None else f"{found.points:g}"
         seconds = time.monotonic() - started
         self.judged.log.append(
@@ -130,6 +132,14 @@ class _Bench:
         function = checks_of(case.assignment)[name]
         runs = name in RUNS.get(case.assignment, ())
         return _item(case.item, kept(case, function) if runs else function(case))
+
+
+def _without(unmet: Sequence[Item]) -> Judgement:
+    """What becomes of an item when items that it needs have no points."""
+    for found in unmet:
+        if found.undecided:
+            return undecided(f"not judged: “{found.title}” is undecided")
+    return not_judged(f"not judged: “{unmet[0].title}” earned nothing")
 
 
 def _manual(case: Case) -> Item:
@@ -153,6 +163,7 @@ def _item(item: RubricItem, judgement: Judgement) -> Item:
         state=states.get(judgement.points, "scored"),
         evidence=list(judgement.evidence),
         feedback=judgement.feedback,
+        undecided=judgement.undecided,
     )
 
 

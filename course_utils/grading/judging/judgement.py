@@ -20,6 +20,7 @@ class Judgement:
     points: float | None
     evidence: tuple[Evidence, ...] = ()  # what the student may see
     feedback: str = ""  # what to do about it
+    undecided: bool = False  # not judged, through no fault of the submission
 
 
 def earned(case: "Case", share: float, *evidence: Evidence, feedback: str = "") -> Judgement:
@@ -39,5 +40,10 @@ def failed(*evidence: Evidence, feedback: str) -> Judgement:
 
 
 def not_judged(reason: str, *evidence: Evidence) -> Judgement:
-    """Nothing could be judged: no points and no zero either, and the reason."""
+    """The submission left nothing to judge: no points, and the reason."""
     return Judgement(None, evidence, reason)
+
+
+def undecided(reason: str, *evidence: Evidence) -> Judgement:
+    """The grader or its machine could not judge: no zero, a person decides, and the reason."""
+    return Judgement(None, evidence, reason, undecided=True)

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from course_utils import kit
+from course_utils.assignments.definition import find
 from course_utils.assignments.folder import Folder
 from course_utils.execution.jobs import NotebookResult
 from course_utils.files import write_text_atomic
@@ -21,6 +23,7 @@ from course_utils.grading.judging.judgement import Judgement, earned
 from course_utils.grading.results import Evidence
 
 HERE = Path(__file__).parent
+BELOW = ("assignments", "endpoint", "execution", "lab", "tracks")  # rooms that checks stand on
 LARGEST = 5_000_000  # characters of an executed notebook that are kept with it
 
 
@@ -50,6 +53,7 @@ def kept(case: Case, function: Callable[[Case], Judgement]) -> Judgement:
         case.facts["content"] = content_of(case.folder)
     where = [case.assignment, function.__name__, case.facts["content"]]
     key = ["full points", *where, case.seed, case.limits.as_json(), _sources()]
+    key.append(find(case.assignment).model_dump_json())  # thresholds, tasks
     try:
         found = case.shared.get(key, ask)
     except _NotKept as less:
@@ -71,10 +75,11 @@ def content_of(folder: Folder) -> str:
 
 @cache
 def _sources() -> str:
-    """Of all code that runs and judges what was handed in."""
-    folders = (HERE / "models", Path(probing.__file__).parent)
+    """Of all code that runs and judges what was handed in: the checks, and the rooms below them."""
+    package = kit.ROOT / "course_utils"
+    folders = [HERE, Path(probing.__file__).parent, *(package / name for name in BELOW)]
     files = [path for folder in folders for path in folder.rglob("*.py")]
-    return digest_of_files([*files, *HERE.glob("*.py")])
+    return digest_of_files([*files, *package.glob("*.py")])
 
 
 def _told(notebook: NotebookResult) -> dict[str, Any]:

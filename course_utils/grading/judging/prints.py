@@ -299,7 +299,7 @@ def _of_questions(case: Case) -> Losses | None:
     it gained on hidden records is carried over to the questions, and where its own validation part
     says that less is expected, that counts.
     """
-    rows = case.folder.text(week05.QUESTIONS).splitlines()
+    rows = case.folder.text(week05.QUESTIONS).split("\n")
     training = case.folder.json(week05.TRAINING)
     asked = [question_of(json.loads(row)) for row in rows if row.strip()][: SAMPLE[WEEK05]]
     own = [question.record(str(training.get("system") or "")) for question in asked]

@@ -175,8 +175,9 @@ def test_a_score_that_does_not_follow_costs_its_task(folder):
 
 def test_a_sample_that_stands_in_the_data_costs_its_task(folder):
     sample = evidence.read_samples(folder)[0]
-    own = {key: sample[key] for key in ("instruction", "input", "output")}
-    (folder / "data" / "train.jsonl").write_text(json.dumps(own) + "\n")
+    own = {key: sample[key] for key in ("instruction", "input", "output")} | {"note": "a\u2028\x85"}
+    told = json.dumps(own, ensure_ascii=False)  # what ends a line elsewhere ends none of JSON
+    (folder / "data" / "train.jsonl").write_text(told + "\n", encoding="utf-8")
     assert "sample 1 stands in your data" in judge("samples_judged", case_of(folder)).feedback
 
 

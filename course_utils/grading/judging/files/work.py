@@ -102,8 +102,8 @@ def _bounded(works: Iterable[Work]) -> list[Work]:
     return found
 
 
-def _text(title: str, content: str, kind: str = "text") -> Work:
-    return Work(kind=kind, title=_clean(title)[:120], content=_cut(_clean(content)))
+def _text(title: str, content: str, kind: str = "text", most: int = MOST_PASSAGE) -> Work:
+    return Work(kind=kind, title=_clean(title)[:120], content=_cut(_clean(content), most))
 
 
 def _clean(text: str) -> str:
@@ -111,10 +111,10 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MOST_PASSAGE:
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
         return text
-    return f"{text[:MOST_PASSAGE]}\n… ({len(text) - MOST_PASSAGE:,} further characters)"
+    return f"{text[:most]}\n… ({len(text) - most:,} further characters)"
 
 
 # --- Weeks 9-10 ---------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def _section(case: Case, part: int) -> Iterator[Work]:
     for number, address in pictures:
         yield Work(kind="image", content=address, title=f"cell {number}, figure")
     for number, text in texts:
-        yield _text(f"cell {number}, output", text[: MOST_PASSAGE // 3], "code")
+        yield _text(f"cell {number}, output", text, "code", MOST_PASSAGE // 3)
 
 
 def _cells(content: Mapping[str, Any], part: int) -> list[tuple[int, str, str, dict]]:
@@ -277,7 +277,7 @@ def _answers(case: Case, asked: tuple[str, ...]) -> Iterator[Work]:
             f"{parameters.QUESTIONS[question]}\n{section.answers.get(question, '').strip()}"
             for question in asked
         ]
-        yield _text(name, "\n\n".join(told)[: MOST_TEXT // len(parameters.PARAMETERS)])
+        yield _text(name, "\n\n".join(told), most=MOST_TEXT // len(parameters.PARAMETERS))
         outputs = (output for cell in section.code for output in cell.get("outputs", ()))
         pictures += [(name, address) for o in outputs if (address := _picture(o))]
     if "what" not in asked:
@@ -336,7 +336,7 @@ def _pages(case: Case, about: re.Pattern[str]) -> Iterator[Work]:
         fitting = [(n, text) for n, text in pages if about.search(text)] or pages
         fitting.sort(key=lambda page: -len(about.findall(page[1])))
         for number, text in fitting:
-            yield _text(f"{report.name}, page {number}", text[: MOST_PASSAGE // 2])
+            yield _text(f"{report.name}, page {number}", text, most=MOST_PASSAGE // 2)
 
 
 def _commands(case: Case) -> Iterator[Work]:

@@ -24,7 +24,7 @@ from course_utils.execution.sandbox.place import Place, hand_over, read_back, re
 from course_utils.files import write_text_atomic
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK09_10
-from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.judgement import Judgement, earned, failed, undecided
 from course_utils.grading.judging.models.common import mean_loss
 from course_utils.grading.judging.registry import check
 from course_utils.grading.judging.saying import advise, say
@@ -107,7 +107,7 @@ def training_runs(case: Case) -> Judgement:
     try:
         base = find_base(MODEL)
     except NotGradable as problem:
-        return not_judged(f"not judged: {problem.message} ({problem.cure})")
+        return undecided(f"not judged: {problem.message} ({problem.cure})")
     left = run_training(case)
     evidence = [Evidence(label="how the run ended", found=left.outcome.verdict.text)]
     shares, said = [], []

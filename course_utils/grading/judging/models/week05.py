@@ -28,7 +28,7 @@ from course_utils.grading.judging.files.common import (
     visit_of,
 )
 from course_utils.grading.judging.files.week05 import unreadable_records
-from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged, undecided
 from course_utils.grading.judging.models.audit import audit, improves
 from course_utils.grading.judging.models.common import (
     Losses,
@@ -130,7 +130,7 @@ def _trained_fold(case: Case, options: argparse.Namespace) -> tuple[int, Losses]
     tokens = sum(map(_size, parts[number][0])) / CHARACTERS * epochs
     if tokens > tolerances.FOLD_TOKENS:
         most = f"at most {tolerances.FOLD_TOKENS:,}"
-        return not_judged(f"not judged: a fold trains about {tokens:,.0f} tokens, {most} are here")
+        return undecided(f"not judged: a fold trains about {tokens:,.0f} tokens, {most} are here")
     return number, train_fold(case, options, number)
 
 

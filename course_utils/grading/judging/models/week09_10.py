@@ -15,7 +15,7 @@ from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import WEEK09_10, note_stated, reading, unmet
 from course_utils.grading.judging.files.data import broken_lines, readable_parts
 from course_utils.grading.judging.files.evaluation import not_evaluated
-from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged
+from course_utils.grading.judging.judgement import Judgement, earned, failed, not_judged, undecided
 from course_utils.grading.judging.models.audit import Ask, audit, improves
 from course_utils.grading.judging.models.common import (
     Record,
@@ -194,10 +194,10 @@ def _as_record(row: Mapping[str, Any]) -> dict[str, str]:
 def unseen_records(case: Case) -> Judgement:
     """Points by the share of the tasks on which the adapter beats the base model."""
     if case.hidden is None:
-        return not_judged("records that nobody was given are with the instructor only")
+        return undecided("records that nobody was given are with the instructor only")
     wanted = find(case.assignment).thresholds.tasks
     if lacking := [task for task in wanted if task not in case.hidden.tasks]:
-        return not_judged(f"there are no hidden records of {', '.join(lacking)}")
+        return undecided(f"there are no hidden records of {', '.join(lacking)}")
     asked = _hidden_questions(case)
     base = case.models.answers(asked, tuned=False, like=asked)
     tuned = _of_the_adapter(case)["hidden"]

@@ -11,6 +11,7 @@ from submissions import edit_json
 from course_utils.assignments import handout
 from course_utils.grading.judging.files import work
 from course_utils.grading.judging.files.common import WEEK05, WEEK09_10
+from course_utils.grading.judging.files.reports import Report
 from course_utils.grading.results import Item
 
 PNG = picture().partition(",")[2]
@@ -104,6 +105,15 @@ def test_what_is_shown_is_bounded_and_the_rest_is_counted(pipeline):
     assert found[-1].title == "Not shown"
 
 
+def test_an_output_that_is_cut_says_so(pipeline):
+    def print_much(notebook):
+        cell = next(c for c in notebook["cells"] if "plot_training" in "".join(c["source"]))
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "step " * 1_000}]
+
+    edit_json(pipeline / work.PIPELINE, print_much)
+    assert "(3,000 further characters)" in texts(shown(pipeline, WEEK09_10, "training_reading"))
+
+
 def test_half_a_pair_of_surrogates_does_not_break_the_result(pipeline):
     text = (pipeline / work.PIPELINE).read_text().replace("Memory decided.", "Memory \\ud800.")
     (pipeline / work.PIPELINE).write_text(text)
@@ -126,6 +136,20 @@ def test_each_item_of_the_analysis_shows_its_answers_of_all_sections(lab_complet
     assert "What does it control?" in texts(works["mechanism"])
     assert "if we increase it" in texts(works["effects"])
     assert "What does it control?" not in texts(works["effects"])
+
+
+def test_answers_and_pages_that_are_cut_say_so(lab):
+    def answer_much(notebook):
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = "".join(cell["source"]) + "\n\n" + "why " * 900
+
+    edit_json(lab / work.ANALYSIS, answer_much)
+    (first, *_) = shown(lab, WEEK05, "choices")
+    assert " further characters)" in first.content
+    pages = {"reports": [Report("report.pdf", pages=("limits " * 500,))]}
+    (page, *_) = shown(lab, WEEK05, "reflection", facts=pages)
+    assert page.content.endswith("(500 further characters)")
 
 
 def test_five_records_are_drawn_with_the_graders_seed(unreported):
