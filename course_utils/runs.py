@@ -94,14 +94,14 @@ def open_run(
     folder: str | Path,
     preset: str = "auto",
     track: str | None = None,
-    seed: int = 42,
+    seed: int | None = None,
     **changes: Any,
 ) -> Run:
     """Open a run folder, or make it; relative names count from the kit's folder.
 
     A folder that was made before keeps its settings, so that notebooks 02 to 05 go on where 01
-    began; `changes` that are not None replace single values (and are saved). `track` None: what
-    the folder has, at first manufacturing.
+    began; `changes` that are not None replace single values (and are saved). `track` and `seed`
+    None: what the folder has, at first manufacturing and 42.
     """
     folder = Path(folder)
     folder = folder if folder.is_absolute() else find_root() / folder
@@ -109,11 +109,12 @@ def open_run(
     if saved.is_file():
         settings = saved_settings(saved)
         track = track or settings.track
+        seed = settings.seed if seed is None else seed
         if preset not in ("auto", settings.preset):
             settings = preset_settings(preset, track, seed)
         changes = {"track": track, "seed": seed, **changes}
     else:
-        settings = preset_settings(preset, track or "manufacturing", seed)
+        settings = preset_settings(preset, track or "manufacturing", 42 if seed is None else seed)
     settings = settings.with_changes(**changes)
     settings, reason = resolve_precision(settings)
     run = Run(folder, settings)

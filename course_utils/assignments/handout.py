@@ -13,6 +13,7 @@ from course_utils import ownership
 from course_utils.assignments import submitted
 from course_utils.assignments.checklist import root_of
 from course_utils.assignments.definition import find, there
+from course_utils.assignments.folder import ASIDE
 from course_utils.errors import CourseError
 
 
@@ -27,7 +28,8 @@ def start(name: str, folder: Path) -> Path:
         raise CourseError(f"{folder}: already there", "choose a new folder, or empty this one")
     if not starter.is_dir():
         raise CourseError(f"{starter}: not there", "clone the kit again")
-    unmarked = shutil.ignore_patterns(ownership.MARK)  # from now on it is the student's
+    # From now on it is the student's; what programs left beside it stays where it is.
+    unmarked = shutil.ignore_patterns(ownership.MARK, ".DS_Store", *ASIDE)
     was_there = folder.exists()
     try:
         shutil.copytree(starter, folder, dirs_exist_ok=True, ignore=unmarked)

@@ -2,6 +2,8 @@
 
     kept, note = public.without_orders(found, names, checklist)
 
+What cannot be read through stays out too: nobody knows whether it quotes one.
+
 The terms of the work orders are not verified, so nobody publishes them (docs/licences.md). Whoever
 has the kit builds the same parts from the seed, and the checksum shows that they are the same.
 """
@@ -24,27 +26,28 @@ QUOTED = "maintenance_log"  # the kind of document whose records quote orders
 SHORTEST = 12  # characters of an order: a shorter text may be anybody's
 WHY = (
     "These files quote work orders (M. Hodkiewicz and M. T.-W. Ho, 2016), whose terms are not "
-    "verified, and are left out of this public archive. `again` makes them again, with the kit and "
-    "the seed named here; sha256 is of the same part. course submit check FOLDER compares it."
+    "verified, or could not be read through, and are left out of this public archive. `again` "
+    "makes them again, with the kit and the seed named here; sha256 is of the same part. course "
+    "submit check FOLDER compares it."
 )
 
 
 def without_orders(
     found: Folder, names: Sequence[str], checklist: Checklist
 ) -> tuple[list[str], bytes]:
-    """(the files that stay, the content of left_out.json); it is empty where none quotes orders."""
-    quoting = {name: rows for name in names if (rows := _quoting_rows(found, name))}
-    if not quoting:
+    """(the files that stay, the content of left_out.json); it is empty where all of them stay."""
+    left = {name: about for name in names if (about := _looked_through(found, name))}
+    if not left:
         return list(names), b""
     note = {
         "made_by": MAKER,
         "note": WHY,
         "kit": kit.version(),
         "seed": _seed(found),
-        "files": {name: _about(found, name, quoting[name], checklist) for name in quoting},
+        "files": {name: _about(found, name, checklist) | left[name] for name in left},
     }
     text = json.dumps(note, indent=2, ensure_ascii=False) + "\n"
-    return [name for name in names if name not in quoting], text.encode()
+    return [name for name in names if name not in left], text.encode()
 
 
 def told(note: bytes) -> str:
@@ -52,32 +55,41 @@ def told(note: bytes) -> str:
     if not note:
         return "public: no file quotes work orders, so none is left out"
     files = json.loads(note)["files"]
-    return f"public: {', '.join(files)} quote work orders; {LEFT_OUT} stands in their place"
+    quoting = [name for name, about in files.items() if about["rows_that_quote"]]
+    said = [f"{', '.join(quoting)} quote work orders"] if quoting else []
+    unread = [name for name in files if name not in quoting]
+    said += [f"{name} cannot be read through, so it may quote some" for name in unread]
+    return f"public: {'; '.join(said)}; {LEFT_OUT} stands in their place"
 
 
-def _about(found: Folder, name: str, quoting: int, checklist: Checklist) -> dict[str, Any]:
+def _about(found: Folder, name: str, checklist: Checklist) -> dict[str, Any]:
     content = found.bytes_of(name)
-    about: dict[str, Any] = {"bytes": len(content), "rows_that_quote": quoting}
+    about: dict[str, Any] = {"bytes": len(content)}
     about["again"] = checklist.required.get(name, "ask its author")
-    if name.endswith(".jsonl"):  # built from a seed; what a model answers has times in it
+    if name.lower().endswith(".jsonl"):  # built from a seed; what a model answers has times in it
         about["sha256"] = hashlib.sha256(content).hexdigest()
     return about
 
 
-def _quoting_rows(found: Folder, name: str) -> int:
-    """How many rows of a file of data or of answers hold a whole work order."""
-    ending = PurePosixPath(name).suffix
-    try:
-        if ending == ".jsonl":
-            lines = found.text(name).split("\n")
-            content: Any = [json.loads(line) for line in lines if line.strip()]
-        elif ending == ".json":
-            content = found.json(name)
+def _looked_through(found: Folder, name: str) -> dict[str, int]:
+    """Of a file of data or of answers, why it stays out; {} where it may stay.
+
+    Rows that hold a whole work order, and lines that are no JSON: each may hide one.
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in (".jsonl", ".json"):
+        return {}
+    text = found.bytes_of(name).decode("utf-8-sig", errors="replace")
+    quoting = unread = 0
+    for piece in text.split("\n") if ending == ".jsonl" else [text]:
+        try:
+            rows = _rows(json.loads(piece)) if piece.strip() else ()
+        except (ValueError, RecursionError):
+            unread += 1
         else:
-            return 0
-    except (CourseError, ValueError, RecursionError):  # unreadable: nobody reads orders in it
-        return 0
-    return sum(_quotes(row) for row in _rows(content))
+            quoting += sum(map(_quotes, rows))
+    about = {"rows_that_quote": quoting} | ({"lines_not_read": unread} if unread else {})
+    return about if quoting or unread else {}
 
 
 def _rows(content: Any) -> Iterator[dict]:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from course_utils import kit, ownership
 from course_utils.assignments.definition import Definition
 from course_utils.assignments.findings import Warn, warn
-from course_utils.assignments.folder import Folder, show, yaml_as
+from course_utils.assignments.folder import ASIDE, Folder, show, yaml_as
 from course_utils.files import write_text_atomic
 
 FILE = "submission.yaml"
@@ -54,12 +54,20 @@ class Submitted(BaseModel):
         return [show(str(member).strip(), 60) for member in self.members]
 
 
-def fingerprint(starter: Path) -> str:
-    """Twelve characters that are the same for starters with the same files."""
+def fingerprint(starter: Path, about: Definition) -> str:
+    """Twelve characters that are the same for starters with the same files.
+
+    What programs leave beside them (.DS_Store, __pycache__) is not the starter's.
+    """
+    listed = about.solution
+    own = {*listed.regions, *listed.given, *listed.made, *(f"{n}/.gitkeep" for n in about.empty)}
     digest = hashlib.sha256()
     for path in sorted(path for path in starter.rglob("*") if path.is_file()):
-        if path.name not in (ownership.MARK, FILE):
-            digest.update(f"{path.relative_to(starter).as_posix()}\0".encode())
+        within = path.relative_to(starter)
+        name = within.as_posix()
+        aside = any(part in ASIDE or part.startswith(".") for part in within.parts)
+        if path.name not in (ownership.MARK, FILE) and (name in own or not aside):
+            digest.update(f"{name}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
 
@@ -70,7 +78,7 @@ def stamp(folder: Path, about: Definition) -> None:
     if not path.is_file():
         return
     text = path.read_text(encoding="utf-8")
-    starter = fingerprint(about.path / "starter")
+    starter = fingerprint(about.path / "starter", about)
     values = {"assignment": about.id, "kit": kit.version(), "starter": starter}
     for name, value in values.items():
         text = re.sub(rf'^{name}: ""$', f'{name}: "{value}"', text, flags=re.M)
@@ -99,7 +107,7 @@ def judge(folder: Folder, about: Definition) -> str:
         raise warn("submission.nobody")
     if not about.group.least <= count <= about.group.most:
         raise warn("submission.group", count=count, group=str(about.group))
-    if found.starter and found.starter != (own := fingerprint(about.path / "starter")):
+    if found.starter and found.starter != (own := fingerprint(about.path / "starter", about)):
         values = {"kit": show(found.kit, 40) or "no version", "now": kit.version()}
         raise warn("submission.starter", theirs=show(found.starter, 20), own=own, **values)
     group = f"{show(found.group, 60)}: " if found.group.strip() else ""

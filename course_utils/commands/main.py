@@ -64,7 +64,7 @@ def main() -> None:
         sys.exit(130)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
-            more = " `course run` goes on with --resume." if sys.argv[1:2] == ["run"] else ""
+            more = " Go on: the same command and --resume." if sys.argv[1:2] == ["run"] else ""
             print(f"Interrupted.{more}", file=sys.stderr)
         raise
     except BrokenPipeError:  # `course model list | head`

@@ -33,7 +33,7 @@ from course_utils.settings import Settings, preset_settings, resolve_precision
 LIMIT_FACTOR = 5  # a notebook may take this many times its expected minutes ...
 LEAST_LIMIT = 15  # ... and at least this many minutes
 # More than one setting hangs on these.
-OWN_OPTION = {"preset": "--preset", "run_dir": "--out", "data": "--data"}
+OWN_OPTION = {"preset": "--preset", "track": "--track", "run_dir": "--out", "data": "--data"}
 
 
 def mount(app: typer.Typer) -> None:
@@ -160,7 +160,8 @@ def run(
             "install the kit from its folder (git clone, make setup), or name the notebooks to run",
         )
     chosen = _chosen(found, only)
-    keep = resume or len(chosen) < len(found)  # single notebooks always work on what is there
+    single = len(chosen) < len(found)  # these always work on what is there
+    keep = not fresh and (resume or single)
     with _wrong_usage():
         reads = any(path.stem.startswith("01") for path in chosen)
         if keep and data is None:
@@ -232,8 +233,8 @@ def _run_course(
     others = {name: value for name, value in values.items() if name not in known}
     _check_others(notebooks, others)
     with _wrong_usage():
-        settings = _begin_with(out, keep, preset, track, seed).with_changes(**known)
-    folder = _absolute(out) if out else _default_folder(settings.track, settings.preset)
+        folder, settings = _begin_with(out, keep, preset, track, seed)
+        settings = settings.with_changes(**known)
     _make_way(folder, keep, fresh)
     settings, reason = resolve_precision(settings)  # imports torch, so after what is told at once
     console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
@@ -263,15 +264,22 @@ def _run_course(
 
 def _begin_with(
     out: Path | None, keep: bool, preset: str, track: str | None, seed: int | None
-) -> "Settings":
-    """The preset's settings; a run that goes on without naming a preset keeps its own."""
-    saved = _absolute(out) / "settings.json" if out else None
-    if keep and saved and saved.is_file():
+) -> tuple[Path, "Settings"]:
+    """(run folder, settings): the preset's; a run that goes on with its preset keeps its own."""
+    begun = None if out else _of_preset(preset, track, seed)  # its names are the folder's
+    folder = _absolute(out) if out else _default_folder(begun.track, begun.preset)
+    saved = folder / "settings.json"
+    if keep and saved.is_file():
         settings = saved_settings(saved)
-        track = track or settings.track
-        if preset == "auto":
+        if preset in ("auto", settings.preset):
             print(f"preset {settings.preset}: as saved in {saved}")
-            return settings.with_changes(seed=seed, track=track)
+            return folder, settings.with_changes(seed=seed, track=track)
+        track = track or settings.track
+        seed = settings.seed if seed is None else seed
+    return folder, begun or _of_preset(preset, track, seed)
+
+
+def _of_preset(preset: str, track: str | None, seed: int | None) -> "Settings":
     return preset_settings(preset, track or "manufacturing", 42 if seed is None else seed)
 
 
@@ -332,7 +340,7 @@ def _default_folder(track: str, preset: str) -> Path:
 
 def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
     """Never mix two runs in one folder, never delete one."""
-    if not (folder / "settings.json").exists() or (keep and not fresh):
+    if keep or not (folder / "settings.json").exists():
         return
     if not fresh:
         raise UsageError(

@@ -87,7 +87,9 @@ def test_a_repository_whose_name_begins_alike_is_another_one(fork):
 
 def test_no_requirement_names_a_package_that_the_adopter_may_not_own(fork):
     adoption.adopt(FORK, fork)
-    for path in fork.glob("assignments/*/*/requirements.txt"):
+    paths = list(fork.glob("assignments/*/*/requirements.txt"))
+    assert len(paths) == 2  # of starter and solution
+    for path in paths:
         lines = [line for line in path.read_text().splitlines() if "course-kit" in line]
         wanted = "fine-tuning-course-kit @ git+https://github.com/ada/course@2027-spring"
         assert [line for line in lines if not line.startswith("#")] == [wanted]

@@ -237,7 +237,7 @@ def test_a_key_like_no_other_gets_no_hint(problem):
 def test_a_wrong_value_is_refused_with_its_name(problem, text):
     name = text.partition(":")[0]
     message = problem(text)
-    assert name in message or "unknown key a" in message
+    assert f": {name} = " in message
 
 
 def test_all_that_is_wrong_is_said_at_once(problem):

@@ -102,9 +102,15 @@ def test_the_edition_says_what_it_is(exported):
     assert about["revision"].startswith(kit.revision())
 
 
+def pages(exported):
+    """path -> text of every page in it."""
+    found = {p: p.read_text(encoding="utf-8") for p in exported.folder.rglob("*.md")}
+    assert len(found) >= 10
+    return found
+
+
 def test_links_lead_to_files_of_the_edition(exported):
-    for path in exported.folder.rglob("*.md"):
-        text = path.read_text(encoding="utf-8")
+    for path, text in pages(exported).items():
         for target in (found[2].partition("#")[0] for found in edition.LINK.finditer(text)):
             if target and not re.match(r"[a-z]+:", target):
                 assert (path.parent / target).exists(), (path, target)
@@ -112,8 +118,8 @@ def test_links_lead_to_files_of_the_edition(exported):
 
 def test_pages_name_no_target_of_make_that_cannot_work(exported):
     calls = re.compile(rf"^make ({'|'.join(edition.contents().targets)})\b", re.M)
-    for path in exported.folder.rglob("*.md"):
-        assert not calls.search(path.read_text(encoding="utf-8")), path
+    for path, text in pages(exported).items():
+        assert not calls.search(text), path
 
 
 def test_what_nobody_listed_stays_out(tmp_path):

@@ -112,7 +112,7 @@ def test_a_copy_says_which_assignment_kit_and_starter_it_began_with(name, tmp_pa
     assert f'assignment: "{name}"' in said
     assert f'kit: "{kit.version()}"' in said
     [starter] = re.findall(r'^starter: "([0-9a-f]{12})"$', said, re.M)
-    assert starter == submitted.fingerprint(ASSIGNMENTS[name].path / "starter")
+    assert starter == submitted.fingerprint(ASSIGNMENTS[name].path / "starter", ASSIGNMENTS[name])
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
@@ -121,12 +121,19 @@ def test_a_hand_out_points_at_no_solution(name):
 
 
 def test_another_starter_has_another_fingerprint(tmp_path):
-    shutil.copytree(ASSIGNMENTS["manufacturing"].path / "starter", tmp_path / "starter")
-    before = submitted.fingerprint(tmp_path / "starter")
-    (tmp_path / "starter" / ownership.MARK).unlink()
-    assert submitted.fingerprint(tmp_path / "starter") == before
-    (tmp_path / "starter" / "scripts" / "train.py").write_text("", encoding="utf-8")
-    assert submitted.fingerprint(tmp_path / "starter") != before
+    about, starter = ASSIGNMENTS["manufacturing"], tmp_path / "starter"
+    shutil.copytree(about.path / "starter", starter)
+    before = submitted.fingerprint(starter, about)
+    (starter / ownership.MARK).unlink()
+    for left in (".DS_Store", ".ipynb_checkpoints/a.ipynb", "scripts/__pycache__/a.pyc"):
+        (starter / left).parent.mkdir(exist_ok=True)
+        (starter / left).write_text("left by a program", encoding="utf-8")
+    assert submitted.fingerprint(starter, about) == before
+    for own in ("scripts/train.py", ".gitignore"):
+        (starter / own).write_text("", encoding="utf-8")
+        found = submitted.fingerprint(starter, about)
+        assert found != before
+        before = found
 
 
 def test_start_never_writes_into_a_folder_with_files(tmp_path):

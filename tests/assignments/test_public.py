@@ -88,6 +88,24 @@ def test_an_order_is_known_by_its_text_too(folder, tmp_path):
     assert LEFT_OUT in names
 
 
+@pytest.mark.parametrize("spoilt", [b'{"instruction": "half a li\n', b'{"note": "20 \xb0C"}\n'])
+def test_a_broken_line_or_another_encoding_hides_no_order(quoting, tmp_path, spoilt):
+    (quoting / PARTS[1]).write_bytes(spoilt + (quoting / PARTS[1]).read_bytes())
+    made = week09_10.pack_submission(quoting, tmp_path / "public.zip", force=True, public=True)
+    with zipfile.ZipFile(made) as archive:
+        assert PARTS[1] not in archive.namelist()
+        assert json.loads(archive.read(LEFT_OUT))["files"][PARTS[1]]["rows_that_quote"] == 1
+
+
+def test_what_cannot_be_read_through_stays_out_and_is_named(folder, tmp_path, capsys):
+    (folder / "reports" / "mine.JSON").write_text('{"seen": "boom cylinder leaking oil"')
+    made = week09_10.pack_submission(folder, tmp_path / "public.zip", force=True, public=True)
+    with zipfile.ZipFile(made) as archive:
+        assert "reports/mine.JSON" not in archive.namelist()
+        assert json.loads(archive.read(LEFT_OUT))["files"]["reports/mine.JSON"]["lines_not_read"]
+    assert "reports/mine.JSON cannot be read through" in capsys.readouterr().out
+
+
 def test_without_orders_nothing_is_left_out(folder, tmp_path, capsys):
     whole = week09_10.pack_submission(folder, tmp_path / "a.zip", force=True)
     public = week09_10.pack_submission(folder, tmp_path / "b.zip", force=True, public=True)

@@ -64,6 +64,13 @@ def handout():
     return (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
+def in_handout(pattern):
+    """What of the hand-out fits, each line of a command whole."""
+    found = re.findall(pattern, re.sub(r"\\\n\s*", "", handout()))
+    assert len(found) >= 4, pattern
+    return found
+
+
 def test_records_in_the_handout_are_valid_and_state_their_facts():
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", handout(), re.S)]
     assert {record["task"] for record in shown} == {"understanding", "report", "qa"}
@@ -84,15 +91,14 @@ def test_configuration_in_the_handout_is_valid(tmp_path):
 
 
 def test_files_that_the_handout_names_exist():
-    for name in re.findall(r"\$B/([\w/.]+)", handout()):
+    for name in in_handout(r"\$B/([\w/.]+)"):
         assert (FOLDER / "bonuses" / name).is_file(), name
-    for link in re.findall(r"\]\(([^)]+)\)", handout()):
+    for link in in_handout(r"\]\(([^)]+)\)"):
         assert (FOLDER / link.partition("#")[0]).is_file(), link
 
 
 def test_options_that_the_handout_uses_are_known_to_the_scripts():
-    text = re.sub(r"\\\n\s*", "", handout())
-    for script, options in re.findall(r"python \$B/(\w+\.py)([^#\n]*)", text):
+    for script, options in in_handout(r"python \$B/(\w+\.py)([^#\n]*)"):
         command = [sys.executable, FOLDER / "bonuses" / script, "--help"]
         known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert set(re.findall(r"--[\w-]+", options)) <= set(re.findall(r"--[\w-]+", known)), script

@@ -58,7 +58,7 @@ def test_another_starter_is_named_with_both_kits(tmp_path):
     text = path.read_text().replace("members: []", "members: [Ada, Grace]")
     path.write_text(text)
     assert submitted.judge(scan(folder), LAB) == "Ada, Grace"
-    own = submitted.fingerprint(LAB.path / "starter")
+    own = submitted.fingerprint(LAB.path / "starter", LAB)
     path.write_text(text.replace(own, "0123456789ab"))
     id_, said = warned(scan(folder))
     assert id_ == "submission.starter"

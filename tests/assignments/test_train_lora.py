@@ -430,9 +430,11 @@ def test_threads_are_left_as_they_are_where_the_environment_names_them(monkeypat
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("COURSE_THREADS", str(before + 1))
-    lab_runs.use_free_cores()
-    assert torch.get_num_threads() == before
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    lab_runs.use_free_cores()
-    assert torch.get_num_threads() == before + 1
-    torch.set_num_threads(before)
+    try:
+        lab_runs.use_free_cores()
+        assert torch.get_num_threads() == before
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        lab_runs.use_free_cores()
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)

@@ -148,6 +148,7 @@ def test_without_a_command_the_help_is_shown(course, arguments):
         ("run --preset nano -p size true", 2, "a whole number is needed, True is none"),
         ("run --preset nano -p 1x 8", 2, "-p 1x=8: a name and a value"),
         ("run --preset nano -p preset cpu", 2, "use --preset cpu"),
+        ("run --preset nano -p track geology", 2, "use --track geology"),
         ("run --preset nano -p run_dir x", 2, "use --out x"),
         ("run --preset nano -p lora_r [1", 2, "parameter value [1: not valid YAML"),
         ("run missing.ipynb", 1, "missing.ipynb: no such file or folder"),
@@ -296,6 +297,21 @@ def test_a_run_is_never_mixed_with_an_older_one(course, kit):
     assert (out / "settings.json").read_bytes() != saved
 
 
+def test_resume_alone_goes_on_in_the_default_folder_too(course, kit):
+    words = ["run", "--preset", "nano"]
+    first = course(*words, "--seed", "7", "-p", "lora_r", "4", "-p", "base_model", "nano")
+    assert first.code == 0, first.text
+    saved = (kit / "runs" / "manufacturing-nano" / "settings.json").read_bytes()
+    for more in (["--resume"], ["--resume", "--track", "manufacturing"]):
+        resumed = course(*words, *more)
+        assert (resumed.code, "skipped" in resumed.text) == (0, True)
+        assert (kit / "runs" / "manufacturing-nano" / "settings.json").read_bytes() == saved
+    fresh = course(*words, "--fresh")
+    assert "as saved in" not in fresh.text
+    again = runs.saved_settings(kit / "runs" / "manufacturing-nano" / "settings.json")
+    assert (again.seed, again.lora_r) == (42, 16)
+
+
 def test_a_batch_runs_all_and_one_failure_fails_it(course, kit):
     write_notebook(kit / "batch" / "a_bad.ipynb", "1 + 1", "raise ValueError('boom')")
     write_notebook(kit / "batch" / "b_good.ipynb", TINY, parameters=PARAMETERS)
@@ -360,7 +376,7 @@ def test_after_ctrl_c_the_command_says_how_to_go_on(kit):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in err
-    assert "--resume" in err
+    assert "the same command and --resume" in err
     assert "Traceback" not in err
     assert "0 of 3 notebooks ran" in " ".join(out.split())
     rows = json.loads((kit / "out" / "results.json").read_text(encoding="utf-8"))["notebooks"]
@@ -461,17 +477,20 @@ def test_doctor_as_json_is_json_alone_and_its_exit_code_says_whether_there_is_a_
     assert all(finding["cure"] for finding in problems)
 
 
-def test_a_single_notebook_without_preset_keeps_the_settings_of_its_run(tmp_path):
+@pytest.mark.parametrize("preset", ["auto", "nano"])
+def test_a_single_notebook_keeps_the_settings_of_its_run(tmp_path, preset):
     folder = tmp_path / "mine"
     runs.open_run(folder, "nano", seed=7, lora_r=4)
-    begun = run_command._begin_with(
-        folder, keep=True, preset="auto", track="manufacturing", seed=None
-    )
-    assert (begun.preset, begun.seed, begun.lora_r) == ("nano", 7, 4)
+    found, begun = run_command._begin_with(folder, keep=True, preset=preset, track=None, seed=None)
+    assert (found, begun.preset, begun.seed, begun.lora_r) == (folder, "nano", 7, 4)
 
 
 def test_a_new_run_without_seed_uses_42(tmp_path):
-    begun = run_command._begin_with(
-        tmp_path, keep=True, preset="nano", track="manufacturing", seed=None
-    )
+    _, begun = run_command._begin_with(tmp_path, keep=True, preset="nano", track=None, seed=None)
     assert begun.seed == 42
+
+
+def test_another_preset_keeps_the_seed_of_the_run(tmp_path):
+    runs.open_run(tmp_path, "nano", seed=7)
+    _, begun = run_command._begin_with(tmp_path, keep=True, preset="quick", track=None, seed=None)
+    assert (begun.preset, begun.seed) == ("quick", 7)

@@ -34,6 +34,12 @@ def test_opening_again_keeps_the_saved_settings(tmp_path):
     assert again.settings.preset == "nano"
 
 
+def test_opening_again_without_a_seed_keeps_it_with_another_preset_too(tmp_path):
+    open_nano(tmp_path, seed=7)
+    assert runs.open_run(tmp_path).settings.seed == 7
+    assert runs.open_run(tmp_path, preset="cpu").settings.seed == 7
+
+
 def test_opening_again_rewrites_nothing(tmp_path):
     path = open_nano(tmp_path).folder / "settings.json"
     before = (path.read_bytes(), path.stat().st_ino)

@@ -1,5 +1,6 @@
 """`course serve` beside a notebook: it answers, it stops, and it says why it does not start."""
 
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import psutil
 import pytest
 from random_adapters import random_adapter
 
-from course_utils import latency, serving
+from course_utils import kit, latency, serving
 from course_utils.errors import CourseError
 
 PROMPT = [{"role": "user", "content": "PUMP LEAKS"}]
@@ -15,8 +16,12 @@ SLOW = ("--engine", "transformers")  # converts nothing, and is there without re
 
 
 @pytest.fixture(scope="module")
-def server(nano_model_path, tmp_path_factory):
-    adapter = random_adapter(nano_model_path, tmp_path_factory.mktemp("served") / "adapter")
+def adapter(nano_model_path, tmp_path_factory):
+    return random_adapter(nano_model_path, tmp_path_factory.mktemp("served") / "adapter")
+
+
+@pytest.fixture(scope="module")
+def server(adapter):
     with serving.serve(adapter, *SLOW) as started:
         yield started
 
@@ -39,7 +44,14 @@ def test_requests_at_once_are_all_answered(server):
     assert seconds >= max(one.seconds for one in timed)
 
 
-def test_an_error_in_the_block_stops_the_server():
+def test_an_error_in_the_block_stops_the_server(adapter):
+    with pytest.raises(ZeroDivisionError), serving.serve(adapter, *SLOW) as started:
+        raise ZeroDivisionError
+    assert started.process.poll() is not None
+    assert not psutil.pid_exists(started.process.pid)
+
+
+def test_a_server_that_was_stopped_can_be_stopped_again():
     words = "print('ready: http://127.0.0.1:9', flush=True); import time; time.sleep(60)"
     started = serving.start_program([sys.executable, "-c", words])
     assert psutil.pid_exists(started.process.pid)
@@ -62,5 +74,6 @@ def test_one_that_is_never_ready_is_stopped():
     }
 
 
-def test_without_llamacpp_a_sentence_says_the_cure():
-    assert "pip install -r requirements-serve.txt" in serving.LLAMACPP_MISSING
+def test_the_cure_for_a_missing_llamacpp_installs_it():
+    [file] = re.findall(r"pip install -r (\S+)", serving.LLAMACPP_MISSING)
+    assert "xllamacpp" in (kit.ROOT / file).read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ import pytest
 from sandboxes import SMALL, STRONG, opened, run_code
 
 from course_utils.errors import CourseError
+from course_utils.execution.sandbox import system
 from course_utils.execution.sandbox.system import DEVICES, gpu_devices
 
 ORDINARY = ("/dev/fuse", "/dev/net/tun", "/dev/kvm")  # open to everybody on many systems
@@ -78,9 +79,14 @@ def test_memory_stays_limited_beside_a_gpu(device, level, monkeypatch):
     assert outcome.verdict.reason == "memory", outcome.verdict.text
 
 
-def test_without_the_variable_the_usual_places_are_looked_at(monkeypatch):
+def test_without_the_variable_the_usual_places_are_looked_at(monkeypatch, tmp_path):
+    assert all(pattern.startswith("/dev/") for pattern in system.GPU)
     monkeypatch.delenv(DEVICES, raising=False)
-    assert all(path.startswith("/dev/") for path in gpu_devices())
+    for name in ("nvidia0", "kfd"):
+        (tmp_path / name).touch()
+    patterns = [str(tmp_path / name) for name in ("nvidia*", "kfd", "dri")]
+    monkeypatch.setattr(system, "GPU", patterns)
+    assert gpu_devices() == [str(tmp_path / "kfd"), str(tmp_path / "nvidia0")]
 
 
 @pytest.mark.parametrize("path", ["/dev/no-such-gpu", "/etc/passwd", "/", "/home"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from course_utils.assignments.definition import ASSIGNMENTS
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 
@@ -40,13 +42,20 @@ def test_a_folder_with_files_of_ones_own_is_left(environment, tmp_path, target, 
     assert [path.name for path in work.iterdir()] == ["README.md"]
 
 
-@pytest.mark.parametrize(("target", "variable"), [("assignment", "WORK"), ("week05", "LAB_WORK")])
-def test_a_folder_that_make_filled_is_filled_again(environment, tmp_path, target, variable):
+@pytest.mark.parametrize(
+    ("target", "variable", "assignment"),
+    [("assignment", "WORK", "manufacturing"), ("week05", "LAB_WORK", "parameter_lab")],
+)
+def test_a_folder_that_make_filled_is_filled_again(
+    environment, tmp_path, target, variable, assignment
+):
     work = tmp_path / "new" / "work"
+    solution = ASSIGNMENTS[assignment].path / "solution" / "README.md"
     for _ in range(2):
         done = make(environment, target, variable, work)
         assert "it holds files" not in done.stdout
-    assert (work / "README.md").is_file()
+        assert (work / "README.md").read_bytes() == solution.read_bytes()
+        (work / "README.md").write_text("old", encoding="utf-8")
 
 
 def test_every_long_test_is_run_by_a_target():

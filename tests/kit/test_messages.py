@@ -197,7 +197,7 @@ def test_no_two_messages_share_their_reason():
 def test_ids_are_lower_case_and_begin_with_what_they_are_about():
     begins = {name.split(".")[0] for name in KNOWN}
     shared = {"folder", "file", "notebook", "records", "adapter", "training", "hollow"}
-    shared |= {"inbox", "overrides", "marks", "integrity", "export"}  # the grader's
+    shared |= {"inbox", "overrides", "marks", "gradebook", "integrity", "export"}  # the grader's
     shared |= {"leaderboard", "judged", "submission"}
     assert begins == shared | {"checks", "analysis", "doctor", *CHECKERS}
 

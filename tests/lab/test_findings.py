@@ -11,6 +11,12 @@ from course_utils.lab import findings, parameters, sweeps
 
 FOLDER = Path(__file__).parents[2] / "data" / "sweeps"
 TRAINED = list(sweeps.VALUES)
+# Not recorded around today's centre yet: who records one anew takes its name out.
+BEFORE = {
+    *("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps"),
+    *("max_length", "lora_r", "lora_alpha", "lora_dropout", "include_mlp"),
+    *("warmup_ratio", "lr_scheduler_type", "precision"),
+}
 
 
 def content(name):
@@ -55,7 +61,9 @@ def first(parameter, beginning):
 @pytest.mark.parametrize("parameter", TRAINED)
 def test_every_value_was_run_with_two_seeds(parameter):
     runs = by_value(parameter, "seed")
-    if content(parameter)["about"]["centre"] == sweeps.CENTRE:  # not one still to be replaced
+    around_todays_centre = content(parameter)["about"]["centre"] == sweeps.CENTRE
+    assert around_todays_centre == (parameter not in BEFORE)
+    if around_todays_centre:
         assert set(runs) == {parameters.text_of(value) for value in sweeps.VALUES[parameter]}
     for value, seeds in runs.items():
         assert len(set(seeds)) >= 2, value

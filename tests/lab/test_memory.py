@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -202,10 +203,10 @@ def test_unknown_names_are_refused_with_a_cure():
 
 
 def test_an_estimate_takes_less_than_a_millisecond_or_so():
-    started = time.perf_counter()
-    for _ in range(20):
+    def estimate():
         memory.memory_estimate(MISTRAL, "nf4", START, 512)
-    assert (time.perf_counter() - started) / 20 < 0.005
+
+    assert min(timeit.repeat(estimate, timer=time.process_time, number=20, repeat=5)) / 20 < 0.005
 
 
 # ---------------------------------------------------------------- the benchmark

@@ -112,11 +112,15 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_leaves_no_process(tmp_path,
         text=True,
     )
     until = time.monotonic() + 300
-    while not (tmp_path / "start.json").is_file() and time.monotonic() < until:
-        time.sleep(0.2)
-    below = psutil.Process(sweep.pid).children(recursive=True)
-    sweep.send_signal(signal.SIGTERM)
-    _, told = sweep.communicate(timeout=60)
+    try:
+        while not (tmp_path / "start.json").is_file() and time.monotonic() < until:
+            time.sleep(0.2)
+        below = psutil.Process(sweep.pid).children(recursive=True)
+        sweep.send_signal(signal.SIGTERM)
+        _, told = sweep.communicate(timeout=120)
+    finally:
+        sweep.kill()
+    assert below
     assert sweep.returncode == 130, told
     assert "Finished runs are kept" in told
     assert len(sweeps.read_sweep("start", tmp_path).runs) == 1

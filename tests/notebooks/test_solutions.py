@@ -192,6 +192,7 @@ def test_02_2_the_notebook_prints_what_a_question_costs(run, done):
     )
     said = "".join(o.get("text", "") for c in printed.cells for o in c.get("outputs", []))
     costs = [v["prompt"] for k, v in done("02_baseline", 2).items() if "tokens" in k]
+    assert len(costs) == 3
     for cost in costs[:2]:
         assert f"tokens a question: {{'prompt': {cost}, " in said
 

@@ -32,7 +32,9 @@ def of(drafts, task):
 
 
 def of_form(drafts, form):
-    return [draft.record for draft in drafts if draft.record.get("form") == form]
+    found = [draft.record for draft in drafts if draft.record.get("form") == form]
+    assert len(found) >= 100, form
+    return found
 
 
 def kind_of(draft):

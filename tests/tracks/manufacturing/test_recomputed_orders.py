@@ -35,7 +35,9 @@ def log(prepared):
 
 
 def of(records, form):
-    return [record for record in records if record["form"] == form]
+    found = [record for record in records if record["form"] == form]
+    assert len(found) >= 100, form
+    return found
 
 
 def right(record):
@@ -114,7 +116,9 @@ def test_every_figure_of_a_working_is_of_its_orders(records):
 
 
 def given(records):
-    return [record for record in records if not listed(record["input"])]
+    found = [record for record in records if not listed(record["input"])]
+    assert len(found) >= 300
+    return found
 
 
 def test_a_report_lists_all_orders_of_its_title(records, log):
