@@ -31,7 +31,7 @@ from course_utils.grading.cluster import Cluster, open_cluster
 from course_utils.grading.exporting import Exported
 from course_utils.grading.gradescope import write_gradescope
 from course_utils.grading.leaderboard import leaderboard
-from course_utils.grading.marks import disagreements, merge, read_marks
+from course_utils.grading.marks import merge
 from course_utils.grading.moodle import write_moodle
 from course_utils.grading.numbers import points_text
 from course_utils.grading.overview import Published
@@ -218,10 +218,10 @@ def grade_merge(
     for path in merge(grades, files, used, submissions):
         print(f"Marks: {path}")
     class_ = publishing.publish(grades, rubric)
-    for submission, item in disagreements(read_marks(grades, submissions, used)):
-        given = next(t for t in class_.totals if t.result.submission == submission).line(item).marks
-        told = ", ".join(f"{who} {points_text(mark.points)}" for who, mark in given.items())
-        print(f"Disagreement: {submission}, {item}: {told}; decide in {grades / 'overrides.csv'}")
+    for own, line in class_.disagreements:
+        told = ", ".join(f"{who} {points_text(mark.points)}" for who, mark in line.marks.items())
+        where = f"{own.result.submission}, {line.item.id}"
+        print(f"Disagreement: {where}: {told}; decide in {grades / 'overrides.csv'}")
     _tell(grades, class_)
 
 

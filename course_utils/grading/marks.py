@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -274,20 +274,3 @@ def _at(path: Path, error: Explained) -> Explained:
     error.message = f"{path}: {error.message}"
     error.args = (error.message,)
     return error
-
-
-def disagreements(given: Mapping[str, Mapping[str, Mapping[str, Mark]]]) -> list[tuple[str, str]]:
-    """(submission, item) of all items that two people gave different points for the same work."""
-    return [
-        (submission, item)
-        for submission, items in sorted(given.items())
-        for item, marks in items.items()
-        if _disagree(list(marks.values()))
-    ]
-
-
-def _disagree(marks: Sequence[Mark]) -> bool:
-    works = {mark.looked_at for mark in marks} - {""} or {""}
-    return any(
-        len({mark.points for mark in marks if mark.looked_at in ("", work)}) > 1 for work in works
-    )

@@ -10,7 +10,7 @@ from course_utils.assignments.rubric import Item, Rubric
 from course_utils.grading import charts, pages
 from course_utils.grading.feedback import FILE as FEEDBACK
 from course_utils.grading.integrity import TITLES, Suspicion
-from course_utils.grading.totals import Change, Total
+from course_utils.grading.totals import Change, Line, Total
 
 FILE = "overview.html"
 SLOWEST = 10
@@ -26,6 +26,12 @@ class Published:
     names: Mapping[str, str]  # submission -> what it is called on the page
     suspicions: Sequence[Suspicion]
     changes: Sequence[Change] = ()
+
+    @property
+    def disagreements(self) -> list[tuple[Total, Line]]:
+        """Items that two people gave different points for the same work."""
+        lines = [(own, line) for own in self.totals for line in own.lines]
+        return [(own, line) for own, line in lines if line.state == "disagreement"]
 
 
 def write_overview(grades: Path, class_: Published) -> Path:
@@ -57,9 +63,7 @@ def overview_view(class_: Published) -> dict[str, Any]:
         "waiting": _waiting(totals, "manual"),
         "undecided": _waiting(totals, "automatic"),
         "again": [(own, line) for own in totals for line in own.lines if line.earlier],
-        "disagreements": [
-            (own, line) for own in totals for line in own.lines if line.state == "disagreement"
-        ],  # fmt: skip
+        "disagreements": class_.disagreements,
         "rivals": _rivals(totals),
     }
 

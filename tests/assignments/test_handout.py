@@ -136,6 +136,19 @@ def test_another_starter_has_another_fingerprint(tmp_path):
         before = found
 
 
+def test_what_programs_left_beside_a_starter_is_not_handed_out(tmp_path, monkeypatch):
+    about = ASSIGNMENTS["manufacturing"]
+    starter = tmp_path / about.folder / "starter"
+    shutil.copytree(about.path / "starter", starter)
+    for left in (".DS_Store", ".ipynb_checkpoints/a.ipynb", "scripts/__pycache__/a.pyc"):
+        (starter / left).parent.mkdir(exist_ok=True)
+        (starter / left).write_text("left by a program", encoding="utf-8")
+    monkeypatch.setattr(kit, "ASSIGNMENTS", tmp_path)
+    names = files(handout.start("manufacturing", tmp_path / "mine"))
+    assert {"scripts/train.py", ".gitignore"} <= names.keys()
+    assert not [name for name in names if "left by a program" in names[name].decode()]
+
+
 def test_start_never_writes_into_a_folder_with_files(tmp_path):
     (tmp_path / "work.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(CourseError, match="already there"):

@@ -13,8 +13,8 @@ FOLDER = Path(__file__).parents[2] / "data" / "sweeps"
 TRAINED = list(sweeps.VALUES)
 # Not recorded around today's centre yet: who records one anew takes its name out.
 BEFORE = {
-    *("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps"),
-    *("max_length", "lora_r", "lora_alpha", "lora_dropout", "include_mlp"),
+    *("per_device_train_batch_size", "gradient_accumulation_steps", "max_length"),
+    *("lora_alpha", "lora_dropout", "include_mlp"),
     *("warmup_ratio", "lr_scheduler_type", "precision"),
 }
 

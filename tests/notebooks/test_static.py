@@ -24,6 +24,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from course_utils.assignments import setup_cell
 from course_utils.environment import canonical, read_requirements
+from course_utils.execution.notebooks import declared_values
+from course_utils.execution.reading import read_notebook
 
 ROOT = Path(__file__).parents[2]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -329,6 +331,12 @@ def badge_problems(text: str) -> list[str]:
 def notebooks_without_badge(text: str, names: list[str]) -> list[str]:
     linked = {path.rpartition("/")[2] for _, path in COLAB_LINK.findall(text)}
     return [name for name in names if name not in linked]
+
+
+@pytest.mark.parametrize("path", NUMBERED[1:], ids=lambda path: path.stem)
+def test_notebooks_that_go_on_keep_the_runs_track_and_seed(path):
+    values = declared_values(read_notebook(path))
+    assert (values["track"], values["seed"]) == (None, None)
 
 
 def test_numbered_notebooks_have_their_number_in_the_title():
