@@ -2,7 +2,7 @@
 # make test     the whole test suite: lint, format, unit tests, five notebooks on a nano model
 # make hostile  attacks on the sandbox, the warm server: needs requirements-grading.txt
 # make long     the other tests that take minutes: another domain from file to mark, the exercises
-# make classroom a class of 36 for each assignment, built and graded: hours; it can be cut off
+# make classroom classes of 36 and 39, one for each assignment, built and graded: hours; it can be cut off
 # make grade-demo  a class of 8 on the nano model, trained (once) and graded
 # make colab-twin  Colab's versions, its set-up cell, the notebooks and the lab: needs the network
 # make assignment  the reference solution of weeks 9-10, end to end, in runs/week09_10

@@ -1,7 +1,7 @@
 """The memory estimate of the parameter lab against measured peaks.
 
     python benchmarks/memory_estimate.py              # the table, from data/memory/measured.json
-    python benchmarks/memory_estimate.py --measure    # measure the six settings again, 5 minutes
+    python benchmarks/memory_estimate.py --measure    # measure the six settings again, 10 minutes
     python benchmarks/memory_estimate.py --gpu        # on a GPU: a 7B model in 4 and in 16 bit
     python benchmarks/memory_estimate.py --published  # beside figures that others measured
 

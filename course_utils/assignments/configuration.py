@@ -23,6 +23,7 @@ from pydantic import (
 
 from course_utils.assignments import definition
 from course_utils.errors import CourseError
+from course_utils.handwritten import read_yaml
 from course_utils.settings import Settings, resolve_precision
 from course_utils.tasks import TASKS
 from course_utils.training import MLP
@@ -182,7 +183,7 @@ def _parse(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise CourseError(
             f"{path}: there is no such file",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from course_utils.errors import CourseError
+from course_utils.handwritten import read_yaml
 
 NAME = r"^[a-z][a-z0-9_]*$"  # an id is a column of the gradebook, a check is a function
 SIZE_LIMIT = 1_000_000  # bytes
@@ -102,7 +103,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise CourseError(f"{path}: larger than {SIZE_LIMIT:,} bytes", "name a rubric.yaml")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise CourseError(f"{path}: there is no such file", "name a rubric.yaml") from None
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from course_utils.drawing import (
@@ -60,10 +61,6 @@ LOOKS = (
 )
 
 
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 # ---------------------------------------------------------------- who is ahead, and where
 
 
@@ -85,10 +82,10 @@ def standings(curve: Curve, rival: str = BEST) -> list[Standing]:
 def _standing(curve: Curve, size: int, rival: str) -> Standing:
     if rival == BEST:
         rivals = [name for name in curve.methods() if name != "tuned"]
-        rival = max(rivals, key=lambda name: mean(curve.scores(name, size)))
+        rival = max(rivals, key=lambda name: fmean(curve.scores(name, size)))
     pairs = zip(curve.scores("tuned", size), curve.scores(rival, size), strict=True)
     apart = [tuned - other for tuned, other in pairs]
-    difference, least = mean(apart), _uncertainty(curve, size)
+    difference, least = fmean(apart), _uncertainty(curve, size)
     ahead = all(x > 0 for x in apart) and difference > least
     behind = all(x < 0 for x in apart) and difference < -least
     verdict = "ahead" if ahead else "behind" if behind else "level"
@@ -99,7 +96,7 @@ def _uncertainty(curve: Curve, size: int) -> float:
     """Half the 95 % interval of tuned minus best rival, of a size's runs; 0 where none has one."""
     intervals = [run.get("over_rival") for run in curve.runs if run["records"] == size]
     halves = [(own["high"] - own["low"]) / 2 for own in intervals if own]
-    return mean(halves) if halves else 0.0
+    return fmean(halves) if halves else 0.0
 
 
 def crossings(found: Sequence[Standing]) -> list[float]:
@@ -279,7 +276,7 @@ def plot(curve: Curve) -> "Figure":
     figure, ax = new_figure(9.6, 4.6)
     _draw(ax, curve, "tuned", {"color": BLUE, "linestyle": "-", "marker": "o"}, 2.8)
     rivals = [name for name in curve.methods() if name != "tuned"]
-    rivals.sort(key=lambda name: -mean(curve.scores(name, curve.sizes()[-1])))
+    rivals.sort(key=lambda name: -fmean(curve.scores(name, curve.sizes()[-1])))
     for name, look in zip(rivals, LOOKS, strict=False):
         _draw(ax, curve, name, look, 2.0)
     found = standings(curve)
@@ -304,7 +301,7 @@ def _draw(ax: "Axes", curve: Curve, method: str, look: Mapping[str, Any], width:
     x = [size for size, _ in rows]
     ax.fill_between(x, [min(v) for _, v in rows], [max(v) for _, v in rows],
                     color=look["color"], alpha=0.18, lw=0)  # fmt: skip
-    ax.plot(x, [mean(v) for _, v in rows], color=look["color"], ls=look["linestyle"], lw=width,
+    ax.plot(x, [fmean(v) for _, v in rows], color=look["color"], ls=look["linestyle"], lw=width,
             marker=look["marker"], ms=6, label=method)  # fmt: skip
     for size, values in rows:
         ax.plot([size] * len(values), values, look["marker"], color=look["color"], ms=3, alpha=0.6)
@@ -314,7 +311,7 @@ def alternative_text(curve: Curve) -> str:
     """The figure for those who do not see it: its finding, and the means it draws."""
     rows = []
     for method in curve.methods():
-        values = [f"{mean(curve.scores(method, size)):.2f}" for size in curve.sizes()]
+        values = [f"{fmean(curve.scores(method, size)):.2f}" for size in curve.sizes()]
         rows.append(f"{method} {', '.join(values)}")
     sizes = ", ".join(f"{size:,}" for size in curve.sizes())
     return f"{title(curve)}. Field F1 with {sizes} training records: {'; '.join(rows)}."

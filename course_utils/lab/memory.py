@@ -5,8 +5,9 @@
     memory.memory_estimate(mistral, "nf4", parameters.start_values(), 512).total   # GiB
 
 Counted for transformers 5.23, peft 0.21 and TRL 1.16, whose SFTTrainer makes the logits in tiles
-and never as a whole. On a CPU the estimate was checked against measured peaks
-(data/memory/measured.json); its figures for a GPU were not measured.
+and never as a whole. On a CPU the kit's trainings keep few of them whole (cpu_speed.py) since the
+estimate was checked against measured peaks (data/memory/measured.json); its figures for a GPU were
+not measured.
 Measure again:  python benchmarks/memory_estimate.py --measure
 """
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from course_utils.drawing import (
@@ -72,10 +73,6 @@ def measured(runs: Runs, measure: str) -> list[float]:
     """The numbers of one measure, without runs that have none."""
     found = (finite(run.get(measure)) for run in runs)
     return [value for value in found if value is not None]
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def seeds(runs: Runs) -> int:
@@ -159,7 +156,7 @@ def _range_text(runs: Runs, measure: str) -> str:
     if not values:
         return ""
     _, unit, digits = MEASURES[measure]
-    text = f"{NAMES[measure]} {mean(values):.{digits}f}{unit}"
+    text = f"{NAMES[measure]} {fmean(values):.{digits}f}{unit}"
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
     return text if low == high else f"{text} ({low} to {high})"
 
@@ -180,7 +177,7 @@ def headline(sweep: "Sweep") -> str:
     count = f"{len(sweep.runs)} runs, {number} {'seed' if number == 1 else 'seeds'}"
     if len(groups) < 2:
         return f"Recorded: {count}, all with one value of {sweep.parameter}"
-    means = {value: mean(losses) for value, losses in groups.items()}
+    means = {value: fmean(losses) for value, losses in groups.items()}
     best = min(means, key=means.__getitem__)
     apart = max(means.values()) - min(means.values())
     spread = max(max(losses) - min(losses) for losses in groups.values())
@@ -263,7 +260,7 @@ def _draw_measure(
     ax.fill_between(
         x, [min(v) for _, v in rows], [max(v) for _, v in rows], color=color, alpha=0.18, lw=0
     )
-    ax.plot(x, [mean(v) for _, v in rows], color=color, ls=line, lw=2, label=label)
+    ax.plot(x, [fmean(v) for _, v in rows], color=color, ls=line, lw=2, label=label)
     dots = [(place, value) for place, values in rows for value in values]
     ax.plot(*zip(*dots, strict=True), marker, color=color, ms=4, alpha=0.8)
 
@@ -300,7 +297,7 @@ def _draw_last(ax: "Axes", sweep: "Sweep", groups: Mapping[Value, Runs]) -> None
     if sweep.parameter == "max_length" and rows:
         limits = sorted({row["max_new_tokens"] for row in rows})
         scores = [[r["field_f1"] for r in rows if r["max_new_tokens"] == n] for n in limits]
-        ax.plot(limits, [mean(s) for s in scores], color=ORANGE, marker="s", lw=2)
+        ax.plot(limits, [fmean(s) for s in scores], color=ORANGE, marker="s", lw=2)
         ax.fill_between(
             limits,
             [min(s) for s in scores],
@@ -457,7 +454,7 @@ def _jump(run: Mapping[str, Any]) -> str:
 
 def _one(runs: Runs, measure: str) -> str:
     values = measured(runs, measure)
-    return f"{mean(values):.2f}" if values else "none"
+    return f"{fmean(values):.2f}" if values else "none"
 
 
 # name -> (title, symptom, cause, cure)
@@ -594,8 +591,8 @@ def _draw_scores(ax: "Axes", failure: Failure) -> None:
     for place, (_, runs, style) in enumerate(pairs):
         values = measured(runs, "field_f1")
         if values:
-            bar = ax.bar(place, mean(values), width=0.6, **style)
-            ax.bar_label(bar, [f"{mean(values):.2f}"], size=10, padding=6)
+            bar = ax.bar(place, fmean(values), width=0.6, **style)
+            ax.bar_label(bar, [f"{fmean(values):.2f}"], size=10, padding=6)
             ax.plot([place] * len(values), values, "o", color=INK, ms=4)
         else:
             ax.text(place, 0.02, "none", ha="center", size=10, color=SOFT)

@@ -1,4 +1,4 @@
 """Run folders written up: PDF, slides, HTML and Markdown from one content.
 
-Imports lab and the core. Read content.py first.
+Imports assignments, lab and the core. Read content.py first.
 """

@@ -256,11 +256,14 @@ def test_all_that_is_wrong_is_said_at_once(problem):
         "lora: {rank: 8}\ntraining: {r: 16}",
         "lora: {r: 8}\nr: 16",
         "lora: {r: 8}\ntraining: {r: 8}",
+        "r: 8\nr: 16",
+        "lora: {r: 8, r: 16}",
     ],
 )
 def test_one_value_under_two_names_is_refused(problem, text):
     message = problem(text)
-    assert "name the same value" in message or "is there twice" in message
+    told = ("name the same value", "is there twice", "stands twice")
+    assert any(words in message for words in told)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,12 @@ def test_id_that_stands_twice_is_named(content, written):
     refused(written(content), "item data_size stands 2 times")
 
 
+def test_points_that_stand_twice_in_an_item_are_named(content, written):
+    text = yaml.safe_dump(content)
+    doubled = text.replace("  points: ", "  points: 1\n  points: ", 1)
+    refused(written(doubled), "points stands twice", "line ")
+
+
 def test_unknown_part_is_named(content, written):
     content["items"][0]["part"] = 9
     refused(written(content), "item data_size: there is no part 9")

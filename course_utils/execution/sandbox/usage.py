@@ -21,6 +21,7 @@ class Usage:
 
 
 def usage_of(processes: list[psutil.Process]) -> Usage:
+    """What they take together; one that ended meanwhile counts nothing."""
     total = Usage()
     for process in processes:
         with contextlib.suppress(psutil.Error), process.oneshot():

@@ -27,7 +27,7 @@ from course_utils.grading.probing.probe import LoadReport, NotMeasured, Part, Pr
 
 __all__ = ["LoadReport", "ModelEvidence", "NotGradable", "NotMeasured", "Part"]
 
-WEEK05, WEEK09_10 = "week05_parameter_lab", "week09_10_manufacturing"
+WEEK09_10 = "week09_10_manufacturing"
 CONFIG = "configs/lora_config.yaml"
 MOST_CONFIG = 100_000  # bytes
 

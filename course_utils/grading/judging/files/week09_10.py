@@ -17,7 +17,7 @@ from course_utils.grading.judging.registry import check
 from course_utils.grading.judging.saying import advise, say
 from course_utils.grading.results import Evidence
 
-REQUIREMENTS, NOTEBOOK = "requirements.txt", "finetuning_pipeline.ipynb"
+REQUIREMENTS = "requirements.txt"
 AGREE = ("adapter.rank", "adapter.alpha", "adapter.targets")
 
 

@@ -31,7 +31,6 @@ from course_utils.grading.results import Evidence
 
 TRAINING, LOG = "run/training.json", "reports/training_log.txt"
 BASELINE, EVALUATION = "run/baseline.json", "run/evaluation.json"
-EVALUATE = "run python scripts/evaluate.py --again, and hand in what it writes"
 # What perplexity and loss are called in the log, with the digits it prints.
 STATED = re.compile(r"^perplexity[ :]+([\d.]+)", re.M | re.I)
 
