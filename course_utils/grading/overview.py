@@ -60,8 +60,8 @@ def overview_view(class_: Published) -> dict[str, Any]:
         "seconds": sum(result.seconds for result in results),
         "memory": max((r.memory_gb for r in results if r.memory_gb is not None), default=None),
         "kinds": Counter(TITLES[own.kind] for own in class_.suspicions).items(),
-        "waiting": _waiting(totals, "manual"),
-        "undecided": _waiting(totals, "automatic"),
+        "waiting": _waiting(totals),
+        "undecided": [(own, own.undecided) for own in totals if own.undecided],
         "again": [(own, line) for own in totals for line in own.lines if line.earlier],
         "disagreements": class_.disagreements,
         "rivals": _rivals(totals),
@@ -86,11 +86,11 @@ def _item(name: str, totals: Sequence[Total]) -> dict[str, Any]:
     }
 
 
-def _waiting(totals: Sequence[Total], kind: str) -> list[tuple[Item, int]]:
-    """Items of a kind that wait for a person, with how many submissions, in the rubric's order."""
-    counts = Counter(name for own in totals for name in own.waiting)
+def _waiting(totals: Sequence[Total]) -> list[tuple[Item, int]]:
+    """Items that wait for a marker, with how many submissions, in the rubric's order."""
+    counts = Counter(name for own in totals for name in set(own.waiting) - set(own.undecided))
     order = [line.item for line in totals[0].lines]
-    return [(item, counts[item.id]) for item in order if counts[item.id] and item.kind == kind]
+    return [(item, counts[item.id]) for item in order if counts[item.id]]
 
 
 def _rivals(totals: Sequence[Total]) -> list[dict[str, Any]]:

@@ -103,6 +103,11 @@ class Total:
         return [line.item.id for line in self.lines if line.earlier and self.gradable]
 
     @property
+    def undecided(self) -> list[str]:
+        """Items that could not be judged, through no fault of the submission, and keep it open."""
+        return [line.item.id for line in self.lines if line.undecided and self.gradable]
+
+    @property
     def not_judged(self) -> list[str]:
         return [line.item.id for line in self.lines if line.state == "not judged"]
 

@@ -176,6 +176,21 @@ def test_the_overview_tells_verdicts_cells_and_what_waits(published):
         assert said in text, said
 
 
+def test_the_overview_names_whom_the_grader_could_not_judge(tmp_path):
+    results = [make_result(number) for number in range(3)]
+    first = results[1].items[0]
+    lost = first.model_copy(update={"points": None, "state": "not judged", "undecided": True})
+    items = [lost, *results[1].items[1:]]
+    results[1] = results[1].model_copy(update={"items": items})
+    folder = write_class(tmp_path / "grades", results)
+    publishing.publish(folder)
+    page = (folder / "overview.html").read_text(encoding="utf-8")
+    table = page.split("through no fault of the submission")[1].split("</table>")[0]
+    assert f'href="{results[1].submission}/feedback.html"' in table
+    assert f"<td>{first.id}</td>" in table
+    assert table.count("<tr>") == 2  # the head, and one student
+
+
 def test_links_of_the_overview_lead_to_files_that_are_there(published):
     links = [a for a in read(published / "overview.html").loaded if not a.startswith("data:")]
     assert links
