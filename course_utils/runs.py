@@ -114,7 +114,7 @@ def open_run(
             settings = preset_settings(preset, track, seed)
         changes = {"track": track, "seed": seed, **changes}
     else:
-        settings = preset_settings(preset, track or "manufacturing", 42 if seed is None else seed)
+        settings = preset_settings(preset, track, seed)
     settings = settings.with_changes(**changes)
     settings, reason = resolve_precision(settings)
     run = Run(folder, settings)

@@ -93,9 +93,10 @@ def load_presets(path: Path = PRESETS_FILE) -> dict[str, dict[str, Any]]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def preset_settings(preset: str, track: str = "manufacturing", seed: int = 42) -> Settings:
+def preset_settings(preset: str, track: str | None = None, seed: int | None = None) -> Settings:
     """The settings of one preset; `auto` asks the hardware and prints why.
 
+    `track` and `seed` None: manufacturing and 42.
     Raises CourseError for an unknown preset, with the nearest name.
     """
     if preset == "auto":
@@ -107,7 +108,8 @@ def preset_settings(preset: str, track: str = "manufacturing", seed: int = 42) -
         hint = f"did you mean {near[0]!r}? " if near else ""
         known = ", ".join([*presets, "auto"])
         raise CourseError(f"there is no preset {preset!r}", f"{hint}choose one of: {known}")
-    values = {**presets[preset], "preset": preset, "track": track, "seed": seed}
+    values = {**presets[preset], "preset": preset, "track": track or "manufacturing"}
+    values["seed"] = 42 if seed is None else seed
     return _build(values, origin=f"preset {preset}")
 
 

@@ -266,7 +266,7 @@ def _begin_with(
     out: Path | None, keep: bool, preset: str, track: str | None, seed: int | None
 ) -> tuple[Path, "Settings"]:
     """(run folder, settings): the preset's; a run that goes on with its preset keeps its own."""
-    begun = None if out else _of_preset(preset, track, seed)  # its names are the folder's
+    begun = None if out else preset_settings(preset, track, seed)  # its names are the folder's
     folder = _absolute(out) if out else _default_folder(begun.track, begun.preset)
     saved = folder / "settings.json"
     if keep and saved.is_file():
@@ -276,11 +276,7 @@ def _begin_with(
             return folder, settings.with_changes(seed=seed, track=track)
         track = track or settings.track
         seed = settings.seed if seed is None else seed
-    return folder, begun or _of_preset(preset, track, seed)
-
-
-def _of_preset(preset: str, track: str | None, seed: int | None) -> "Settings":
-    return preset_settings(preset, track or "manufacturing", 42 if seed is None else seed)
+    return folder, begun or preset_settings(preset, track, seed)
 
 
 def _check_others(notebooks: list[Path], values: dict[str, Any]) -> None:

@@ -83,8 +83,7 @@ def grade_class(
     publishing.claim(plan.grades, plan.assignment)
     plan = replace(plan, base=plan.base or popular_base(submissions))
     with Journal(plan.grades) as journal, _workshop(plan, hidden) as shop:
-        setting = shop.setting()
-        tasks = [_task(own, setting) for own in submissions]
+        tasks = [_task(own, shop.setting) for own in submissions]
         waiting = _unfinished(plan.grades, tasks) if resume else tasks
         _begin(journal, plan, len(waiting), console, shop)
         with display_for(console, len(tasks), len(tasks) - len(waiting)) as display:

@@ -5,7 +5,6 @@ One item at a time: the same yardstick for all of them. Names are hidden behind 
 give the order. The page keeps its marks in the browser and saves them as JSON; there is no server.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from course_utils.assignments.explaining import item_parts
 from course_utils.assignments.rubric import Item, Rubric
 from course_utils.errors import CourseError
 from course_utils.grading import pages
+from course_utils.grading.cache import digest
 from course_utils.grading.marks import KIND, VERSION, Codes, work_digest
 from course_utils.grading.results import Result, Work, rubric_fingerprint
 from course_utils.report import UNPRINTABLE
@@ -66,7 +66,7 @@ def _views(
         parts = _parts(results, rubric, codes, item)
         for number, part in enumerate(parts, start=1):
             known = f"{item.id}-{number}" if len(parts) > 1 else item.id
-            found[FILES.replace("*", known)] = part | {"id": _digest([part["id"], number])}
+            found[FILES.replace("*", known)] = part | {"id": digest([part["id"], number])[:16]}
     return found
 
 
@@ -129,12 +129,8 @@ def marking_view(
         "contents": list(shared),
     }
     # By this the browser knows its own kept marks: the same class, whoever came late.
-    view["class"] = _digest([rubric.assignment, codes.folder])
-    return view | {"id": _digest([view["class"], [item.id for item in items]])}
-
-
-def _digest(known: Any) -> str:
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+    view["class"] = digest([rubric.assignment, codes.folder])[:16]
+    return view | {"id": digest([view["class"], [item.id for item in items]])[:16]}
 
 
 def _works(result: Result, items: Sequence[Any], shared: dict[str, int]) -> dict[str, list]:

@@ -5,7 +5,6 @@ newest counts. Two markers who give one item different points disagree: then the
 until a person decides in overrides.csv.
 """
 
-import hashlib
 import json
 import re
 import secrets
@@ -21,6 +20,7 @@ from course_utils.assignments.folder import listed, show
 from course_utils.assignments.rubric import Rubric
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.grading import names
+from course_utils.grading.cache import digest
 from course_utils.grading.finding import wrong
 from course_utils.grading.numbers import points_text, priced
 from course_utils.grading.results import Item, Model
@@ -96,7 +96,7 @@ def codes_of(grades: Path, submissions: Sequence[str]) -> dict[str, str]:
 def work_digest(found: Item | None) -> str:
     """A digest of what a person reads for an item: another hand-in has another one."""
     shown = [work.content for work in found.work] if found else []
-    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+    return digest(shown)[:16]
 
 
 def read_marks(grades: Path, submissions: Sequence[str], rubric: Rubric) -> Given:

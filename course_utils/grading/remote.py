@@ -46,7 +46,7 @@ def request_of(submission: Submission, shop: Workshop, starts: Path) -> dict[str
     plan = shop.plan
     return {
         "kit": grader_fingerprint(),
-        "setting": shop.setting(),
+        "setting": shop.setting,
         "starts": str(starts.resolve()),
         "submission": {
             "name": submission.name,
@@ -162,7 +162,7 @@ def _workshop(plan: dict[str, Any], setting: str) -> Workshop:
             shop = Workshop(own)
             shop.__enter__()
             atexit.register(_close, shop, work)
-            if shop.setting() != setting:
+            if shop.setting != setting:
                 _close(shop, work)
                 raise CourseError(
                     f"{socket.gethostname()}: it would judge by other thresholds, versions or "

@@ -21,7 +21,6 @@ LineState = Literal[
     "scored", "failed", "not judged", "marked", "waiting", "disagreement", "changed"
 ]
 OPEN = ("waiting", "disagreement")
-NOT_GRADABLE = "not gradable"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Total:
     @property
     def gradable(self) -> bool:
         """Whether its points say something: it was judged here, or people decided all of it."""
-        if self.result.status != NOT_GRADABLE:
+        if self.result.status != "not gradable":
             return True
         left = [own for own in self.lines if own.open or own.state == "not judged"]
         return all(_passed_over(own.item, own.found) and not own.undecided for own in left)

@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,9 @@ class Workshop:
         """Of every random step: the same for all, so equal submissions get equal marks."""
         return self.secret.derive("draw") if self.secret else SEED
 
+    @cached_property
     def setting(self) -> str:
-        """A digest of all but the submission that a result depends on."""
+        """A digest of all but the submission that a result depends on, for the whole batch."""
         plan = self.plan
         parts = [grader_fingerprint(), rubric_fingerprint(plan.rubric), versions(), self._salt()]
         parts.append(find(plan.rubric.assignment).model_dump_json())

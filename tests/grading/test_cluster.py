@@ -318,8 +318,9 @@ def test_a_worker_reads_the_hidden_records_of_the_batch_and_not_of_the_one_befor
     hidden = shop.plan.grades / "hidden.jsonl"
     for text in ("first", "second"):
         hidden.write_text(text)
-        request = remote.request_of(ada, shop, shop.work / "starts" / text)
-        assert "result" in remote.judge_one(request)
+        with Workshop(shop.plan) as batch:
+            request = remote.request_of(ada, batch, batch.work / "starts" / text)
+            assert "result" in remote.judge_one(request)
         assert len(remote._open) == 1  # what was open for the same grades is closed
     [own] = remote._open.values()
     own.__exit__(None, None, None)
