@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import compat
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import as_the_umask_says, write_json_atomic
-from course_utils.packages import PackagedFile, cache_folder, extract_all, sha256_of
+from course_utils.packages import (
+    PackagedFile,
+    cache_folder,
+    extract_all,
+)
 
 EMBEDDED = "smollm2-135m-instruct"
 NANO = "nano"

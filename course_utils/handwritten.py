@@ -29,6 +29,17 @@ def read_yaml(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_Unique)
 
 
+def has_aliases(text: str) -> bool:
+    """Whether YAML of a stranger refers to parts of itself: a few such lines stand for gigabytes.
+
+    Text that is no YAML has none; whoever reads it says what is wrong, and where.
+    """
+    try:
+        return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+    except yaml.YAMLError:
+        return False
+
+
 def read_as(model: type[Model], path: Path, cure: str) -> Model:
     """The file as a model of pydantic.
 

@@ -240,8 +240,7 @@ def field_f1_interval(
     counts = np.array(rows, float)
     draws = np.random.default_rng(seed).integers(0, len(counts), (samples, len(counts)))
     scores = [_f1(*counts[draw].sum(axis=0)) for draw in draws]
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return {"mean": mean, "low": float(low), "high": float(high)}
+    return bootstrap_interval(scores, mean)
 
 
 def exact_match(predictions: Sequence[str], references: Sequence[str]) -> float:
@@ -419,9 +418,16 @@ def paired_bootstrap(
     difference: dict[str, dict[str, float] | None] = dict.fromkeys(METRICS)
     for metric in before.keys() & after.keys():
         gain = after[metric] - before[metric]
-        low, high = np.percentile(gain, [2.5, 97.5])
-        difference[metric] = {"mean": float(gain.mean()), "low": float(low), "high": float(high)}
+        difference[metric] = bootstrap_interval(gain, gain.mean())
     return difference
+
+
+def bootstrap_interval(drawn: "Sequence[float] | np.ndarray", mean: float) -> dict[str, float]:
+    """{"mean", "low", "high"}: a value and the middle 95 % of what resampling drew (Efron 1979)."""
+    import numpy as np
+
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
 
 
 def wilson_interval(wins: int, trials: int) -> dict[str, float] | None:

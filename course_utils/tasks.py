@@ -283,8 +283,7 @@ def bootstrap_means(
         return None
     draws = np.random.default_rng(seed).integers(0, len(gain), (samples, len(gain)))
     means = gain[draws].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"mean": float(gain.mean()), "low": float(low), "high": float(high)}
+    return metrics.bootstrap_interval(means, gain.mean())
 
 
 def is_gain(score: str, interval: Mapping[str, float] | None) -> bool:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import ownership
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.hardware import peak_memory_gb, trim_heap
 from course_utils.metrics import loss_rows, perplexity
-from course_utils.packages import sha256_of
 from course_utils.progress import report_progress
 from course_utils.runs import Run
 from course_utils.settings import Settings

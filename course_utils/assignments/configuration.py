@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from course_utils.assignments import definition
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.handwritten import read_yaml
 from course_utils.settings import Settings, resolve_precision
@@ -40,6 +41,8 @@ SYNONYMS = {
     "max_seq_length": "max_length",
 }
 ALL_LINEAR = "all-linear"
+# What only the evaluation reads, and the file that the data came from.
+NOT_OF_TRAINING = {"test_records", "test_shares", "few_shot_examples", "eval_batch_size", "records"}
 Task = Literal["understanding", "report", "qa"]
 # A task, or TASK/FORM such as "qa/one sentence" -> records of it in a round; 0 leaves a form out.
 Shares = dict[str, Annotated[int, Field(ge=0, le=1000)]]
@@ -149,6 +152,11 @@ class LoraFile(BaseModel):
             max_new_tokens=min(self.max_length, 256),  # evaluation takes what each task needs
         )
         return resolve_precision(settings)[0]
+
+    def training_digest(self, train: Path, val: Path) -> str:
+        """What a training depends on: these values without the test part's, and its data."""
+        own = self.model_dump(exclude=NOT_OF_TRAINING)
+        return digest([own, [sha256_of(train), sha256_of(val)]])
 
     @property
     def adapts_mlp(self) -> bool:

@@ -20,6 +20,7 @@ from course_utils.assignments.folder import show
 from course_utils.chat import Messages, record_messages
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
+from course_utils.handwritten import has_aliases
 from course_utils.latency import Timed
 from course_utils.records import read_records
 
@@ -86,8 +87,7 @@ def parse_samples(text: str) -> list[dict[str, str]]:
     """The same from the file's text, which may be a stranger's."""
     name, cure = SAMPLES.as_posix(), f"see the example at the top of {SAMPLES.as_posix()}"
     try:
-        # A few aliases of aliases stand for gigabytes.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+        if has_aliases(text):
             raise CourseError(f"{name}: YAML aliases are not read", "write every value out")
         content = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:

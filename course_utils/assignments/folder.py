@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel
 
 from course_utils.assignments.findings import Warn, wrong
+from course_utils.handwritten import has_aliases
 from course_utils.messages import Explained
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -232,9 +233,13 @@ def yaml_as(
     if folder.files[name] > largest:
         raise unreadable(f"longer than {largest:,} bytes")
     try:
-        return model.model_validate(yaml.safe_load(folder.text(name)))
+        text = folder.text(name)
     except Explained as problem:
         raise unreadable(problem.message) from None
+    if has_aliases(text):
+        raise unreadable("YAML aliases are not read, write every value out")
+    try:
+        return model.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, RecursionError):
         raise unreadable("no YAML") from None
     except ValueError as error:  # pydantic's, of which the input is not shown

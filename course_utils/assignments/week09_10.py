@@ -44,8 +44,9 @@ from course_utils.assignments.folder import (
     scan,
     show,
 )
+from course_utils.digests import sha256_of
 from course_utils.environment import read_requirements
-from course_utils.packages import sha256_of
+from course_utils.handwritten import has_aliases
 from course_utils.records import CheckReport
 
 PARTS = ("train", "val", "test")
@@ -256,16 +257,10 @@ for _part_number, _name in ((1, "prepare_data"), (3, "train"), (4, "evaluate"), 
 
 @_check("config", 3, "configs/lora_config.yaml")
 def _config(visit: Visit) -> str:
-    import yaml
-
     name = "configs/lora_config.yaml"
     text = visit.folder.text(name)
     no_placeholder(text)
-    try:  # a few aliases of aliases stand for gigabytes
-        aliased = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-    except yaml.YAMLError:
-        aliased = False  # the reader below says what is wrong, with its line
-    if aliased:
+    if has_aliases(text):
         raise wrong("week09_10.config.aliases")
     config = visit.config = read_config(visit.folder.path(name))
     targets = config.target_modules
@@ -275,6 +270,7 @@ def _config(visit: Visit) -> str:
 
 CHECKLIST.check_adapter(3)
 _BOTH = ("config", "adapter.config", "adapter.weights")
+_ADAPTER_RIGHT = ("adapter.trained", "adapter.rank", "adapter.alpha", "adapter.targets")
 
 
 @_check("adapter.rank", 3, ADAPTER, *_BOTH)
@@ -324,6 +320,20 @@ def _training(visit: Visit) -> str:
     if not any(isinstance(row, dict) and "eval_loss" in row for row in content["log"]):
         raise wrong("week09_10.training.no_evaluation")
     return f"final train loss {train:.4f}, validation loss {loss:.4f}, perplexity {value:.3f}"
+
+
+_OF_TRAINING = ("config", "run.training", "data.train", "data.val")
+
+
+@_check("training.made_from", 3, "run/training.json", *_OF_TRAINING, *_ADAPTER_RIGHT)
+def _training_made_from(visit: Visit) -> str:
+    told = visit.training.get("made_from")
+    if told is None:  # starters of before did not write it
+        return "does not say what it was made from"
+    data = (visit.folder.path(f"data/{part}.jsonl") for part in ("train", "val"))
+    if told != visit.config.training_digest(*data):
+        raise warn("week09_10.training.made_from")
+    return "is of this configuration and this data"
 
 
 @_check("reports.training_log", 3, "reports/training_log.txt", "run.training")
@@ -419,9 +429,6 @@ def _first_that_differs(found: Iterable[figures.Figure]) -> dict[str, str]:
             given, right = figure.texts()
             return {"where": figure.where, "name": figure.name, "given": given, "right": right}
     return {}
-
-
-_ADAPTER_RIGHT = ("adapter.trained", "adapter.rank", "adapter.alpha", "adapter.targets")
 
 
 @_check("evaluation.adapter", 4, "run/evaluation.json", "run.evaluation", *_ADAPTER_RIGHT)

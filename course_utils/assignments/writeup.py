@@ -3,8 +3,6 @@
 run/*.json -> reports/training_log.txt, evaluation_results.md, comparison_baseline.md
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from course_utils import chat, evaluation, models, own_data, ownership, rival_scores, tasks
 from course_utils.assignments import markdown, rival_pages
 from course_utils.assignments.rival_pages import cell, span
+from course_utils.digests import digest, sha256_of
 from course_utils.files import read_json, write_text_atomic
-from course_utils.packages import sha256_of
 from course_utils.report import duration
 from course_utils.tracks.manufacturing import track as tracks
 from course_utils.tracks.wording import diversity
@@ -125,15 +123,9 @@ def is_trained(workspace: "Workspace") -> bool:
     return _about_adapter(workspace, "training.json", "made_from") == made_from(workspace)
 
 
-# Of the configuration: what only the evaluation reads, and the file that the data came from.
-NOT_OF_TRAINING = {"test_records", "test_shares", "few_shot_examples", "eval_batch_size", "records"}
-
-
 def made_from(workspace: "Workspace") -> str:
     """What a training depends on, as a checksum: configuration without the test part, and data."""
-    config = workspace.config.model_dump(exclude=NOT_OF_TRAINING)
-    data = [sha256_of(workspace.data(part)) for part in ("train", "val")]
-    return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()
+    return workspace.config.training_digest(*(workspace.data(part) for part in ("train", "val")))
 
 
 def is_evaluated(workspace: "Workspace") -> bool:
@@ -207,8 +199,7 @@ def _digest(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> str:
     )
     train = workspace.data("train")  # the solved examples and the room for an answer
     shown = sha256_of(train) if train.is_file() else ""
-    text = json.dumps([config, shown, list(test)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest([config, shown, list(test)])
 
 
 def saved_baseline(workspace: "Workspace", test: Sequence[Mapping[str, str]]) -> dict | None:

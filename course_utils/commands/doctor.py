@@ -1,7 +1,8 @@
 """Preflight: what this machine has, what the course expects, and the cure for each difference.
 
-    course doctor            a table, worst first, with cures; exit 1 if there is a problem
-    course doctor --json     the same findings for a script
+    course doctor              a table, worst first, with cures; exit 1 if there is a problem
+    course doctor --run RUN    also whether a run was made with the versions installed now
+    course doctor --json       the same findings for a script
 
 A check is a function that returns findings. One that crashes becomes a finding itself: the
 doctor is run on broken installations.
@@ -21,7 +22,7 @@ from course_utils import hardware as machine
 from course_utils.console import console, print_json
 from course_utils.environment import REQUIREMENTS, ROOT, canonical, meets, parse_version
 from course_utils.errors import CourseError
-from course_utils.files import read_json
+from course_utils.files import read_object
 from course_utils.messages import MORE, Room
 from course_utils.packages import cache_folder
 
@@ -275,9 +276,9 @@ def check_run(run_folder: str | Path | None, installed: dict[str, str]) -> list[
     if run_folder is None:
         return []
     settings = Path(run_folder) / "settings.json"
-    if not settings.is_file():
+    made_with = read_object(settings).get("versions")
+    if not isinstance(made_with, dict):
         return [say("doctor.no_run", "run", "problem", "a run folder", path=settings)]
-    made_with = read_json(settings).get("versions", {})
     different = [
         f"{name} {version} (now {installed.get(canonical(name), 'not installed')})"
         for name, version in sorted(made_with.items())
@@ -371,10 +372,14 @@ def mount(app: typer.Typer) -> None:
 
 
 def doctor(
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Also: was this run made with the versions installed now?"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Check versions, hardware, disk, model and data; each problem with its cure."""
-    findings = diagnose()
+    findings = diagnose(run)
     if as_json:
         print_json(to_dict(findings))
     else:

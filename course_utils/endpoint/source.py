@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import models
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
-from course_utils.packages import sha256_of, writable_cache_folder
+from course_utils.packages import (
+    writable_cache_folder,
+)
 
 PLACES = (".", "adapter", "models/finetuned_model")  # where an adapter lies in a folder
 HASHED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "*.jinja")

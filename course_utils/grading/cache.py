@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from course_utils import kit
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import write_text_atomic
 
@@ -98,18 +99,6 @@ class Shared:
             raise BatchStopped(error.message, error.cure) from None
 
 
-def digest(content: Any) -> str:
-    """sha256 of a value that JSON can write."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def digest_of_file(path: Path) -> str:
-    """sha256 of a file; no link is followed by whoever asks for a scanned folder's file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @cache
 def versions() -> str:
     """The versions of the packages that decide what a model answers."""
@@ -140,5 +129,5 @@ def digest_of_files(paths: Iterable[Path]) -> str:
     """One digest of several files and their names, whatever their order."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        total.update(f"{path.name}\0{digest_of_file(path)}\n".encode())
+        total.update(f"{path.name}\0{sha256_of(path)}\n".encode())
     return total.hexdigest()[:32]

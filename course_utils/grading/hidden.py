@@ -26,8 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import kit, schemas, splits, tasks
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
-from course_utils.grading.cache import Shared, digest, digest_of_file
+from course_utils.grading.cache import (
+    Shared,
+)
 from course_utils.grading.secret import Secret
 from course_utils.records import read_records, write_records
 from course_utils.tracks import manufacturing as manufacturing_room
@@ -150,7 +153,7 @@ def _builders() -> str:
     """A digest of all that shapes a record: code of the tracks, knowledge, wordings, gold."""
     files = [path for folder in BUILDERS for path in sorted(folder.rglob("*.*")) if path.is_file()]
     files += [Path(__file__), Path(splits.__file__), Path(schemas.__file__)]
-    return digest([[p.name, digest_of_file(p)] for p in files if p.suffix != ".pyc"])
+    return digest([[p.name, sha256_of(p)] for p in files if p.suffix != ".pyc"])
 
 
 # --- Drawing ------------------------------------------------------------------------------------

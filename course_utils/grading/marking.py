@@ -13,9 +13,9 @@ from typing import Any
 from course_utils import ownership
 from course_utils.assignments.explaining import item_parts
 from course_utils.assignments.rubric import Item, Rubric
+from course_utils.digests import digest
 from course_utils.errors import CourseError
 from course_utils.grading import pages
-from course_utils.grading.cache import digest
 from course_utils.grading.marks import KIND, VERSION, Codes, work_digest
 from course_utils.grading.results import Result, Work, rubric_fingerprint
 from course_utils.report import UNPRINTABLE

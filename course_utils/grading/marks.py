@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from course_utils import ownership
 from course_utils.assignments.folder import listed, show
 from course_utils.assignments.rubric import Rubric
+from course_utils.digests import digest
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.grading import names
-from course_utils.grading.cache import digest
 from course_utils.grading.finding import wrong
 from course_utils.grading.numbers import points_text, priced
 from course_utils.grading.results import Item, Model

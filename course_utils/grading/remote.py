@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.assignments.rubric import Rubric
+from course_utils.digests import digest
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.levels import choose_level
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.files import write_text_atomic
-from course_utils.grading.cache import BatchStopped, digest, grader_fingerprint
+from course_utils.grading.cache import (
+    BatchStopped,
+    grader_fingerprint,
+)
 from course_utils.grading.cluster import Cluster
 from course_utils.grading.inbox import Submission
 from course_utils.grading.results import Owner, Result

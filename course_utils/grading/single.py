@@ -15,12 +15,15 @@ from typing import Any
 from course_utils import __version__
 from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.folder import listed, scan, show
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.box import Outcome
 from course_utils.files import FULL, atomic_path, told, write_text_atomic
 from course_utils.grading.archives import is_archive
-from course_utils.grading.cache import BatchStopped, digest, digest_of_file
+from course_utils.grading.cache import (
+    BatchStopped,
+)
 from course_utils.grading.finding import wrong
 from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case
@@ -101,10 +104,10 @@ def key_of(submission: Submission, setting: str) -> str:
     if submission.problem:
         return digest([*parts, in_words(submission.problem)])
     if path.is_file():
-        return digest([*parts, digest_of_file(path)])
+        return digest([*parts, sha256_of(path)])
     folder = scan(path)
     packed = [name for name in sorted(folder.files) if is_archive(Path(name))]  # of any size
-    return digest([*parts, content_of(folder), *(digest_of_file(path / name) for name in packed)])
+    return digest([*parts, content_of(folder), *(sha256_of(path / name) for name in packed)])
 
 
 def _judged(

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from course_utils.grading.cache import digest
+from course_utils.digests import digest
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _here = threading.Lock()  # where files can't be locked (Windows): at least within this process

@@ -20,6 +20,7 @@ from typing import Any
 from course_utils import hardware, models, packages
 from course_utils.assignments.definition import find
 from course_utils.assignments.rubric import Rubric
+from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.execution.sandbox.box import Sandbox
 from course_utils.execution.sandbox.levels import Tried, choose_level, is_for_strangers, probe
@@ -29,8 +30,6 @@ from course_utils.grading.cache import (
     FOLDER,
     BatchStopped,
     Shared,
-    digest,
-    digest_of_file,
     grader_fingerprint,
     versions,
 )
@@ -162,7 +161,7 @@ class Workshop:
         parts = [grader_fingerprint(), rubric_fingerprint(plan.rubric), versions(), self._salt()]
         parts.append(find(plan.rubric.assignment).model_dump_json())
         own = plan.grades / OWN
-        parts.append(digest_of_file(own) if own.is_file() else "")
+        parts.append(sha256_of(own) if own.is_file() else "")
         return digest([*parts, plan.level, plan.limits.as_json(), plan.practice])
 
     def check_space(self) -> None:

@@ -18,19 +18,14 @@ import math
 import os
 import random
 import shlex
-import shutil
-import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from course_utils import (
     chat,
-    compat,
     hardware,
     kit,
     metrics,
@@ -183,28 +178,20 @@ def run_job(
     made_by: str,
 ) -> None:
     """Train, ask, fit the rivals; write the RUN to `target`. A failure is recorded as such."""
-    compat.quiet_known_noise()
-    started = time.time()
-    work = Path(tempfile.mkdtemp(prefix="curve-"))
     train = files[job.seed][job.size]
     settings = _run_settings(job, about)
-    words = _arguments(settings, job.seed, about["base_model"], train, parts["val"], work)
     run: dict[str, Any] = {"records": job.size, "seed": job.seed, "passes": job.passes}
     run |= {"about": dict(about), "made_by": made_by, "settings": settings}
-    run |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb", "rival", "over_rival"))
-    run |= {"rivals": {}, "log": [], "answers": [], "error": None}
-    run["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
-    try:
-        model, tokenizer = recording.train(words, run)
-        run |= _scored(model, tokenizer, settings, train, parts["test"])
-        run["status"] = "diverged" if recording.has_diverged(run) else "ok"
-    except (CourseError, RuntimeError, ValueError) as error:
-        run |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    run["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-    run["total_seconds"] = round(time.time() - started, 1)
-    write_json_atomic(target, run)
+    run |= {"rivals": {}, "rival": None, "over_rival": None}
+
+    def train_and_score(words: Sequence[str]) -> None:
+        model, tokenizer = recording.train(words, run)  # stays where the scoring fails
+        run.update(_scored(model, tokenizer, settings, train, parts["test"]))
+
+    def words_of(work: Path) -> list[str]:
+        return _arguments(settings, job.seed, about["base_model"], train, parts["val"], work)
+
+    recording.record_run(run, target, words_of, train_and_score)
 
 
 def _run_settings(job: Job, about: Mapping[str, Any]) -> dict[str, parameters.Value]:
@@ -285,7 +272,8 @@ def run_curve(
     outcome = recording.Outcome(kept=len(jobs) - len(todo))
     files, parts = _write_data(todo, data, work / "data")
     body = partial(run_job, files=files, parts=parts, about=about, made_by=made_by)
-    clock = recording.Clock([job.estimate(scale) for job in todo], console or make_console())
+    estimates = [job.estimate(scale) for job in todo]
+    clock = recording.Clock(estimates, console or make_console(), parallel)
     for job, run, seconds in recording.in_processes(todo, body, work, parallel):
         if run is None or run["status"] == "failed":
             outcome.failed.append(f"{job}: {run['error'] if run else recording.DIED}")

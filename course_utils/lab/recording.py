@@ -13,16 +13,19 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from course_utils import hardware, metrics
-from course_utils.files import read_json, write_text_atomic
+from course_utils import compat, hardware, metrics
+from course_utils.errors import CourseError
+from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.lab import parameters
 from course_utils.lab import runs as lab_runs
 from course_utils.runs import find_root
@@ -55,6 +58,33 @@ def load_script() -> Any:
 
 
 # ---------------------------------------------------------------- one run
+def record_run(
+    run: dict[str, Any],
+    target: Path,
+    words_of: Callable[[Path], Sequence[str]],
+    train_and_score: Callable[[Sequence[str]], None],
+) -> None:
+    """Make a run in a folder of its own, write the RUN to `target`; a failure is one with an error.
+
+    `words_of(folder)`: what stands after `train_lora.py`; `train_and_score(words)` fills the RUN.
+    """
+    compat.quiet_known_noise()
+    started = time.time()
+    run |= dict.fromkeys((*KEPT, *SCORES, "adapter_mb"))
+    run |= {"log": [], "answers": [], "error": None}
+    with tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as work:
+        words = words_of(Path(work))
+        run["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(work, ".")
+        try:
+            train_and_score(words)
+            run["status"] = "diverged" if has_diverged(run) else "ok"
+        except (CourseError, RuntimeError, ValueError) as error:
+            run |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
+    run["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    run["total_seconds"] = round(time.time() - started, 1)
+    write_json_atomic(target, run)
+
+
 def train(words: Sequence[str], record: dict[str, Any]) -> tuple[Any, Any]:
     """Train as `train_lora.py` with these words; put what it gave into the RUN at once.
 
@@ -126,16 +156,17 @@ def estimate(passes: float, validation: int, answers: int) -> float:
 class Clock:
     """Says how long runs will take, from estimates that the finished ones correct."""
 
-    def __init__(self, estimates: Sequence[float], console: Any) -> None:
-        self.waiting, self.console = list(estimates), console
+    def __init__(self, estimates: Sequence[float], console: Any, parallel: int = 1) -> None:
+        self.waiting, self.console, self.parallel = list(estimates), console, parallel
         self.expected = self.real = 0.0
         if self.waiting:
-            self._print(f"{self._runs()} to make, {self.left()} one after another")
+            self._print(f"{self._runs()} to make, {self.left()}")
 
     def left(self) -> str:
         """The time left in words."""
         correction = self.real / self.expected if self.expected else 1.0
-        minutes = sum(self.waiting) * correction / 60
+        at_once = max(1, min(self.parallel, len(self.waiting)))
+        minutes = sum(self.waiting) * correction / at_once / 60
         return f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
 
     def tell(self, text: str, estimated: float, seconds: float) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import formats, hardware, models, ownership, privacy, training
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
 from course_utils.lab import parameters
 from course_utils.models import EMBEDDED
-from course_utils.packages import sha256_of
 from course_utils.records import read_records
 from course_utils.runs import Run
 from course_utils.settings import preset_settings

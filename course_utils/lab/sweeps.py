@@ -15,16 +15,13 @@ import json
 import os
 import shlex
 import shutil
-import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from course_utils import chat, compat, hardware, kit, models, records, runs, sources
+from course_utils import chat, hardware, kit, models, records, runs, sources
 from course_utils.console import console as make_console
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic
@@ -237,39 +234,21 @@ def arguments_of(job: Job, work: Path, data: Mapping[str, Path], base_model: str
 # ---------------------------------------------------------------- one run
 def run_job(job: Job, target: Path, data: Mapping[str, Path], base_model: str) -> None:
     """Train and score; write the RUN to `target`. A run that fails is recorded with its error."""
-    compat.quiet_known_noise()
-    started = time.time()
-    work = Path(tempfile.mkdtemp(prefix="sweep-"))
     record: dict[str, Any] = {
         "parameter": job.parameter,
         "value": job.value,
         "seed": job.seed,
         "settings": CENTRE | job.changes,
     }
-    record |= dict.fromkeys((*recording.KEPT, *recording.SCORES, "adapter_mb"))
-    record |= {"log": [], "answers": [], "error": None}
-    words = arguments_of(job, work, data, base_model)
-    record["command"] = " ".join(["python", parameters.SCRIPT, *words]).replace(str(work), ".")
-    try:
-        _train_and_score(job, words, data, record)
-        record["status"] = "diverged" if recording.has_diverged(record) else "ok"
-    except (CourseError, RuntimeError, ValueError) as error:
-        record |= {"status": "failed", "error": f"{type(error).__name__}: {str(error)[:400]}"}
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-    record["total_seconds"] = round(time.time() - started, 1)
-    write_json_atomic(target, record)
 
+    def train_and_score(words: Sequence[str]) -> None:
+        model, tokenizer = recording.train(words, record)  # stays where the scoring fails
+        record.update(_scored(job, model, tokenizer, records.read_records(data["test"])))
 
-def _train_and_score(
-    job: Job, words: Sequence[str], data: Mapping[str, Path], record: dict[str, Any]
-) -> None:
-    """Put into the RUN what training gave, then what the answers scored: the first stays in it
-    where the second fails."""
-    model, tokenizer = recording.train(words, record)
-    test = records.read_records(data["test"])
-    record |= _scored(job, model, tokenizer, test)
+    def words_of(work: Path) -> list[str]:
+        return arguments_of(job, work, data, base_model)
+
+    recording.record_run(record, target, words_of, train_and_score)
 
 
 def _scored(job: Job, model: Any, tokenizer: Any, test: Sequence[dict]) -> dict[str, Any]:
@@ -358,7 +337,8 @@ def run_sweep(
     # Relative names stand in the recorded commands: they hold on every machine.
     data = {name: Path(os.path.relpath(path, find_root())) for name, path in data.items()}
     body = partial(run_job, data=data, base_model=base_model)
-    clock = recording.Clock([job.estimate(sizes) for job in todo], console or make_console())
+    estimates = [job.estimate(sizes) for job in todo]
+    clock = recording.Clock(estimates, console or make_console(), parallel)
     store.publish()
     for job, found, seconds in recording.in_processes(todo, body, work, parallel):
         run = found or _lost(job, seconds)

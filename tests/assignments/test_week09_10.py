@@ -16,6 +16,7 @@ from submissions import (
 )
 
 from course_utils.assignments import week09_10 as submission
+from course_utils.assignments.configuration import read_config
 from course_utils.assignments.week09_10 import check_submission
 from course_utils.errors import CourseError
 
@@ -206,6 +207,21 @@ def test_alpha_and_layers_that_differ_are_named(folder):
     assert found.keys() == {"adapter.alpha", "adapter.targets"}
     assert "32 in the configuration, 8 in the adapter" in found["adapter.alpha"]
     assert "only q_proj, v_proj adapted" in found["adapter.targets"]
+
+
+def test_a_training_of_other_values_or_data_is_a_warning(folder):
+    """A learning rate does not stand in the adapter: only what training.json was made from does."""
+    config = folder / "configs" / "lora_config.yaml"
+    parts = [folder / "data" / f"{part}.jsonl" for part in ("train", "val")]
+    made_from = read_config(config).training_digest(*parts)
+    edit_json(folder / "run" / "training.json", lambda t: t.update(made_from=made_from))
+    assert not check(folder).of_state("warning", "wrong")
+    unchanged = config.read_text()
+    config.write_text(unchanged + "\nlearning_rate: 0.5\n")
+    warned = check(folder).of_state("warning")
+    assert [finding.id for finding in warned] == ["training.made_from"]
+    config.write_text(unchanged + "\nfew_shot_examples: 2\n")  # of the evaluation alone
+    assert not check(folder).of_state("warning", "wrong")
 
 
 def test_untrained_adapter_is_named(folder, nano_model_path):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from course_utils.commands import doctor
 from course_utils.commands.doctor import Finding
+from course_utils.commands.main import command_line
 from course_utils.environment import read_requirements
 from course_utils.errors import CourseError
 from course_utils.hardware import Hardware
@@ -197,8 +199,20 @@ def test_run_of_other_versions_is_a_warning_that_names_them(tmp_path):
     assert "peft" not in other[0].found
 
 
-def test_a_folder_that_is_no_run_is_a_problem(tmp_path):
+@pytest.mark.parametrize("content", [None, "", "[1]", '{"settings": {}}', '{"versions": "new"}'])
+def test_a_folder_that_is_no_run_is_a_problem(tmp_path, content):
+    if content is not None:
+        (tmp_path / "settings.json").write_text(content, encoding="utf-8")
     assert doctor.check_run(tmp_path, {})[0].state == "problem"
+
+
+def test_the_command_compares_a_run(tmp_path):
+    versions = json.dumps({"versions": {"trl": "0.1"}})
+    (tmp_path / "settings.json").write_text(versions, encoding="utf-8")
+    done = CliRunner().invoke(command_line(), ["doctor", "--run", str(tmp_path), "--json"])
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert found["run"]["message_id"] == "doctor.run_of_other_versions"
+    assert "trl 0.1 (now " in found["run"]["found"]
 
 
 def test_diagnosis_of_a_described_colab_machine(tmp_path, monkeypatch):

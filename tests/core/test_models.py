@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from course_utils import embedded, models, packages
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.packages import PackagedFile
 
@@ -24,7 +25,7 @@ def right(tmp_path):
     """The packaged file with its true checksum."""
     path = tmp_path / "truth"
     path.write_bytes(CONTENT)
-    return packaged(packages.sha256_of(path))
+    return packaged(sha256_of(path))
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_a_build_appears_whole_with_size_and_checksum(cache):
     embedded._build_in_place(folder, build_small)
     stamp = json.loads((folder / embedded.STAMP).read_text(encoding="utf-8"))
     assert stamp["bytes"] == 5
-    assert stamp["sha256"] == packages.sha256_of(folder / "model.safetensors")
+    assert stamp["sha256"] == sha256_of(folder / "model.safetensors")
     assert stamp["source"] == "built for a test"
 
 

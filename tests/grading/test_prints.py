@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from course_utils import kit
 from course_utils.assignments.folder import scan
 from course_utils.assignments.hollow import untouched
-from course_utils.grading.cache import digest_of_file
+from course_utils.digests import sha256_of
 from course_utils.grading.hidden import HiddenRecords, mark_of
 from course_utils.grading.integrity import suspicions
 from course_utils.grading.judging.case import Case
@@ -210,7 +210,7 @@ def test_evidence_is_old_by_the_adapter_that_it_names_and_never_by_its_time(tmp_
 @pytest.mark.parametrize("file", ["answers.json", "training.json"])
 def test_week_5_names_the_adapter_that_its_evidence_is_of(tmp_path, file):
     save(tmp_path / "adapter", matrices(1))
-    digest = digest_of_file(tmp_path / "adapter/adapter_model.safetensors")
+    digest = sha256_of(tmp_path / "adapter/adapter_model.safetensors")
 
     def stated(told):
         (tmp_path / file).write_text(json.dumps(told))

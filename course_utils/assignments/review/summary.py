@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.metrics import cohen_kappa, wilson_interval
+from course_utils.metrics import bootstrap_interval, cohen_kappa, wilson_interval
 
 CATEGORIES = {
     "tuned": "tuned better",
@@ -114,8 +114,7 @@ def _bootstrap_over_items(
         counts[items[item]] += 1
     draws = np.random.default_rng(seed).integers(0, len(items), (samples, len(items)))
     shares = points[draws].sum(axis=1) / counts[draws].sum(axis=1)  # (samples,)
-    low, high = np.percentile(shares, [2.5, 97.5])
-    return {"mean": float(points.sum() / counts.sum()), "low": float(low), "high": float(high)}
+    return bootstrap_interval(shares, points.sum() / counts.sum())
 
 
 def _agreements(names: Sequence[str], judged: Iterable[tuple[str, str, str, str]]) -> list[dict]:

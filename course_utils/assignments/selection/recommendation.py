@@ -5,6 +5,7 @@ from typing import Any
 
 from course_utils import drawing
 from course_utils.assignments.selection.candidates import short_name
+from course_utils.metrics import bootstrap_interval
 
 FEW_RECORDS = 20  # below that, an interval from resampled records promises more than it knows
 
@@ -29,8 +30,7 @@ def main_difference(
             shares.append(np.where(possible > 0, gained / np.maximum(possible, 1e-9), 1.0))
         gains.append(shares[0] - shares[1])
     gain = np.mean(gains, axis=0)
-    low, high = np.percentile(gain, [2.5, 97.5])
-    return {"mean": float(gain.mean()), "low": float(low), "high": float(high)}
+    return bootstrap_interval(gain, gain.mean())
 
 
 def recommend(rows: Sequence[Mapping[str, Any]], records: int, seed: int = 0) -> dict[str, Any]:

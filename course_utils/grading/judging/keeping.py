@@ -14,10 +14,13 @@ from typing import Any
 from course_utils import kit
 from course_utils.assignments.definition import find
 from course_utils.assignments.folder import Folder
+from course_utils.digests import digest, sha256_of
 from course_utils.execution.jobs import NotebookResult
 from course_utils.files import write_text_atomic
 from course_utils.grading import probing
-from course_utils.grading.cache import digest, digest_of_file, digest_of_files
+from course_utils.grading.cache import (
+    digest_of_files,
+)
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judgement import Judgement, earned
 from course_utils.grading.results import Evidence
@@ -67,7 +70,7 @@ def kept(case: Case, function: Callable[[Case], Judgement]) -> Judgement:
 def content_of(folder: Folder) -> str:
     """A digest of a submission's files; of those that nobody opens, of their sizes."""
     files = [
-        [name, size, "" if folder.size_problem(name) else digest_of_file(folder.path(name))]
+        [name, size, "" if folder.size_problem(name) else sha256_of(folder.path(name))]
         for name, size in sorted(folder.files.items())
     ]
     return digest([ascii(files), ascii(sorted(folder.links)), ascii(sorted(folder.strange))])

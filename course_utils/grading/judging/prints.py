@@ -20,9 +20,12 @@ from course_utils.assignments import hollow, week05
 from course_utils.assignments.adapter import matrix_of
 from course_utils.assignments.checkers import checker_of
 from course_utils.assignments.folder import Folder, scan, show
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.grading import integrity
-from course_utils.grading.cache import BatchStopped, digest_of_file
+from course_utils.grading.cache import (
+    BatchStopped,
+)
 from course_utils.grading.fingerprints import adapter_sketch, code_prints, text_prints
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case
@@ -78,7 +81,7 @@ def prints_of(case: Case) -> Fingerprints:
 def _digest(folder: Folder, name: str) -> str:
     if name not in folder.files or folder.size_problem(name):
         return ""
-    return digest_of_file(folder.path(name))
+    return sha256_of(folder.path(name))
 
 
 def _sketch(case: Case, name: str) -> list[float]:

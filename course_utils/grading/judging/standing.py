@@ -18,9 +18,13 @@ from course_utils import rivals, tasks
 from course_utils.assignments import week05
 from course_utils.assignments.folder import show
 from course_utils.assignments.leaderboard import chosen_name
+from course_utils.digests import digest
 from course_utils.errors import CourseError
 from course_utils.grading import hidden as hidden_module
-from course_utils.grading.cache import BatchStopped, digest, sources
+from course_utils.grading.cache import (
+    BatchStopped,
+    sources,
+)
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import readable_records

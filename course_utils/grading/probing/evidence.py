@@ -24,6 +24,7 @@ from course_utils.grading.cache import Shared
 from course_utils.grading.probing.adapter import Adapter, read_adapter
 from course_utils.grading.probing.bases import Base, NotGradable, find_base
 from course_utils.grading.probing.probe import LoadReport, NotMeasured, Part, Probe, Record
+from course_utils.handwritten import has_aliases
 
 __all__ = ["LoadReport", "ModelEvidence", "NotGradable", "NotMeasured", "Part"]
 
@@ -130,17 +131,10 @@ class ModelEvidence:
 
 def read_configuration(folder: Folder) -> LoraFile:
     """configs/lora_config.yaml, read like the scripts read it. CourseError says what is wrong."""
-    import yaml
-
     if CONFIG not in folder.files:
         raise CourseError(f"{CONFIG}: there is no such file", "four lines are a complete file")
     if folder.files[CONFIG] > MOST_CONFIG:
         raise CourseError(f"{CONFIG}: larger than {MOST_CONFIG:,} bytes", "keep the values only")
-    text = folder.text(CONFIG)
-    try:  # a few aliases of aliases stand for gigabytes
-        aliased = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-    except yaml.YAMLError:
-        aliased = False  # the reader says what is wrong, with its line
-    if aliased:
+    if has_aliases(folder.text(CONFIG)):
         raise CourseError(f"{CONFIG}: YAML aliases are not read", "write every value out")
     return read_config(folder.path(CONFIG))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.assignments.bonuses.harness.questions import QUESTION_SETS, load_questions
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_json, write_json_atomic, write_text_atomic
-from course_utils.packages import sha256_of
 
 MANIFEST = "tasks.json"
 

@@ -6,7 +6,7 @@ from typing import Any
 from course_utils.assignments.bonuses.instructions.exercises import Exercise
 from course_utils.assignments.bonuses.instructions.kinds import KINDS
 from course_utils.errors import CourseError
-from course_utils.metrics import wilson_interval
+from course_utils.metrics import bootstrap_interval, wilson_interval
 
 
 def check_answers(
@@ -81,12 +81,7 @@ def _instruction_interval(
     hits = np.array([sum(row) for row in followed])
     counts = np.array([len(row) for row in followed])
     weights = _resampled(len(followed), samples, seed)
-    low, high = np.quantile(weights @ hits / (weights @ counts), (0.025, 0.975))
-    return {
-        "mean": float(hits.sum() / counts.sum()),
-        "low": float(low),
-        "high": float(high),
-    }
+    return bootstrap_interval(weights @ hits / (weights @ counts), hits.sum() / counts.sum())
 
 
 def compare_checks(
@@ -107,9 +102,7 @@ def compare_checks(
     def difference(column: Callable[[Mapping], list[float]], sizes: list[int]) -> dict[str, float]:
         gain = np.array(column(after), float) - np.array(column(before), float)
         drawn = weights @ gain / (weights @ np.array(sizes))
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        mean = gain.sum() / sum(sizes)
-        return {"mean": float(mean), "low": float(low), "high": float(high)}
+        return bootstrap_interval(drawn, gain.sum() / sum(sizes))
 
     ones = [1] * len(shapes[0])
     stops = before["stopped"] is not None and after["stopped"] is not None

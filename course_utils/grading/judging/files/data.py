@@ -9,8 +9,11 @@ from course_utils.assignments.checklist import finding_of
 from course_utils.assignments.definition import find
 from course_utils.assignments.folder import json_object
 from course_utils.assignments.week09_10 import MOST_RECORDS, PARTS, read_part
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.grading.cache import digest_of_file, sources
+from course_utils.grading.cache import (
+    sources,
+)
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
     WEEK09_10,
@@ -138,7 +141,7 @@ def _overlap(case: Case, parts: Mapping[str, Sequence[dict[str, Any]]]) -> dict[
     """All pairs compared, once for all who hand in the same files: most of a class has one seed."""
     visit = visit_of(case)
     if visit.overlap is None:
-        files = [digest_of_file(case.folder.path(f"data/{part}.jsonl")) for part in PARTS]
+        files = [sha256_of(case.folder.path(f"data/{part}.jsonl")) for part in PARTS]
         key = ["overlap", sources(splits), files]
         visit.overlap = case.shared.get(key, lambda: splits.overlap(parts))
     return visit.overlap

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from course_utils.digests import digest
 from course_utils.execution.sandbox.place import hand_over, remove
 from course_utils.grading import cache
 from course_utils.grading.judging.case import Case
@@ -29,7 +30,7 @@ def train_fold(case: Case, options: argparse.Namespace, number: int) -> Losses:
         "base": base.as_json(),
         "threads": case.models.threads,
     }
-    key = ["fold", request, cache.digest(script), cache.sources(fold, runs)]
+    key = ["fold", request, digest(script), cache.sources(fold, runs)]
     held = runs.split_folds(visit.records, options)[number][1]
     return checked_losses(case.shared.get(key, lambda: _compute(case, request, script)), len(held))
 
