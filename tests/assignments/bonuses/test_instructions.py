@@ -30,7 +30,6 @@ from course_utils.assignments.bonuses.instructions.report import (
     finding,
     plot_checks,
 )
-from course_utils.assignments.bonuses.instructions.words import BEGINNINGS, ENDINGS, WORD_SENTENCES
 from course_utils.errors import CourseError
 from course_utils.generation import Answers
 
@@ -176,9 +175,11 @@ def test_an_overlap_is_counted():
 
 def test_wordings_and_phrases_of_the_check_are_not_trained():
     for kind in KINDS.values():
-        assert not set(kind.for_training) & set(kind.for_check)
-    for words in (BEGINNINGS, ENDINGS, WORD_SENTENCES):
-        assert not set(words["train"]) & set(words["check"])
+        assert not set(kind.wordings.get("train", [])) & set(kind.wordings["check"])
+    for name in ("beginnings", "endings"):
+        assert not set(exercises.SAY[name]["train"]) & set(exercises.SAY[name]["check"])
+    words = [set(exercises.SAY[entry]) for entry in exercises.WORDS.values()]
+    assert not words[0] & words[1]
 
 
 def test_training_holds_every_kind_but_the_two_that_only_the_check_has(training, prompts):

@@ -14,26 +14,16 @@ from course_utils.assignments.bonuses.instructions.checkers import (
     avoids_word,
 )
 from course_utils.assignments.bonuses.instructions.kinds import KINDS, PAIRS, Constraint
-from course_utils.assignments.bonuses.instructions.words import (
-    ASPECTS,
-    BEGINNINGS,
-    DESCRIBE,
-    ENDINGS,
-    HEADS,
-    LIMITS,
-    MARKS,
-    PROSE,
-    STRUCTURE,
-    TITLES,
-    WHETHER,
-    WORD_SENTENCES,
-)
 from course_utils.errors import CourseError
 from course_utils.facts import Fact, format_facts
 from course_utils.splits import overlap
 from course_utils.tracks.knowledge import Equipment, FailureMode, load
 from course_utils.tracks.manufacturing.equipment_text import definite, inside, limit_text
 from course_utils.tracks.wording import Realiser
+from course_utils.tracks.wordings import Wordings
+
+SAY = Wordings("bonuses/instruction_texts")
+WORDS = {"train": "words of training", "check": "words of the check"}
 
 TRIES = 60  # a draw whose answer breaks its own instruction (a word in the facts) is drawn again
 
@@ -164,8 +154,7 @@ def _draw(say: Realiser, topic: Topic, kinds: tuple[str, ...], part: str) -> Exe
     parts = [question]
     for constraint in constraints:
         kind = KINDS[constraint.kind]
-        wordings = kind.for_training if part == "train" else kind.for_check
-        parts.append(say(constraint.kind, wordings, **_shown(constraint.arguments)))
+        parts.append(say(constraint.kind, kind.wordings[part], **_shown(constraint.arguments)))
     instruction = " ".join(say.order("order", parts))
     record = {
         "instruction": instruction,
@@ -191,7 +180,7 @@ def _shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _entry(say: Realiser, topic: Topic, kinds: Sequence[str]) -> str:
     """The troubleshooting entry, short: a long one would only cost tokens."""
     mode = topic.mode
-    rows = [say("head", HEADS, **topic.names)]
+    rows = [say("head", SAY["heads"], **topic.names)]
     lines = {
         "symptoms": mode.symptoms,
         "remedies": [f"{one.cause} -> {one.action}" for one in mode.remedies],
@@ -206,7 +195,7 @@ def _entry(say: Realiser, topic: Topic, kinds: Sequence[str]) -> str:
     if not set(STRUCTURED).intersection(kinds):  # the prose may name the safety step
         lines["safety"] = [f"{one.safety} (for: {one.action})" for one in mode.remedies]
     for name, items in lines.items():
-        rows.append(f"{say(name, TITLES[name])}: {'; '.join(items)}")
+        rows.append(f"{say(name, SAY['titles'][name])}: {'; '.join(items)}")
     return "\n".join(rows)
 
 
@@ -220,7 +209,7 @@ def _json(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built
               "cause": one.cause, "action": one.action}  # fmt: skip
     keys = say.rng.sample(sorted(values), say.rng.choice((2, 3)))
     answer = json.dumps({key: values[key] for key in keys}, ensure_ascii=False)
-    return say("question", STRUCTURE), answer, {"json_keys": {"keys": keys}}
+    return say("question", SAY["structure"]), answer, {"json_keys": {"keys": keys}}
 
 
 def _yes_no(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built | None:
@@ -233,7 +222,7 @@ def _yes_no(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Bui
     answer = say("answer", ("{x}", "{x}."), x="Yes" if yes else "No")
     right, wrong = ("yes", "no") if yes else ("no", "yes")
     facts = [Fact("answer", right, others=(wrong,))]
-    return say("question", WHETHER, x=cause, **topic.names), answer, {"facts": facts}
+    return say("question", SAY["whether"], x=cause, **topic.names), answer, {"facts": facts}
 
 
 def _number(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built | None:
@@ -243,12 +232,12 @@ def _number(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Bui
     check = say.rng.choice(checks)
     facts = [Fact("answer", check.value, check.unit)]
     arguments = {"number_with_unit": {"unit": check.unit}, "facts": facts}
-    return say("question", LIMITS, x=check.name), f"{check.value} {check.unit}", arguments
+    return say("question", SAY["limits"], x=check.name), f"{check.value} {check.unit}", arguments
 
 
 def _items(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built:
     """Bullets, numbered steps, or items on one line: causes, symptoms or actions."""
-    aspect = say.rng.choice(sorted(ASPECTS))
+    aspect = say.rng.choice(sorted(SAY["aspects"]))
     named = {"causes": "cause", "actions": "action"}
     items = (
         list(dict.fromkeys(getattr(one, named[aspect]) for one in topic.mode.remedies))
@@ -256,7 +245,7 @@ def _items(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Buil
         else topic.mode.symptoms
     )
     count = say.rng.randint(2, len(items))
-    mark = say.rng.choice(MARKS[part])
+    mark = say.rng.choice(SAY["marks"][part])
     items = [item.lower() if "lower_case" in kinds else item for item in items[:count]]
     answer = {
         "bullets": "\n".join(f"- {item}" for item in items),
@@ -267,19 +256,19 @@ def _items(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Buil
     if kinds[0] == "separated_items":
         arguments[kinds[0]]["mark"] = mark
     arguments["at_most_words"] = {"count": _word_limit(say, answer)}
-    return say("question", ASPECTS[aspect], **topic.names), answer, arguments
+    return say("question", SAY["aspects"][aspect], **topic.names), answer, arguments
 
 
 def _prose(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Built | None:
     """One to three sentences on the fault, and what the instructions add to them."""
-    words, beginnings, endings = WORD_SENTENCES[part], BEGINNINGS[part], ENDINGS[part]
-    word = say.rng.choice(sorted(words))
-    beginning, ending = say.rng.choice(beginnings), say.rng.choice(endings)
+    word = say.rng.choice(sorted(SAY[WORDS[part]]))
+    beginning = say.rng.choice(SAY["beginnings"][part])
+    ending = say.rng.choice(SAY["endings"][part])
     fewest = 2 if "sentences" in kinds else 1  # or a prompt would ask for "1 sentences"
     most = 2 if "at_most_words" in kinds else 3
     sentences = _sentences(say, topic, say.rng.randint(fewest, most))
     if "include_word" in kinds:
-        sentences.append(words[word])
+        sentences.append(SAY.phrase(WORDS[part], word))
     if "ends_with" in kinds:
         sentences.append(ending)
     answer = " ".join(sentences)
@@ -303,12 +292,12 @@ def _prose(say: Realiser, topic: Topic, kinds: Sequence[str], part: str) -> Buil
         if not avoided:
             return None
         arguments["avoid_word"] = {"word": say.rng.choice(avoided)}
-    return say("question", DESCRIBE, **topic.names), answer, arguments
+    return say("question", SAY["describe"], **topic.names), answer, arguments
 
 
 def _sentences(say: Realiser, topic: Topic, count: int) -> list[str]:
     """Sentences on drawn aspects; cause, action and safety step belong to one remedy."""
-    drawn = say.rng.sample(sorted(PROSE), count)
+    drawn = say.rng.sample(sorted(SAY["prose"]), count)
     one = say.rng.choice(topic.mode.remedies)
     told = {
         "component": "",
@@ -318,8 +307,8 @@ def _sentences(say: Realiser, topic: Topic, count: int) -> list[str]:
         "safety": inside(one.safety),
     }
     return [
-        say(aspect, PROSE[aspect], x=told[aspect], component=topic.mode.component)
-        for aspect in PROSE
+        say(aspect, SAY["prose"][aspect], x=told[aspect], component=topic.mode.component)
+        for aspect in SAY["prose"]
         if aspect in drawn
     ]
 
