@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
+from course_utils.templating import environment
 
 FILE = "messages.yaml"
 PACKAGE = Path(__file__).parent
@@ -182,9 +183,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def fragment(name: str, said: Said | None = None) -> str:
     """The message as a piece of HTML, everything escaped; with what was `said`, or in general."""
-    from jinja2 import Environment, FileSystemLoader
-
-    loader = FileSystemLoader(PACKAGE / "templates")
-    template = Environment(loader=loader, autoescape=True).get_template("message.html.jinja")
+    template = environment(PACKAGE / "templates").get_template("message.html.jinja")
     message = next(message for _, key, message in everything() if key == name)
     return template.render(id=name, parts=message.parts(said), example=HEADINGS["example"])

@@ -48,6 +48,7 @@ from course_utils.digests import sha256_of
 from course_utils.environment import read_requirements
 from course_utils.handwritten import has_aliases
 from course_utils.records import CheckReport
+from course_utils.schemas import count_of
 
 PARTS = ("train", "val", "test")
 PREPARE, TRAIN, EVALUATE, MEASURE = (
@@ -586,7 +587,7 @@ def _requirements(visit: Visit) -> str:
     foreign = [name for name, own in needs.items() if own.url and not kit.installs(name, own.url)]
     if foreign:
         raise warn("week09_10.requirements.address", names=listed(foreign), kit=kit.requirement())
-    return f"{len(needs)} package{'s' if len(needs) > 1 else ''}"
+    return count_of(len(needs), "package")
 
 
 @_check("run.settings", 3, "run/settings.json")

@@ -22,6 +22,7 @@ from course_utils.console import console
 from course_utils.errors import CourseError, UsageError
 from course_utils.files import write_text_atomic
 from course_utils.messages import HEADINGS, Message
+from course_utils.templating import environment
 
 TEMPLATES = Path(__file__).with_name("templates")
 ROOMS = {
@@ -70,14 +71,12 @@ def explain(
 
 def write_page(target: Path) -> Path:
     """All messages as one self-contained page, whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
     rooms: dict[str, list[tuple[str, Any]]] = {title: [] for title in ROOMS.values()}
     for room, key, _ in messages.everything():
         rooms[ROOMS[room]].append((key, Markup(messages.fragment(key))))
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    page = environment.get_template("messages.html.jinja").render(rooms=rooms)
+    page = environment(TEMPLATES).get_template("messages.html.jinja").render(rooms=rooms)
     return write_text_atomic(target, page + "\n")
 
 

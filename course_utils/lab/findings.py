@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.lab import parameters, recording, sweeps
+from course_utils.schemas import count_of
 
 # What a run is compared by, and how a sentence names it.
 LOSS = "eval_loss"
@@ -98,7 +99,7 @@ def _loss_sentences(sweep: sweeps.Sweep) -> list[str]:
     sentences.append(
         f"Validation loss is lowest at {_text(best.value)} ({best.mean:.2f}) and highest at "
         f"{_text(worst.value)} ({worst.mean:.2f}); one value varies by up to {noise(found):.2f} "
-        f"over {least_seeds} seed{'s' if least_seeds > 1 else ''}."
+        f"over {count_of(least_seeds, 'seed')}."
     )
     same = [
         level.value

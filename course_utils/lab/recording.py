@@ -29,6 +29,7 @@ from course_utils.files import read_json, write_json_atomic, write_text_atomic
 from course_utils.lab import parameters
 from course_utils.lab import runs as lab_runs
 from course_utils.runs import find_root
+from course_utils.schemas import count_of
 
 KEPT = (
     "train_loss", "final_train_loss", "eval_loss", "perplexity", "steps", "tokens", "seconds",
@@ -177,7 +178,7 @@ class Clock:
         self._print(f"{text}, {seconds:.0f} s{left}")
 
     def _runs(self) -> str:
-        return f"{len(self.waiting)} {'run' if len(self.waiting) == 1 else 'runs'}"
+        return count_of(len(self.waiting), "run")
 
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)

@@ -9,14 +9,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from course_utils import ownership, records
+from course_utils import ownership, records, schemas, splits
+from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
+from course_utils.tracks.wording import Draft
 
 RESERVE = "reserve"
 PARTS = {"train": 0.71, "val": 0.1, "test": 0.1, RESERVE: 0.09}  # shares of each track
 LEAST_RESERVE = 0.08  # whole groups do not add up to the wanted share: this much is promised
 
 Item = TypeVar("Item")
+
+
+def check_draft(draft: Draft, schema: str, fields: Sequence[str]) -> None:
+    """Raises CourseError where a draft is no record of the schema or lacks one of the fields."""
+    problems = schemas.validate(draft.record, schema)
+    missing = [name for name in fields if not draft.record.get(name)]
+    if problems or missing:
+        what = problems[0].message if problems else f"field {missing[0]} is missing"
+        raise CourseError(
+            f"a drafted record is wrong: {what} ({draft.template}: {draft.record})",
+            "this is a mistake in the builder of that kind of record; please report it",
+        )
+
+
+def pruned(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
+    """Without what is like a record of a part that weighs more: reserve, test, val, train."""
+    kept = {name: list(part) for name, part in parts.items()}
+    ranks = (RESERVE, "test", "val", "train")
+    for place, name in enumerate(ranks[1:], start=1):
+        own = [draft.record for draft in kept[name]]
+        against = [draft.record for other in ranks[:place] for draft in kept[other]]
+        close = splits.close_to(own, against)
+        kept[name] = [draft for i, draft in enumerate(kept[name]) if i not in close]
+    return kept
 
 
 def handed_out(parts: Mapping[str, Sequence[Item]]) -> dict[str, Sequence[Item]]:

@@ -14,8 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from course_utils import schemas, splits
-from course_utils.errors import CourseError
+from course_utils import splits
 from course_utils.tracks.geology import knowledge as geology_knowledge
 from course_utils.tracks.geology import minerals, spectra
 from course_utils.tracks.geology.band_records import band_drafts
@@ -28,7 +27,9 @@ from course_utils.tracks.geology.topics import topic_drafts
 from course_utils.tracks.parts import (
     LEAST_RESERVE,
     PARTS,
+    check_draft,
     handed_out,
+    pruned,
     reserve_of,
     write_parts,
 )
@@ -164,31 +165,20 @@ def _mixture_drafts(parts: Mapping[str, Sequence[Draft]], seed: int) -> dict[str
 def assemble(parts: Mapping[str, Sequence[Draft]], drafted: int, seed: int) -> Track:
     """Check every draft, drop copies and surplus wordings, prune what is alike across parts."""
     for draft in (draft for part in parts.values() for draft in part):
-        _check(draft)
+        check_draft(draft, "geology", ("source", "group"))
     dropped: dict[str, int] = {}
     single = _without_copies(parts)
     dropped["exact duplicate (same question and context)"] = _size(parts) - _size(single)
-    pruned = _prune(single)
-    dropped["near duplicate of a record in another part"] = _size(single) - _size(pruned)
+    kept = pruned(single)
+    dropped["near duplicate of a record in another part"] = _size(single) - _size(kept)
     order = random.Random(seed)
-    for part in pruned.values():
+    for part in kept.values():
         order.shuffle(part)
-    return Track(pruned, drafted, dropped)
+    return Track(kept, drafted, dropped)
 
 
 def _size(parts: Mapping[str, Sequence[Draft]]) -> int:
     return sum(map(len, parts.values()))
-
-
-def _check(draft: Draft) -> None:
-    problems = schemas.validate(draft.record, "geology")
-    missing = [name for name in ("source", "group") if not draft.record.get(name)]
-    if problems or missing:
-        what = problems[0].message if problems else f"field {missing[0]} is missing"
-        raise CourseError(
-            f"a drafted record is wrong: {what} ({draft.template}: {draft.record})",
-            "this is a mistake in the builder of that topic; please report it",
-        )
 
 
 def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
@@ -203,19 +193,6 @@ def _without_copies(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draf
                 seen.add(key)
                 single[name].append(draft)
     return {name: single[name] for name in PARTS}
-
-
-def _prune(parts: Mapping[str, Sequence[Draft]]) -> dict[str, list[Draft]]:
-    """Drop from each part what is like a smaller one: train is read against all the others."""
-    kept = {name: list(part) for name, part in parts.items()}
-    smallest_first = ("reserve", "test", "val", "train")
-    for place, name in enumerate(smallest_first):
-        others = smallest_first[:place]
-        own = [draft.record for draft in kept[name]]
-        against = [draft.record for other in others for draft in kept[other]]
-        close = splits.close_to(own, against)
-        kept[name] = [draft for i, draft in enumerate(kept[name]) if i not in close]
-    return kept
 
 
 # --- Writing and measuring ----------------------------------------------------------------------

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import schemas, splits
-from course_utils.errors import CourseError
 from course_utils.gold import is_gold
 from course_utils.tracks.manufacturing import lots as quality_records
 from course_utils.tracks.manufacturing import manuals
@@ -21,7 +20,9 @@ from course_utils.tracks.parts import (
     LEAST_RESERVE,
     PARTS,
     RESERVE,
+    check_draft,
     handed_out,
+    pruned,
     reserve_of,
     write_parts,
 )
@@ -86,7 +87,7 @@ def build_manufacturing(seed: int = 42, lots: int = LOTS) -> Track:
 def assemble(drafts: Sequence[Draft], seed: int) -> Track:
     """Clean drafts, cap their templates, split them and prune what is alike across parts."""
     for draft in drafts:
-        _check(draft)
+        check_draft(draft, "manufacturing", ("task", "document", "source", "group"))
     kept = _without_copies(drafts)
     dropped = {"exact duplicate (same prompt)": len(drafts) - len(kept)}
     capped = _without_surplus(kept, seed)
@@ -96,7 +97,7 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
     parts["test"] = [draft for draft in parts["test"] if not _is_silver(draft)]
     dropped["work order without gold labels in the test part"] = silver
     before = sum(map(len, parts.values()))
-    _prune(parts)
+    parts = pruned(parts)
     after = sum(map(len, parts.values()))
     dropped["near duplicate of a record in another part"] = before - after
     final = [draft for part in parts.values() for draft in part]
@@ -109,17 +110,6 @@ def assemble(drafts: Sequence[Draft], seed: int) -> Track:
         dropped=dropped,
         templates=template_shares(final),
     )
-
-
-def _check(draft: Draft) -> None:
-    problems = schemas.validate(draft.record, "manufacturing")
-    missing = [name for name in ("task", "document", "source", "group") if name not in draft.record]
-    if problems or missing:
-        what = problems[0].message if problems else f"field {missing[0]} is missing"
-        raise CourseError(
-            f"a drafted record is wrong: {what} ({draft.template})",
-            "this is a mistake in the builder of that document kind; please report it",
-        )
 
 
 def _without_copies(drafts: Iterable[Draft]) -> list[Draft]:
@@ -179,17 +169,6 @@ def _is_silver(draft: Draft) -> bool:
     record = draft.record
     kind = (record["task"], record["document"])
     return kind == ("understanding", "maintenance_log") and not is_gold(record)
-
-
-def _prune(parts: dict[str, list[Draft]]) -> None:
-    """Drop from each part what is like a part that weighs more: reserve, test, val, train."""
-    ranks = ("train", "val", "test", RESERVE)
-    for place in (2, 1, 0):
-        name, others = ranks[place], ranks[place + 1 :]
-        own = [draft.record for draft in parts[name]]
-        against = [draft.record for other in others for draft in parts[other]]
-        close = splits.close_to(own, against)
-        parts[name] = [draft for i, draft in enumerate(parts[name]) if i not in close]
 
 
 def write_track(track: Track, folder: Path, seed: int) -> dict[str, Any]:

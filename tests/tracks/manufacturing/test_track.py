@@ -140,7 +140,7 @@ def test_of_two_near_copies_the_one_that_is_trained_on_goes(own, other, left):
     text = "the seal of the centrifugal pump leaks at the shaft"
     parts[own].append(draft(text))
     parts[other].append(draft(text + "s"))
-    tracks._prune(parts)
+    parts = tracks.pruned(parts)
     found = [name for name, part in parts.items() if len(part) == 2]
     assert found == [left]
     assert sum(map(len, parts.values())) == len(tracks.PARTS) + 1
@@ -149,7 +149,7 @@ def test_of_two_near_copies_the_one_that_is_trained_on_goes(own, other, left):
 def test_near_copies_inside_one_part_may_stay():
     parts = {name: [] for name in tracks.PARTS}
     parts["train"] = [draft("the seal of the pump leaks"), draft("the seal of the pump leaks.")]
-    tracks._prune(parts)
+    parts = tracks.pruned(parts)
     assert len(parts["train"]) == 2
 
 
