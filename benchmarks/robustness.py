@@ -46,6 +46,7 @@ from course_utils.handwritten import read_yaml  # noqa: E402
 from course_utils.lab import parameters, recording  # noqa: E402
 from course_utils.records import read_records, write_records  # noqa: E402
 from course_utils.rival_results import best_rival, interval_of  # noqa: E402
+from course_utils.settings import resolve_precision  # noqa: E402
 
 WORDS = Path(__file__).with_name("unseen_words.yaml")
 RATES = (0.02, 0.05, 0.10)  # of the letters
@@ -336,7 +337,8 @@ def _open(folder: Path) -> runs.Run:
             f"{folder}: there is no {missing[0]}",
             "give the folder of a finished run: course run --preset cpu --out runs/NAME",
         )
-    return runs.Run(folder.absolute(), runs.saved_settings(folder / "settings.json"))
+    settings, _ = resolve_precision(runs.saved_settings(folder / "settings.json"))
+    return runs.Run(folder.absolute(), settings)
 
 
 def told(row: dict[str, Any]) -> str:

@@ -146,6 +146,10 @@ def parts_of(content: Mapping[str, Any]) -> Parts:
         raise NotMapped("no question")
     if not found["answer"]:
         raise NotMapped("no answer")
+    for part, names in PARTS.items():  # which of two is meant, only who made the file can say
+        several = [name for name in names if name in named and named[name] != named[found[part]]]
+        if several:
+            raise NotMapped(f"two fields for one part ({show(found[part])}, {show(several[0])})")
     values = {part: named[name] if name else "" for part, name in found.items()}
     return Parts(_form(found), **values)
 

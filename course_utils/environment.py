@@ -67,6 +67,7 @@ def prepare(
         remove_torchao()
         say(f"removed: torchao (older than {TORCHAO_FLOOR}, peft refuses to run beside it)")
     compat.quiet_known_noise()
+    hardware.show_one_gpu()
     if hardware.keep_heap():
         say("set: freed memory stays in this process (faster training steps on a CPU)")
     if offline:

@@ -7,11 +7,12 @@ many at a time: decoding.py.
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from course_utils.chat import Messages, Tokens, prompt_ids
 from course_utils.decoding import Decoder
+from course_utils.errors import CourseError
 from course_utils.hardware import trim_heap
 from course_utils.progress import report_progress
 
@@ -118,6 +119,7 @@ def _batches(
     """Index batches, longest first, with a bar."""
     from tqdm.auto import tqdm
 
+    require_positive(batch_size=size)
     waiting = _longest_first(lengths)
     batches: list[list[int]] = []
     while waiting:
@@ -130,12 +132,23 @@ def _batches(
         trim_heap(collect=False)
 
 
+def require_positive(**sizes: int) -> None:
+    """CourseError for a size below 1: a batch of no rows would never come to its end."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise CourseError(f"{name} is {size}", "give 1 or more")
+
+
 @dataclass(frozen=True)
 class Answers:
-    """Greedy answers, and whether each ended by itself before the token limit."""
+    """Greedy answers, whether each ended by itself before the token limit, and its tokens.
+
+    The token that ends an answer counts.
+    """
 
     texts: list[str]
     stopped: list[bool]
+    tokens: list[int] = field(default_factory=list)
 
 
 def end_tokens(model: Any, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
@@ -208,11 +221,13 @@ def _answers(
         return Answers([], [])
     one = isinstance(max_new_tokens, int)
     limits = [max_new_tokens] * len(sequences) if one else list(max_new_tokens)
+    require_positive(batch_size=size, max_new_tokens=min(limits, default=1))
     ends = end_tokens(model, tokenizer)
     written = _written(model, tokenizer, sequences, limits, ends, size, text, scoring)
     return Answers(
         [tokenizer.decode(row, skip_special_tokens=True).strip() for row in written],
         [row[-1] in ends for row in written],
+        [len(row) for row in written],
     )
 
 

@@ -164,6 +164,18 @@ def kernel_environment(hardware: Hardware, threads: int) -> dict[str, str]:
     return variables
 
 
+def show_one_gpu(devices: Path = Path("/dev")) -> None:
+    """Of several GPUs, let this process and its children see the first; a launcher knows better.
+
+    TRL refuses to train in one process that sees two (Kaggle's pair of T4s, a workstation). Call
+    it before torch looks for them.
+    """
+    launched = {"RANK", "LOCAL_RANK", "WORLD_SIZE"} & set(os.environ)
+    several = len([path for path in devices.glob("nvidia*") if path.name[6:].isdigit()]) > 1
+    if several and not launched:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+
 def keep_heap() -> bool:
     """Make the running process keep freed memory (see `HEAP_OPTIONS`). True if it was done.
 
@@ -180,12 +192,16 @@ def trim_heap(collect: bool = True) -> None:
     """Give freed memory back to the system, between two phases of a run (Linux with glibc).
 
     `keep_heap` never does; batches of ever other sizes then leave holes that add up. `collect`
-    frees what Python holds in cycles first, such as a model that nothing names any more.
+    frees what Python holds in cycles first, such as a model that nothing names any more, and what
+    torch keeps of a GPU for its next tensors: another process may need it.
     """
     import gc
 
     if collect:
         gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)

@@ -137,8 +137,7 @@ def of_batch(
     started = time.perf_counter()
     answers = generate(model, tokenizer, prompts, max_new_tokens, len(prompts), "one batch")
     seconds = time.perf_counter() - started
-    counts = [len(tokenizer(text)["input_ids"]) for text in answers.texts]
-    pairs = zip(counts, answers.texts, strict=True)
+    pairs = zip(answers.tokens, answers.texts, strict=True)
     return [Timed(seconds, seconds, count, text) for count, text in pairs], seconds
 
 

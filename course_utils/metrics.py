@@ -151,9 +151,25 @@ def _normalise(found: Mapping) -> Record:
     return record
 
 
+def labels_of(text: str) -> set[tuple[str, str]]:
+    """The (field, value) pairs of the object that `parse_record` finds, as they are spelt."""
+    found = _first_object(text) if parse_record(text) is not None else None
+    return {
+        (str(field), " ".join(value.split()))
+        for field, held in (found or {}).items()
+        for value in _texts(held)
+        if value.strip()
+    }
+
+
 def _values(value: object) -> frozenset[str]:
+    return frozenset(plain for plain in map(_plain, _texts(value)) if plain)
+
+
+def _texts(value: object) -> list[str]:
+    """The values of a field, one or several, as they are spelt."""
     if value is None:
-        return frozenset()
+        return []
     items = value if isinstance(value, list | tuple | set | frozenset) else [value]
     texts = []
     for item in items:
@@ -163,7 +179,7 @@ def _values(value: object) -> frozenset[str]:
             )  # nothing nested was asked for: one wrong value
         elif item is not None:
             texts.extend(str(item).split(";"))
-    return frozenset(plain for plain in map(_plain, texts) if plain)
+    return texts
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ course model list
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
     "PLAIN_TEMPLATE",
     "BaseModel",
     "dtype_of",
+    "hub_reachable",
     "id_of",
     "is_prepared",
     "load_adapter",
@@ -51,6 +53,8 @@ __all__ = [
 # Bytes of a weight in nf4 with double quantization (QLoRA, arXiv 2305.14314): 4 bits, 8 bits for
 # each block of 64 weights, 32 bits for each 256 blocks. Embeddings and norms stay as they are.
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+
+LOOKED_UP = 20  # seconds for which it is known whether the Hub answers
 
 # A base model has no chat format. This one marks the roles in words and ends with EOS.
 PLAIN_TEMPLATE = (
@@ -135,11 +139,16 @@ def licence_of(name: str) -> str:
 
 def _offline(name: str) -> bool:
     """Whether to look on disk only: one quick try instead of the Hub client's minute of retries."""
-    return Path(resolve(name)).is_dir() or not _hub_reachable()
+    return Path(resolve(name)).is_dir() or not hub_reachable()
 
 
-@lru_cache
-def _hub_reachable() -> bool:
+def hub_reachable() -> bool:
+    """Whether the Hub answers; looked up anew after a while, for whoever reconnects meanwhile."""
+    return _reachable(int(time.monotonic() / LOOKED_UP))
+
+
+@lru_cache(maxsize=1)
+def _reachable(period: int) -> bool:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

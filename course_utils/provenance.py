@@ -34,6 +34,17 @@ SEEN_BY = {
     "evaluation.json": ("test", "adapter", "baseline"),
     "inference.json": ("test", "adapter"),
 }
+# Result -> the settings that shape it: settings.json may have others by now.
+ASKED_WITH = ("quantization", "max_new_tokens")
+SHAPED_BY = {
+    "baseline.json": ASKED_WITH,
+    "training.json": (
+        "lora_r", "lora_alpha", "lora_dropout", "include_mlp", "learning_rate", "num_train_epochs",
+        "per_device_train_batch_size", "gradient_accumulation_steps", "max_length", "warmup_ratio",
+        "lr_scheduler_type", "quantization",
+    ),
+    "evaluation.json": ASKED_WITH,
+}  # fmt: skip
 # Who reads what a notebook writes: they have to run after it.
 READERS = {"02": ("04",), "03": ("04", "05")}
 COMPARED = ("baseline.json", "training.json", "evaluation.json")  # what the table rests on
@@ -60,7 +71,9 @@ def seen_by(name: str, run: Run) -> dict[str, Any]:
             )
     seen = {part: now.print_of(part) for part in SEEN_BY[name]}
     texts = {"train_texts": " ".join(now.texts("train"))} if name == "training.json" else {}
-    return {"base_model": run.settings.base_model, **seen, **texts}
+    shaped = {key: getattr(run.settings, key) for key in SHAPED_BY.get(name, ())}
+    settings = {"settings": shaped} if shaped else {}
+    return {"base_model": run.settings.base_model, **settings, **seen, **texts}
 
 
 def of_adapter(run: Run) -> dict[str, str]:
@@ -104,9 +117,11 @@ class _Now:
     def _print_of(self, part: str) -> Any:
         """A part's print; None where it is not there or cannot be read, so nothing is compared."""
         path = self.folder / _file_of(part)
-        if part == "base_model":
+        if part == "settings":
             settings = read_object(self.folder / "settings.json").get("settings")
-            return settings.get("base_model") if isinstance(settings, dict) else None
+            return settings if isinstance(settings, dict) else None
+        if part == "base_model":
+            return (self.print_of("settings") or {}).get("base_model")
         if not path.is_file():
             return None
         if part == "adapter":
@@ -175,9 +190,19 @@ def _prints_in(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def _differs(old: Any, now: _Now, part: str) -> bool:
+    if part == "settings":
+        return bool(_other_settings(old, now))
     known = part in (*DATA, "adapter", "baseline", "base_model")
     new = now.print_of(part) if known else None
     return new is not None and new != old
+
+
+def _other_settings(old: Any, now: _Now) -> list[str]:
+    """The settings that shaped a result and are others in settings.json."""
+    new = now.print_of("settings")
+    if not isinstance(old, dict) or new is None:
+        return []
+    return [key for key, value in old.items() if key in new and new[key] != value]
 
 
 def _told(name: str, differ: Sequence[str], prints: Mapping[str, Any], now: _Now) -> Iterator[str]:
@@ -194,6 +219,11 @@ def _told(name: str, differ: Sequence[str], prints: Mapping[str, Any], now: _Now
     if "base_model" in differ:
         new = now.print_of("base_model")
         yield f"{name} is of the base model {prints['base_model']}, the run now of {new}"
+    if "settings" in differ:
+        old, new = prints["settings"], now.print_of("settings")
+        keys = _other_settings(old, now)
+        told = ", ".join(f"{key} {old[key]} (now {new[key]})" for key in keys)
+        yield f"{name} was made with {told}"
     if "adapter" in differ:
         verb = "tells" if name == "training.json" else "is"
         yield f"{name} {verb} of another adapter than lies in adapter/"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from course_utils.errors import CourseError
 from course_utils.facts import NUMBER
-from course_utils.metrics import parse_record
+from course_utils.metrics import labels_of, parse_record
 from course_utils.report_program.writing import write_reports
 from course_utils.scoring import input_of, reference_of
 
@@ -128,7 +128,7 @@ def _linear(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     train = [record for record in train if _is_json(record)]
     if not train:
         return [""] * len(test)
-    labels = [_labels(record) for record in train]
+    labels = [labels_of(reference_of(record)) for record in train]
     count = Counter(label for row in labels for label in row)
     features = word_features()
     known = features.fit_transform([input_of(record) for record in train])
@@ -155,14 +155,6 @@ def word_features() -> "FeatureUnion":
     pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=2)
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\S+", sublinear_tf=True)
     return FeatureUnion([("pieces", pieces), ("words", words)])
-
-
-def _labels(record: Record) -> set[tuple[str, str]]:
-    """The (field, value) pairs of a JSON answer, as they are spelt."""
-    fields = json.loads(reference_of(record))
-    return {
-        (field, value.strip()) for field, text in fields.items() for value in str(text).split(";")
-    }
 
 
 def _best_sentences(train: Sequence[Record], test: Sequence[Record]) -> list[str]:

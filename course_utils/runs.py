@@ -101,7 +101,8 @@ def open_run(
 
     A folder that was made before keeps its settings, so that notebooks 02 to 05 go on where 01
     began; `changes` that are not None replace single values (and are saved). `track` and `seed`
-    None: what the folder has, at first manufacturing and 42.
+    None: what the folder has, at first manufacturing and 42. Precision `auto` is decided anew on
+    each machine: on Colab every notebook may have another.
     """
     folder = Path(folder)
     folder = folder if folder.is_absolute() else find_root() / folder
@@ -115,18 +116,22 @@ def open_run(
         changes = {"track": track, "seed": seed, **changes}
     else:
         settings = preset_settings(preset, track, seed)
-    settings = settings.with_changes(**changes)
-    settings, reason = resolve_precision(settings)
+    asked = settings.with_changes(**changes)
+    settings, reason = resolve_precision(asked)
     run = Run(folder, settings)
-    save_settings(run, reason)
+    save_settings(run, reason, asked.precision)
     return run
 
 
 def saved_settings(path: Path) -> Settings:
-    """The settings in a run folder's settings.json; CourseError when they do not fit."""
+    """The settings in a run folder's settings.json; CourseError when they do not fit.
+
+    Precision is what was asked for, so `auto` where the machine of that time decided.
+    """
     values = read_json(path)
     try:
-        return Settings(**values["settings"])
+        settings = Settings(**values["settings"])
+        return settings.with_changes(precision=values.get("precision_asked"))
     except (KeyError, TypeError, ValueError) as error:
         what = explain(error) if isinstance(error, ValidationError) else f"{error!r}"
         raise CourseError(
@@ -135,28 +140,28 @@ def saved_settings(path: Path) -> Settings:
         ) from None
 
 
-def save_settings(run: Run, precision_reason: str = "") -> None:
+def save_settings(run: Run, precision_reason: str = "", precision_asked: str = "") -> None:
     """Write settings.json: settings, versions, seed, hardware; nothing when nothing changed.
 
+    `precision_asked`: `auto` where this machine decided; without it, what the settings have.
     Raises CourseError where a file of that name, or of a result's, is there and not of a run.
     """
     path = run.folder / "settings.json"
     old = read_json(path) if path.is_file() else {}
     _refuse_foreign(run.folder, old)
-    if old.get("settings") == run.settings.model_dump() and old.get("versions") == versions():
-        return
-    write_json_atomic(
-        path,
-        {
-            "settings": run.settings.model_dump(),
-            "seed": run.settings.seed,
-            "precision_reason": precision_reason or old.get("precision_reason", ""),
-            "versions": versions(),
-            "kit": kit.version(),
-            "hardware": hardware.detect().to_dict(),
-            "created": old.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    new = {
+        "settings": run.settings.model_dump(),
+        "seed": run.settings.seed,
+        "precision_asked": precision_asked or run.settings.precision,
+        "precision_reason": precision_reason or old.get("precision_reason", ""),
+        "versions": versions(),
+        "kit": kit.version(),
+        "hardware": hardware.detect().to_dict(),
+        "created": old.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    decides = ("settings", "precision_asked", "versions", "hardware")
+    if any(old.get(name) != new[name] for name in decides):
+        write_json_atomic(path, new)
 
 
 def _refuse_foreign(folder: Path, old: Any) -> None:

@@ -124,11 +124,27 @@ def require_track(track: str) -> None:
 
 
 def resolve_precision(settings: Settings) -> tuple[Settings, str]:
-    """Replace precision `auto` by what this machine computes well; return the reason too."""
-    if settings.precision != "auto":
+    """Replace precision `auto` by what this machine computes well; return the reason too.
+
+    Raises CourseError for fp16 where there is no CUDA GPU.
+    """
+    if settings.precision in ("fp32", "bf16"):
         return settings, f"{settings.precision}: set by the preset or by you"
-    precision, reason = hardware.choose_precision(hardware.detect())
+    machine = hardware.detect()
+    if settings.precision == "fp16":
+        require_fp16(machine)
+        return settings, "fp16: set by the preset or by you"
+    precision, reason = hardware.choose_precision(machine)
     return settings.with_changes(precision=precision), reason
+
+
+def require_fp16(machine: hardware.Hardware) -> None:
+    """CourseError where fp16 is asked of a machine without a CUDA GPU."""
+    if not machine.capability:
+        raise CourseError(
+            "fp16 needs a CUDA GPU: a CPU has no loss scaling for it, and no speed to gain",
+            "leave it out (this machine then chooses), or ask for fp32 or bf16",
+        )
 
 
 def _build(values: dict[str, Any], origin: str) -> Settings:

@@ -71,7 +71,7 @@ _NO_FIGURE = re.compile(
     rf"\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}}\.\d{{1,2}}\.\d{{4}}\b|\b\d{{1,2}}:\d{{2}}\b"
     rf"|\b(?:\d{{1,2}}\s+)?{_MONTH}\s+\d{{4}}\b|\b\d{{1,2}}\s+{_MONTH}\b"
     r"|\b(?:in|since|during)\s+(?:19|20)\d\d\b(?!\s?[%°.]\w?)"
-    r"|(?m:^)\s*\d{1,2}[.)](?=\s)"
+    r"|(?m:^)[^\S\n]*\d{1,2}[.)](?=\s)"
     r"|\b(?:ISO|DIN|EN|IEC|API|ASTM|VDI|NFPA|OSHA|ANSI|ASME|BS|AGMA|DGUV|FEM|TRBS)(?:[/ ][A-Z]+)*"
     r"[\s-]?[A-Z]?\d[\d.:-]*"
     r"|\b[1-6][\s-]?(?:sigma|σ)"
@@ -127,7 +127,9 @@ _FIGURE_DENIED_AFTER = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\s*(?:to|and|-|\u2013|\u2014|…|\.\.\.?|through|up\s+to)\s*", re.IGNORECASE)
-_REACH = 90  # characters before a number in which its direction is looked for
+# Characters before a number, and behind its unit, in which its direction is looked for, and around
+# a name in which it is denied. Without an end, a text of ten thousand numbers is read as often.
+_REACH, _CLAUSE_REACH = 90, 600
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ class Reading:
         first, last = self._sentence(start)
         if _denies_all(text[first:last]):
             return True
+        first, last = max(first, start - _CLAUSE_REACH), min(last, end + _CLAUSE_REACH)
         before = _NO_NEGATION.sub("", _clause_before(text[first:start]))
         clause_end = _CLAUSE_END.search(text, end, last)
         after = text[end : clause_end.start() if clause_end else last]
@@ -261,7 +264,7 @@ def _figure(
     unit, end = units.currency_before(before), match.end()
     if not unit:
         unit, end = units.unit_at(text, match.end())
-    after = text[end:last]
+    after = text[end : min(last, end + _REACH)]
     limit, denied = _direction(before, after)
     whole = text[first:last]
     return Figure(
@@ -274,7 +277,7 @@ def _figure(
         start=match.start(),
         end=end,
         sentence=whole,
-        following=text[match.end() : last].strip(" -\u00a0\u202f"),
+        following=text[match.end() : min(last, end + _REACH)].strip(" -\u00a0\u202f"),
     )
 
 

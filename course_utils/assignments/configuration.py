@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from course_utils import hardware
 from course_utils.assignments import definition
 from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
@@ -139,10 +140,15 @@ class LoraFile(BaseModel):
         return [task for task in TASKS if task in tasks]
 
     def settings(self) -> Settings:
-        """The kit's settings object, precision resolved for this machine."""
+        """The kit's settings object, precision resolved for this machine.
+
+        fp16 is a GPU's: who reads the submission without one takes what that machine is quick in.
+        """
         others = {"r", "target_modules", "bias", "task_type", "tasks", "records"}
         others |= {"task_shares", "test_shares"}
         own = self.model_dump(exclude=others)
+        if self.precision == "fp16" and not hardware.detect().capability:
+            own["precision"] = "auto"
         settings = Settings(
             **own,
             preset="assignment",

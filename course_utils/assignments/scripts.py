@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils import compat, files, models
+from course_utils import compat, files, hardware, models
 from course_utils.assignments.configuration import LoraFile, read_config
 from course_utils.assignments.definition import Thresholds, of_checker
 from course_utils.console import make_printable
@@ -146,6 +146,7 @@ def open_workspace(
     imported to look for a GPU: that alone may take half a minute.
     """
     options = parser.parse_args(given)
+    hardware.show_one_gpu()
     folder = options.folder.expanduser().resolve()
     if not folder.is_dir():
         raise CourseError(f"{folder}: there is no such folder", "give the submission's folder")

@@ -46,7 +46,7 @@ def export(
         str | None, typer.Option(help="Base model, where the adapter's is of another machine.")
     ] = None,
 ) -> None:
-    """Write a fine-tuned model in another format; 20 answers are compared with its source's."""
+    """Write a fine-tuned model in another format; its answers are compared with its source's."""
     if merged + onnx + (gguf is not None) != 1:
         raise UsageError(
             "one format is to be named", "give --merged, --onnx, or --gguf with f16 or q8_0"

@@ -236,11 +236,13 @@ def _run_course(
         folder, settings = _begin_with(out, keep, preset, track, seed)
         settings = settings.with_changes(**known)
     _make_way(folder, keep, fresh)
+    asked = settings.precision
     settings, reason = resolve_precision(settings)  # imports torch, so after what is told at once
     console.print(f"precision {settings.precision}: {reason}", soft_wrap=True, highlight=False)
     parts.fetch(settings.base_model, data)
     settings = parts.fitted(settings, data, known)
-    run_opened = _open_with(folder, settings, reason)
+    run_opened = Run(folder, settings)
+    save_settings(run_opened, reason, asked)
     machine = hardware.detect()
     threads = hardware.choose_threads(machine.cores, hardware.current_load(machine.cores))
     expected = {path.stem: settings.expected_minutes.get(path.stem[:2], 5) for path in notebooks}
@@ -345,12 +347,6 @@ def _make_way(folder: Path, keep: bool, fresh: bool) -> None:
             "or --out for another folder",
         )
     keep_aside(folder)
-
-
-def _open_with(folder: Path, settings: Any, reason: str) -> Any:
-    opened = Run(folder, settings)
-    save_settings(opened, reason)
-    return opened
 
 
 def _standard(run_opened: Any, settings: Any, data: Path | None) -> dict[str, Any]:

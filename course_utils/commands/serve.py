@@ -7,8 +7,9 @@ course serve adapter/ --uds endpoint.sock    # a socket file instead of a port
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,30 @@ from course_utils.errors import CourseError, UsageError
 
 KEY_VARIABLE = "COURSE_API_KEY"
 SHORTEST_KEY = 16
+# Where options do nothing: in words, whether it is so, which options.
+IDLE: dict[str, tuple[Callable[[dict[str, Any]], bool], tuple[str, ...]]] = {
+    "with --upstream: the server behind it has its own engine, model and limits": (
+        lambda given: given["behind"] is not None,
+        ("engine", "form", "merged", "base", "slots", "context", "threads"),
+    ),
+    "without --upstream: the model is served from its folder, no other server is asked": (
+        lambda given: given["behind"] is None,
+        ("upstream_key_file",),
+    ),
+    "with --engine transformers: it serves the model as it was saved, one request at a time, as "
+    "long as its context allows, on the cores that are idle (COURSE_THREADS sets their number)": (
+        lambda given: given["engine"] == "transformers",
+        ("form", "merged", "slots", "context", "threads"),
+    ),
+    "with --engine vllm: it serves the adapter as it was saved, on a GPU": (
+        lambda given: given["engine"] == "vllm",
+        ("form", "merged", "threads"),
+    ),
+    "with --uds: a socket file has neither address nor port": (
+        lambda given: given["uds"] is not None,
+        ("port", "host"),
+    ),
+}
 
 
 def mount(app: typer.Typer) -> None:
@@ -28,6 +53,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def serve(
+    called: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(help="A run, an adapter, a submission or a merged model."),
@@ -87,6 +113,7 @@ def serve(
     """Serve a fine-tuned model and its base model; Ctrl-C ends it."""
     if (folder is not None) + (behind is not None) + prepare != 1:
         raise UsageError("what is to be served?", "give a folder, or --upstream with an address")
+    _refuse_idle(called)
     try:
         # Late, since most installations serve nothing and lack the server's packages.
         from course_utils.endpoint import app, conversion, launch, server, source, upstream
@@ -123,6 +150,21 @@ def serve(
         made = launch.app_for(source.find(folder, base), choice, options)
     address = server.address_of(listening)
     server.serve(made, listening, lambda: print(_greeting(address, bool(key)), flush=True))
+
+
+def _refuse_idle(given: typer.Context) -> None:
+    """UsageError for an option on the command line that would do nothing beside the others."""
+    options = {
+        option.name: option.opts[0]
+        for option in given.command.params
+        if (source := given.get_parameter_source(option.name)) and source.name == "COMMANDLINE"
+    }
+    for where, (applies, names) in IDLE.items():
+        for name in names:
+            if name in options and applies(given.params):
+                raise UsageError(
+                    f"{options[name]}: does nothing {where}", f"leave {options[name]} out"
+                )
 
 
 def _greeting(address: str, has_key: bool) -> str:

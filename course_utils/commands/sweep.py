@@ -79,7 +79,9 @@ def record(run: Callable[[], recording.Outcome], command: str, where: str) -> No
     try:
         outcome = run()
     except KeyboardInterrupt:
-        raise Stopped(f"Finished runs are kept: course {command} --resume") from None
+        again = "" if "--resume" in sys.argv else ", with --resume"
+        told = f"Finished runs are kept; to go on, give the same command again{again}"
+        raise Stopped(told) from None
     for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
     print(f"{outcome.made} runs made, {outcome.kept} were there. {where}")

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import json
+import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -19,7 +20,9 @@ from course_utils.endpoint.problems import ApiError
 from course_utils.endpoint.schemas import check_answer, check_schema
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 GONE = 499  # nginx's code for a client that has hung up; nobody reads it
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 OBJECTS = {"chat": "chat.completion", "text": "text_completion"}
 # A proxy that collects a stream before it passes it on would undo it (nginx reads this header).
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -46,9 +49,10 @@ class Answering:
         watch = Watch(self.figures, body.model)
         asked = Asked(kind, body, self._schema(body))
         try:
-            if body.stream:
-                return await self._streamed(request, asked, watch)
-            return await self._whole(request, asked, watch)
+            with _failures():
+                if body.stream:
+                    return await self._streamed(request, asked, watch)
+                return await self._whole(request, asked, watch)
         except ApiError as error:
             watch.done(error.status)
             raise
@@ -107,15 +111,16 @@ class Answering:
     ) -> AsyncIterator[str]:
         status = GONE
         try:
-            while chunk is not None:
-                before = len(asked.text)
-                shaped = asked.shaped(chunk)
-                if len(asked.text) > before:
-                    watch.token()
-                for part in shaped:
-                    yield _event(part)
-                chunk = await self._or_stopped(anext(chunks, None))
-            asked.check_end()
+            with _failures():
+                while chunk is not None:
+                    before = len(asked.text)
+                    shaped = asked.shaped(chunk)
+                    if len(asked.text) > before:
+                        watch.token()
+                    for part in shaped:
+                        yield _event(part)
+                    chunk = await self._or_stopped(anext(chunks, None))
+                asked.check_end()
             if asked.wants_usage:
                 yield _event({**asked.envelope(".chunk"), "choices": [], "usage": asked.usage})
             status = 200
@@ -163,6 +168,22 @@ async def _gone(request: Request) -> None:
         pass
 
 
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Whatever goes wrong in an engine, as the ApiError that the client is told.
+
+    The client learns its kind only; the log says where, for whoever runs the server.
+    """
+    try:
+        yield
+    except (ApiError, HungUp):
+        raise
+    except Exception as error:
+        LOG.error("the engine failed", exc_info=error)
+        message = f"the engine failed ({type(error).__name__})"
+        raise ApiError(502, message, "engine_error") from error
+
+
 async def _to_the_end(work: Coroutine[Any, Any, Any]) -> None:
     """Wait for the work even while this task is being cancelled: places must be given back.
 
@@ -193,7 +214,7 @@ class Asked:
         self.created = int(time.time())
         self.text = ""
         self.finish: str | None = None
-        self.usage: dict[str, int] = {}
+        self.usage = dict.fromkeys(COUNTS, 0)  # not every server counts
 
     @property
     def wants_usage(self) -> bool:
@@ -237,8 +258,7 @@ class Asked:
 
     def _keep_usage(self, found: dict[str, Any]) -> None:
         if found.get("usage"):
-            names = ("prompt_tokens", "completion_tokens", "total_tokens")
-            self.usage = {name: int(found["usage"].get(name) or 0) for name in names}
+            self.usage = {name: int(found["usage"].get(name) or 0) for name in COUNTS}
 
     def check_end(self) -> None:
         """ApiError when a finished answer breaks its schema, or the engine never finished."""

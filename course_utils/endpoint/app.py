@@ -77,14 +77,14 @@ def build(engine: Engine, options: Options, check: Check | None = None) -> FastA
     _add_answers(app, Answering(engine, gate, figures := Figures(gate)))
     _add_facts(app, engine, gate, figures, options)
     pages.add(app, options.title)
-    if options.origins:
+    app.add_middleware(Guard, key=options.key, hosts=options.hosts)
+    if options.origins:  # the outermost: a page must be able to read why the guard refused it
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(options.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    app.add_middleware(Guard, key=options.key, hosts=options.hosts)
     return app
 
 

@@ -23,7 +23,8 @@ SCORES = {
 
 def text(source: Source, kind: str, agreement: str) -> str:
     """The card as Markdown, with the front matter that model hubs read."""
-    settings = read_object(source.folder / "settings.json").get("settings") or {}
+    settings = read_object(source.folder / "settings.json").get("settings")
+    settings = settings if isinstance(settings, dict) else {}
     markdown = environment(Path(__file__).with_name("templates"), html=False)
     return markdown.get_template("card.md.jinja").render(
         name=source.folder.resolve().name,
@@ -43,7 +44,7 @@ def _data(folder: Path) -> dict[str, int]:
     """Number of records of each part of the run's data."""
     parts = {name: folder / "data" / f"{name}.jsonl" for name in ("train", "val", "test")}
     return {
-        name: sum(1 for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
+        name: sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
         for name, path in parts.items()
         if path.is_file()
     }

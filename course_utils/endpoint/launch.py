@@ -3,7 +3,7 @@
 app = app_for(find(folder), Choice(), Options())
 """
 
-import json
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from course_utils.endpoint.source import Source
 from course_utils.endpoint.upstream import Remote
 from course_utils.endpoint.vllm import Vllm
 from course_utils.errors import CourseError
+from course_utils.jsonlines import read_line
 
 EXAMPLES = 40
 
@@ -93,12 +94,13 @@ def examples_of(folder: Path) -> tuple[api.Example, ...]:
     if not path.is_file():
         return ()
     found = []
-    with path.open(encoding="utf-8") as lines:
-        for line in islice(lines, EXAMPLES):
-            try:
-                messages = record_messages(json.loads(line))
-            except (ValueError, KeyError, TypeError, CourseError):
+    with path.open("rb") as lines:
+        for number, line in enumerate(islice(lines, EXAMPLES), start=1):
+            record, _, problems = read_line((number, 0, line), set())
+            if record is None or any(problem.severity == "error" for problem in problems):
                 continue  # the page offers what can be asked; `course data check` names the rest
-            answer = messages["completion"][0]["content"]
-            found.append(api.Example(messages=messages["prompt"], expected=answer))
+            with contextlib.suppress(CourseError, ValueError):  # of no schema; a field is no text
+                messages = record_messages(record)
+                answer = messages["completion"][0]["content"]
+                found.append(api.Example(messages=messages["prompt"], expected=answer))
     return tuple(found)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from course_utils import models
+from course_utils import hardware, models
 from course_utils.chat import prompt_ids
 from course_utils.endpoint.conversion import use_idle_cores
 from course_utils.endpoint.engines import Kind
@@ -18,6 +18,14 @@ from course_utils.endpoint.source import Source
 from course_utils.generation import end_tokens
 
 UNKNOWN = ("frequency_penalty", "presence_penalty")  # generate has no such settings
+
+
+def precision_for(machine: hardware.Hardware) -> str:
+    """What the base model is held in: on a GPU 16 bits, as in training; on a CPU 32.
+
+    A model of 7 billion weights is 28 GiB in 32 bits, and 14 in 16.
+    """
+    return hardware.choose_precision(machine)[0] if machine.capability else "fp32"
 
 
 class Transformers:
@@ -39,7 +47,8 @@ class Transformers:
     def _load(self) -> None:
         use_idle_cores()
         self.tokenizer = models.load_tokenizer(str(self.source.base))
-        model = models.load_model(str(self.source.base))
+        precision = precision_for(hardware.detect())
+        model = models.load_model(str(self.source.base), precision)
         adapter = self.source.adapter
         self.model = models.load_adapter(model, adapter) if adapter else model
 

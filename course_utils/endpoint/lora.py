@@ -5,7 +5,6 @@ adapter's must be reordered alike. Which, is read off the converted base model i
 adapted matrix there equals the original one, as it is or reordered. Anything else is an error.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +58,10 @@ def scaling(config: dict[str, Any], module: str, rank: int) -> float:
 
     `alpha_pattern` gives single modules an alpha of their own.
     """
-    alpha = float(config["lora_alpha"])
-    for pattern, value in (config.get("alpha_pattern") or {}).items():
-        if re.fullmatch(rf"(.*\.)?({pattern})", module):  # as PEFT reads its patterns
-            alpha = float(value)
+    from peft.utils.other import get_pattern_key  # of several patterns that fit, the first
+
+    patterns = config.get("alpha_pattern") or {}
+    alpha = float(patterns.get(get_pattern_key(list(patterns), module), config["lora_alpha"]))
     return alpha / (rank**0.5 if config.get("use_rslora") else rank)
 
 

@@ -4,7 +4,6 @@ course serve runs/manufacturing-cpu
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -44,21 +43,23 @@ def listen(host: str, port: int) -> socket.socket:
 def listen_at(path: Path) -> socket.socket:
     """A listening socket file, for this user only; a dead server's file is replaced.
 
-    Raises CourseError where no socket file can be made, or something else has that name.
+    Raises CourseError where no socket file can be made, or something else has that name: a server
+    that listens, or a file that is no socket.
     """
     if not hasattr(socket, "AF_UNIX"):
         raise CourseError("--uds: this system has no socket files", "use --port")
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()
+        _remove_dead(path)
         before = os.umask(0o177)
         try:
             made.bind(str(path))
         finally:
             os.umask(before)
         made.listen(BACKLOG)
+    except CourseError:
+        made.close()
+        raise
     except OSError as error:  # "AF_UNIX path too long" has no strerror
         made.close()
         raise CourseError(
@@ -66,6 +67,30 @@ def listen_at(path: Path) -> socket.socket:
             "name a new file in a folder of yours; the whole path has fewer than 104 characters",
         ) from None
     return made
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove a socket file on which nobody listens; CourseError where the name is in use."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise CourseError(
+                f"{path}: this is no socket file, so it stays",
+                "name another file with --uds, or move this one away",
+            )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1)
+            probe.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except (BlockingIOError, TimeoutError):
+        pass  # it listens, and more are waiting than its queue holds
+    raise CourseError(
+        f"{path}: a server listens there",
+        "end that one first, or name another file with --uds",
+    )
 
 
 def address_of(listening: socket.socket) -> str:

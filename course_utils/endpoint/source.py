@@ -13,13 +13,17 @@ from typing import Any
 from course_utils import models
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic
+from course_utils.files import read_json, read_object, write_json_atomic
 from course_utils.packages import (
     writable_cache_folder,
 )
 
 PLACES = (".", "adapter", "models/finetuned_model")  # where an adapter lies in a folder
-HASHED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "*.jinja")
+# Weights, configurations, tokenizers in all their forms, chat templates.
+HASHED = (
+    *("*.safetensors", "config.json", "adapter_config.json", "*.jinja"),
+    *("*token*.json", "vocab.json", "*.model"),
+)
 LARGE = 50_000_000  # bytes; below, a checksum is quicker than a note
 MERGES = ("use_dora", "modules_to_save", "lora_bias")  # what no separate adapter file can say
 
@@ -43,7 +47,7 @@ class Source:
         """Whether the adapter is more than two factors a layer, so that only merging serves it."""
         if self.adapter is None:
             return False
-        config = read_json(self.adapter / "adapter_config.json")
+        config = _configuration(self.adapter)
         return any(config.get(name) for name in MERGES)
 
 
@@ -70,19 +74,27 @@ def find(folder: Path, base: str | None = None) -> Source:
             f"{adapter}: there is no adapter_model.safetensors",
             "save the adapter again; weights in other formats are not read",
         )
-    name = base or _base_name(folder, adapter)
+    config = _configuration(adapter)
+    name = base or _base_name(folder, config)
     return Source(folder, name, _folder_of(name, adapter), adapter)
 
 
-def _base_name(folder: Path, adapter: Path) -> str:
+def _configuration(adapter: Path) -> dict[str, Any]:
+    """The adapter's configuration; CourseError where it is none."""
+    path = adapter / "adapter_config.json"
+    config = read_json(path, "the notebook or script that saved the adapter")
+    if not isinstance(config, dict):
+        raise CourseError(f"{path}: this is no adapter's configuration", "save the adapter again")
+    return config
+
+
+def _base_name(folder: Path, config: dict[str, Any]) -> str:
     """The run's setting; else the adapter's, whose path may be of another machine."""
-    if (folder / "settings.json").is_file():
-        name = read_json(folder / "settings.json").get("settings", {}).get("base_model")
-        if isinstance(name, str):
-            return name
-    config = read_json(adapter / "adapter_config.json")
-    named = str((config if isinstance(config, dict) else {}).get("base_model_name_or_path") or "")
-    return models.id_of(named)
+    settings = read_object(folder / "settings.json").get("settings")
+    name = settings.get("base_model") if isinstance(settings, dict) else None
+    if isinstance(name, str):
+        return name
+    return models.id_of(str(config.get("base_model_name_or_path") or ""))
 
 
 def _folder_of(name: str, adapter: Path) -> Path:

@@ -76,6 +76,7 @@ def command(source: Source, port: int, context: int, slots: int) -> list[str]:
 
 
 def _rank(adapter: Path) -> int:
-    """The smallest of vLLM's ranks that holds this adapter's."""
-    rank = int(read_json(adapter / "adapter_config.json")["r"])
+    """The smallest of vLLM's ranks that holds this adapter's, those of single modules included."""
+    config = read_json(adapter / "adapter_config.json")
+    rank = max(int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values()), 1)
     return next((known for known in (8, 16, 32, 64, 128, 256, 320, 512) if known >= rank), rank)

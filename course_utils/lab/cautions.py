@@ -97,7 +97,7 @@ def _step_warnings(s: Mapping[str, Any], records: int) -> list[str]:
     if s["logging_steps"] > plan.total:
         found.append(
             f"logging_steps {s['logging_steps']} is more than the {plan.total} steps of the run: "
-            "no training loss is written at all"
+            "the training loss is one point, at the end"
         )
     elif s["logging_steps"] > plan.total / 5:
         found.append(

@@ -42,7 +42,12 @@ def check_extra(name: str, value: Any) -> Any:
             cure = f"give a whole number from 1 to {MOST_RECORDS:,}"
             raise CourseError(f"{label}: {value!r} does not fit", cure)
         return int(value)
-    if name != "number" and value not in stops:
+    if name == "number":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or not value:
+            raise CourseError(f"{label}: {value!r} does not fit", "give a number other than 0")
+        return value
+    if value not in stops:
         cure = f"choose among {', '.join(map(str, stops))}"
         raise CourseError(f"{label}: {value!r} is not there", cure)
     return value

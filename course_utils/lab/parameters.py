@@ -101,7 +101,7 @@ _ALL = (
         "int",
         512,
         (32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024, 2048),
-        low=8,
+        low=16,
         high=131072,
         unit="tokens",
         log=True,
@@ -240,7 +240,7 @@ def check_value(name: str, value: Any) -> Value:
     parameter = SETTABLE[name]
     try:
         return _converted(parameter, value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last one: infinity as a whole number
         raise CourseError(f"{name}: {value!r} does not fit", _takes(parameter)) from None
 
 

@@ -174,6 +174,8 @@ def draw_learning_rate(figure: "Figure", settings: Settings, context: Context) -
     _rate_axis(ax, max([*rates, *usual]), total)
     add_legend(ax, loc="upper right")
     peak = max(rates)
+    if not peak:  # the first step takes a rate of 0
+        return f"The warm-up takes {_plural(total, 'step')}, all there are: the rate stays at 0"
     factor = settings["learning_rate"] / start
     than = "the start value" if factor == 1 else f"{_times(factor)} times the start value"
     step = rates.index(peak) + 1
@@ -583,7 +585,9 @@ def draw_logging(figure: "Figure", settings: Settings, context: Context) -> str:
     if not full:
         ax.text(0.5, 0.5, "no recorded curve is here yet", transform=ax.transAxes, ha="center")
         return "There is no recorded curve to thin out yet"
-    seen = [(p["step"], p["loss"]) for p in arithmetic.logging_points(context.log, every)]
+    # As train_lora.py does: in a run that is shorter than the interval, one point at the end.
+    shown = min(every, full[-1][0])
+    seen = [(p["step"], p["loss"]) for p in arithmetic.logging_points(context.log, shown)]
     ax.plot(*zip(*full, strict=True), color=PALE, lw=1.8, label=f"recorded: {len(full)} points")
     if seen:
         label = f"logging_steps {every}: {_plural(len(seen), 'point')}"

@@ -473,7 +473,7 @@ TEXTS = {
     ),
     "eos_not_learned": (
         "The end of the answer is masked (pad = EOS)",
-        "answers that do not stop; an instruct model may hide it, since it knew its end before",
+        "answers that do not stop, object after object; a score of the first one does not see it",
         "the padding token is the end token, so hiding the padding hides the end as well",
         "mask by length, never by the pad token; count the end tokens that are trained",
     ),
@@ -485,7 +485,7 @@ TEXTS = {
     ),
     "answers_truncated": (
         "max_length cuts off the answers",
-        "a low training loss, a high validation loss; answers begin right and end wrong",
+        "a training loss like the healthy runs', a validation loss far above; answers stop short",
         "so few tokens hold the prompt and the first words of an answer: the rest is never seen",
         "take the 95th to 99th percentile of your lengths, and count what is cut",
     ),

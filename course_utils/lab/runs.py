@@ -20,7 +20,7 @@ from course_utils.lab import parameters
 from course_utils.models import EMBEDDED
 from course_utils.records import read_records
 from course_utils.runs import Run
-from course_utils.settings import preset_settings
+from course_utils.settings import preset_settings, require_fp16
 from course_utils.splits import split_by_group
 
 if TYPE_CHECKING:
@@ -42,21 +42,20 @@ def complete(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise CourseError(f"{options.out}: this is a file", "give --out a folder")
     read_parts(options)  # for its errors: from here on torch is imported, which takes its time
+    hardware.show_one_gpu()
     machine = hardware.detect()
     options.precision_reason = "as you asked"
     if "precision" not in given:
         given["precision"], options.precision_reason = hardware.choose_precision(machine)
-    if given["precision"] == "fp16" and not machine.capability:
-        raise CourseError(
-            "--fp16 needs a CUDA GPU: a CPU has no loss scaling for it, and no speed to gain",
-            "leave it out (this machine then chooses), or give --bf16 true",
-        )
+    if given["precision"] == "fp16":
+        require_fp16(machine)
     options.parameters = parameters.checked(given)
 
 
 def _check(options: argparse.Namespace) -> None:
     """CourseError for an option out of its range, or two that exclude each other."""
-    for name, low, high in (("val_share", 0.01, 0.5), ("evaluations", 1, 1000)):
+    bounds = (("val_share", 0.01, 0.5), ("evaluations", 2, 1000), ("eval_batch_size", 1, 10_000))
+    for name, low, high in bounds:
         if not low <= getattr(options, name) <= high:
             value = getattr(options, name)
             raise CourseError(f"--{name} {value}: out of range", f"give {low} to {high}")
@@ -93,7 +92,7 @@ def settings_of(options: argparse.Namespace) -> "Settings":
         **values,
         base_model=options.base_model,
         quantization=options.quantization,
-        evaluations=max(2, options.evaluations),
+        evaluations=options.evaluations,
         eval_batch_size=options.eval_batch_size,
         # A GPU's memory is the bottleneck there, a CPU's time is here.
         gradient_checkpointing=_has_gpu(),
@@ -133,7 +132,10 @@ def read_parts(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
             f"{options.data}: all records are of one group, so none can be kept for validation",
             "give different groups to different topics, or a file with --eval_data",
         )
-    return parts["train"], parts["val"]
+    # Whole groups rarely add up to the wanted sizes; what no part took is trained on.
+    taken = {id(record) for part in parts.values() for record in part}
+    left = [record for record in records if id(record) not in taken]
+    return parts["train"] + left, parts["val"]
 
 
 def _groups(records: Sequence[dict]) -> list[str]:
@@ -185,7 +187,10 @@ def saved_folds(options: argparse.Namespace) -> list[dict[str, list]]:
     path = checkpoint_folder(options.out) / "folds.json"
     if options.no_checkpoints or not options.resume or not path.is_file():
         return []
-    return read_json(path)
+    folds = read_json(path)
+    for fold in folds:  # JSON has no NaN: a likelihood of a fold that diverged is null there
+        fold["nll"] = [math.nan if value is None else value for value in fold["nll"]]
+    return folds
 
 
 def save_folds(options: argparse.Namespace, folds: Sequence[dict[str, list]]) -> None:
@@ -298,6 +303,21 @@ def trained_with(adapter: Path) -> dict[str, Any]:
     path = training_file(Path(adapter).absolute())
     found = read_json(path) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
+
+
+def quantized_like(adapter: Path, precision: str) -> Any:
+    """How the base model was loaded for training: bitsandbytes' configuration, or None.
+
+    Asked on other weights than it was trained on, an adapter answers a little differently, and
+    what was trained in 4 bit rarely fits whole into the same GPU.
+    """
+    if trained_with(adapter).get("quantization") != "nf4":
+        return None
+    if not _has_gpu():
+        print("trained on a base model in 4 bit; without a GPU it is loaded whole")
+        return None
+    settings = preset_settings("cpu").with_changes(quantization="nf4", precision=precision)
+    return models.quantization_for(settings)
 
 
 def system_of(records: Sequence[dict]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from solving import again, main, part, questions
 
 from course_utils import chat, latency, metrics, models, serving, sources
+from course_utils.errors import CourseError
 from course_utils.generation import generate_answers
 from course_utils.runs import Run
 
@@ -62,6 +63,8 @@ def exercise_3(run: Run) -> dict:
     How much cheaper is your machine's number: look whether the passes of one all lie above those of
     the other. The first start merges and converts, which takes longest; later ones find the file.
     """
+    if not serving.has_llamacpp():
+        raise CourseError("PyTorch serves no merged model", serving.LLAMACPP_MISSING)
     tokenizer = models.load_tokenizer(run.settings.base_model)
     asked = questions(part(run, "test")[:4], tokenizer)
     rates: dict[str, list[float]] = {}

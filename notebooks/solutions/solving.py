@@ -27,6 +27,7 @@ from course_utils import chat, kit, scripts
 from course_utils.errors import CourseError
 from course_utils.records import read_records
 from course_utils.runs import Run, saved_settings
+from course_utils.settings import resolve_precision
 
 NOT_COPIED = ("checkpoints", "merged", "notebooks")  # large, or made again
 
@@ -34,7 +35,7 @@ NOT_COPIED = ("checkpoints", "merged", "notebooks")  # large, or made again
 def opened(folder: str | Path) -> Run:
     """A run folder as it is; nothing is written into it."""
     folder = Path(folder).resolve()
-    return Run(folder, saved_settings(folder / "settings.json"))
+    return Run(folder, resolve_precision(saved_settings(folder / "settings.json"))[0])
 
 
 def part(run: Run, name: str) -> list[dict]:

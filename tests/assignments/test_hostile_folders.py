@@ -13,6 +13,9 @@ from submissions import (
     only,
 )
 
+from course_utils.assignments.folder import PLACEHOLDER
+from course_utils.grading.judging.files import imports, work
+
 # --- Hostile folders ----------------------------------------------------------------------------
 
 
@@ -47,6 +50,17 @@ def test_pipe_in_place_of_a_file_does_not_block(folder):
     os.mkfifo(folder / "README.md")
     found = {f.id for f in check(folder).of_state("missing", "wrong")}
     assert found == {"folder.kinds", "readme"}
+
+
+def test_blank_lines_are_read_once(folder):
+    """Patterns that begin a line with any space read a million blank lines from each of them."""
+    blank = "\n" * 1_000_000
+    for name in ("README.md", "requirements.txt", "scripts/train.py"):
+        path = folder / name
+        path.write_text(path.read_text() + (blank[:900_000] if name.endswith(".py") else blank))
+    assert check(folder).verdict()
+    for pattern in (PLACEHOLDER, imports.IMPORT, imports.MAGIC, work.PART):
+        assert pattern.search(blank) is None
 
 
 def test_huge_file_is_named_and_not_opened(folder):

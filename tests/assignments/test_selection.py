@@ -195,7 +195,7 @@ def test_a_model_larger_than_the_free_memory_is_skipped_with_both_numbers():
 
 
 def test_a_gated_model_without_a_token_is_skipped(monkeypatch):
-    monkeypatch.setattr(models, "_hub_reachable", lambda: True)
+    monkeypatch.setattr(models, "hub_reachable", lambda: True)
     monkeypatch.setattr("course_utils.assignments.selection.candidates._hub_token", lambda: None)
     [found] = candidates(["meta-llama/Llama-3.1-8B"], ["nf4"], LAPTOP, free_gb=100)
     assert "gated" in found.reason

@@ -1,6 +1,7 @@
 """train_lora.py and inference_lora.py, as a student runs them, on the nano model."""
 
 import json
+import math
 import os
 import signal
 import statistics
@@ -377,6 +378,29 @@ def test_a_record_whose_prompt_fills_the_length_is_not_trained(tokenizer, capsys
     assert kept == part[1:]
     assert lengths == [len(tokens[1].input_ids)]
     assert "cuts 1 of 2 training records (50%); 1 have no answer left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "groups"), [(60, 12), (100, 25), (150, 15)])
+def test_every_record_is_trained_or_validated_on(tmp_path, count, groups):
+    """Whole groups do not add up to the wanted sizes: none of them may be left out for that."""
+    part = records(count, groups=groups)
+    train, val = lab_runs.read_parts(options(write_records(tmp_path / "r.jsonl", part)))
+    assert len(train) + len(val) == len(part)
+    assert {r["group"] for r in train}.isdisjoint(r["group"] for r in val)
+
+
+@pytest.mark.parametrize("words", [["--evaluations", "1"], ["--eval_batch_size", "0"]])
+def test_an_option_out_of_its_range_is_refused(data, words):
+    with pytest.raises(CourseError, match="out of range"):
+        lab_runs.complete(options(data, *words))
+
+
+def test_a_fold_that_diverged_is_read_again(data, tmp_path):
+    told = options(data, "--folds", "2", "--out", str(tmp_path / "adapter"), "--resume")
+    told.out = Path(told.out)
+    lab_runs.save_folds(told, [{"nll": [math.nan, 1.0], "tokens": [3, 2]}])
+    [fold] = lab_runs.saved_folds(told)
+    assert math.isnan(lab_runs.fold_loss(fold))
 
 
 def test_groups_stay_together_and_one_group_alone_is_told(tmp_path):

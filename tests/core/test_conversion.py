@@ -100,6 +100,12 @@ NOT_MAPPED = {
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}
     ],
     "fields that are not known (title, body)": [{"title": "a", "body": "b"}],
+    "two fields for one part (instruction, question)": [
+        FORMS["Alpaca"] | {"question": "What is 2 + 2?"}
+    ],
+    "two fields for one part (input, context)": [
+        FORMS["Alpaca"] | {"input": "one text", "context": "another"}
+    ],
     "no record that can be read (not-an-object)": [["a", "b"]],
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from random_models import narrow_gemma, wandering_llama
 
 from course_utils import chat, generation, sources
 from course_utils.chat import Tokens
+from course_utils.errors import CourseError
 from course_utils.generation import (
     SHORTEST_PREFIX,
     _batches,
@@ -456,3 +457,13 @@ def test_where_prompt_and_answer_share_a_token_each_is_computed_alone(model, tok
     texts, nll, _ = both(model, tokenizer, shared, examples, 3)
     assert texts == generate_answers(model, tokenizer, shared, NEW, 3)
     assert nll == pytest.approx([plain_nll(model, e) for e in examples], rel=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [{"batch_size": 0}, {"batch_size": -1}, {"max_new_tokens": 0}])
+def test_a_size_below_one_is_refused_and_no_endless_loop(model, tokenizer, shared, sizes):
+    with pytest.raises(CourseError, match=f"{next(iter(sizes))} is"):
+        generate_answers(model, tokenizer, shared, **({"max_new_tokens": 4} | sizes))
+    if "batch_size" in sizes:
+        tokens = [chat.tokenize_record(record, tokenizer) for record in WORK_ORDERS]
+        with pytest.raises(CourseError, match="batch_size is"):
+            completion_nll(model, tokenizer, tokens, **sizes)

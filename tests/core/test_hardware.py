@@ -223,3 +223,26 @@ def test_a_part_of_the_cores_meets_a_part_of_the_load():
     assert hardware.share_of_load(32.0, cores=2, machine_cores=64) == 1.0
     assert hardware.share_of_load(1.5, cores=2, machine_cores=2) == 1.5
     assert hardware.current_load(1) >= 0
+
+
+@pytest.mark.parametrize(
+    ("names", "launcher", "seen"),
+    [
+        (["nvidia0", "nvidia1", "nvidiactl"], {}, "0"),
+        (["nvidia0", "nvidiactl", "nvidia-uvm"], {}, None),
+        (["nvidia0", "nvidia1"], {"LOCAL_RANK": "1"}, None),
+        (["nvidia0", "nvidia1"], {"CUDA_VISIBLE_DEVICES": "1"}, "1"),
+    ],
+)
+def test_of_two_gpus_one_is_shown_unless_a_launcher_or_the_user_decides(
+    tmp_path, monkeypatch, names, launcher, seen
+):
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    for name in names:
+        (tmp_path / name).touch()
+    hardware.show_one_gpu(tmp_path)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == seen
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)

@@ -32,6 +32,12 @@ def test_in_a_batch_nobody_sees_a_token_before_the_last_answer_ends(nano):
     assert [(one.first, one.seconds) for one in timed] == [(seconds, seconds)] * 2
 
 
+def test_a_batched_answer_has_as_many_tokens_as_the_same_one_alone(nano):
+    alone = latency.of_generate(*nano, PROMPT, 8)
+    [batched, _], _ = latency.of_batch(*nano, [PROMPT, PROMPT], 8)
+    assert (batched.text, batched.tokens) == (alone.text, alone.tokens)
+
+
 def test_figures_are_medians_percentiles_and_a_rate_over_all_seconds():
     timed = [Timed(i / 10, float(i), 10, "") for i in range(1, 21)]
     found = latency.figures(timed)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import socket
+import time
 import zipfile
 
 import pytest
@@ -395,9 +396,9 @@ def offline(monkeypatch, tmp_path):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    models._hub_reachable.cache_clear()
+    models._reachable.cache_clear()
     yield
-    models._hub_reachable.cache_clear()
+    models._reachable.cache_clear()
 
 
 @pytest.mark.parametrize("load", [models.load_tokenizer, models.load_model])
@@ -444,9 +445,15 @@ def test_a_hub_that_does_not_answer_counts_as_unreachable(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.delenv("https_proxy", raising=False)
-    models._hub_reachable.cache_clear()
-    assert models._hub_reachable() is False
-    models._hub_reachable.cache_clear()
+    models._reachable.cache_clear()
+    assert models.hub_reachable() is False
+    with socket.socket() as back:  # who reconnects is believed after some seconds
+        back.bind(("127.0.0.1", port))
+        back.listen()
+        later = time.monotonic() + models.LOOKED_UP
+        monkeypatch.setattr(models.time, "monotonic", lambda: later)
+        assert models.hub_reachable() is True
+    models._reachable.cache_clear()
 
 
 def test_a_folder_of_ones_own_is_loaded_by_its_path(nano_model_path):

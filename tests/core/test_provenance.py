@@ -143,6 +143,20 @@ def test_the_same_baseline_measured_again_is_the_same_and_another_is_not(run):
         assert files_of(run) == ["evaluation.json"]
 
 
+def test_a_result_that_other_settings_shaped_is_told_with_both_values(run):
+    """Opening notebook 03 saves its parameters before anything is trained with them."""
+    runs.open_run(run.folder, "nano", lora_r=64, max_new_tokens=7, eval_batch_size=3)
+    found = {one.file: one for one in provenance.stale(run.folder)}
+    rank = run.settings.lora_r
+    assert found["training.json"].found == f"training.json was made with lora_r {rank} (now 64)"
+    assert "max_new_tokens" in found["baseline.json"].found
+    assert {one.notebook for one in found.values()} >= {"02", "03"}
+    with pytest.raises(CourseError, match="lora_r"):
+        provenance.require(run.folder, "training.json")
+    runs.open_run(run.folder, "nano", lora_r=rank, max_new_tokens=run.settings.max_new_tokens)
+    assert not provenance.stale(run.folder)
+
+
 def test_another_base_model_is_told_with_both_names(run):
     runs.open_run(run.folder, "nano", base_model="other-model")
     told = [one.found for one in provenance.stale(run.folder, ["training.json"])]

@@ -56,6 +56,28 @@ def test_the_linear_model_states_a_label_that_every_training_record_carries():
     assert json.loads(told[0])["action"] == "Repair"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "```json\n{}\n```",
+        "Answer: {}",
+        "[{}]",
+        "It calls f({}) once.",
+    ],
+)
+def test_the_linear_model_reads_the_same_object_as_the_score(form):
+    train = [one | {"output": form.format(one["output"])} for one in ORDERS]
+    told = answers("linear model", train, [order("replace bucket tooth"), order("repair engine")])
+    assert [json.loads(text)["action"] for text in told] == ["Replace", "Repair"]
+
+
+def test_the_linear_model_learns_each_value_of_a_list_and_nothing_of_null():
+    train = [order(f"pump seal {n}", part=["Pump", "Seal"], note=None) for n in range(5)]
+    train += [order(f"engine {n}", part=["Engine"]) for n in range(5)]
+    told = answers("linear model", train, [order("pump seal")])
+    assert json.loads(told[0]) == {"part": "Pump; Seal"}
+
+
 def test_the_best_sentence_is_the_one_that_shares_most_with_the_question():
     asked = question("How hot may the bearing become?", MANUAL, "at most 90 °C")
     assert answers("best sentence", [asked], [asked]) == ["The bearing may reach 90 °C."]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy
 import pytest
 
+from course_utils import hardware as hardware_module
 from course_utils import runs
 from course_utils.errors import CourseError
+from course_utils.hardware import Hardware
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +66,27 @@ def test_opening_again_keeps_the_time_the_run_was_made(tmp_path):
 def test_another_preset_starts_from_that_presets_values(tmp_path):
     open_nano(tmp_path, lora_r=4)
     assert runs.open_run(tmp_path, preset="cpu").settings.lora_r == 16
+
+
+def test_precision_auto_is_decided_anew_on_each_machine(tmp_path, monkeypatch):
+    """Notebook 01 on a CPU with bf16, 03 on a T4, which only emulates it, 04 on a laptop."""
+    cpu = Hardware("Linux", "EPYC", cores=2, cpu_bf16=True, ram_gb=12)
+    t4 = Hardware("Linux", "Xeon", 2, False, 12.7, "Tesla T4", 14.7, (7, 5))
+    laptop = Hardware("Linux", "i5", cores=2, cpu_bf16=False, ram_gb=8)
+    for machine, precision in ((cpu, "bf16"), (t4, "fp16"), (laptop, "fp32")):
+        monkeypatch.setattr(runs.hardware, "detect", lambda machine=machine: machine)
+        run = runs.open_run(tmp_path, preset="cpu")
+        saved = run.read("settings.json")
+        assert run.settings.precision == saved["settings"]["precision"] == precision
+        assert saved["hardware"]["cpu_model"] == machine.cpu_model
+        assert saved["precision_reason"] == hardware_module.choose_precision(machine)[1]
+
+
+def test_a_precision_that_was_asked_for_stays_on_every_machine(tmp_path, monkeypatch):
+    runs.open_run(tmp_path, preset="cpu", precision="bf16")
+    laptop = Hardware("Linux", "i5", cores=2, cpu_bf16=False, ram_gb=8)
+    monkeypatch.setattr(runs.hardware, "detect", lambda: laptop)
+    assert runs.open_run(tmp_path).settings.precision == "bf16"
 
 
 def test_precision_auto_is_resolved_when_the_run_is_made(tmp_path):

@@ -126,9 +126,16 @@ def test_precision_auto_becomes_what_this_machine_computes_with_the_reason():
 
 
 def test_a_precision_that_was_set_is_kept():
-    found, reason = settings.resolve_precision(preset(precision="fp16"))
-    assert found.precision == "fp16"
+    found, reason = settings.resolve_precision(preset(precision="bf16"))
+    assert found.precision == "bf16"
     assert "set by" in reason
+
+
+def test_fp16_without_a_gpu_is_refused(monkeypatch):
+    laptop = hardware.Hardware("Linux", "i5", cores=2, cpu_bf16=False, ram_gb=8)
+    monkeypatch.setattr(hardware, "detect", lambda: laptop)
+    with pytest.raises(CourseError, match="fp16 needs a CUDA GPU"):
+        settings.resolve_precision(preset(precision="fp16"))
 
 
 def test_preset_auto_is_chosen_from_the_hardware_and_printed(capsys):

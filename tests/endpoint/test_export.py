@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from course_utils import models
 from course_utils.commands.main import command_line
-from course_utils.endpoint import conversion, export, lora, onnx
+from course_utils.endpoint import card, conversion, export, lora, onnx, vllm
 from course_utils.endpoint.source import find
 from course_utils.errors import CourseError, UsageError
 
@@ -38,8 +38,7 @@ def run(adapter, tmp_path):
 
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch):
-    """A random model is slow to be certain: three answers of six tokens must do."""
-    monkeypatch.setattr(export, "LEAST", {"merged": 3, "onnx": 3, "f16": 2, "q8_0": 0})
+    """A random model is slow to be certain: answers of six tokens must do."""
     monkeypatch.setattr(export, "TOKENS", 6)
 
 
@@ -48,6 +47,50 @@ def test_a_merged_model_answers_as_its_source_and_loads_without_an_adapter(run, 
     assert (agreement.same, agreement.of) == (3, 3)
     assert find(out).adapter is None
     assert models.load_model(str(out)).config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "least"),
+    [
+        ("merged", 20, 20),
+        ("merged", 12, 12),
+        ("onnx", 1, 1),
+        ("f16", 20, 18),
+        ("f16", 15, 14),  # 13.5, rounded up
+        ("f16", 5, 4),  # one may always be turned by rounding
+        ("f16", 1, 1),
+        ("q8_0", 20, 0),
+        ("q8_0", 3, 0),
+    ],
+)
+def test_how_many_answers_must_agree_is_a_share_of_those_that_were_asked(kind, asked, least):
+    assert export.needed(kind, asked) == least
+
+
+def test_a_broken_test_record_is_named_with_its_line(run):
+    path = run / "data" / "test.jsonl"
+    path.write_text(json.dumps(RECORD) + "\n\n", encoding="utf-8")
+    assert len(export._prompts(find(run))[0]) == 1  # an empty line is none
+    for broken in (b"{", b"[1]", b'{"input": "\xff\xfe\x81"}', b'{"other": 1}'):
+        path.write_bytes(json.dumps(RECORD).encode() + b"\n" + broken + b"\n")
+        with pytest.raises(CourseError, match=r"test\.jsonl:2: "):
+            export._prompts(find(run))
+
+
+def test_a_run_without_a_test_part_is_asked_questions_an_empty_part_is_told(run):
+    path = run / "data" / "test.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(CourseError, match="the file is empty"):
+        export._prompts(find(run))
+    path.unlink()
+    prompts, truths = export._prompts(find(run))
+    assert (len(prompts), truths) == (20, [])
+
+
+def test_the_card_counts_records_of_any_encoding(run):
+    (run / "data" / "train.jsonl").write_bytes(b'{"input": "\xb5m"}\n\n{}\n')
+    (run / "settings.json").write_text('{"settings": [1]}', encoding="utf-8")
+    assert "- train: 2 records" in card.text(find(run, "nano"), "merged", "")
 
 
 def test_a_gguf_file_is_compared_too(serving, run, tmp_path):
@@ -95,12 +138,12 @@ def test_without_its_packages_onnx_says_what_to_install(run, tmp_path, monkeypat
 
 def test_the_card_states_base_model_licence_scores_and_the_check(run, tmp_path):
     out, agreement = export.merged(find(run), tmp_path / "out")
-    card = (out / "README.md").read_text(encoding="utf-8")
-    assert "base_model: nano" in card
-    assert f"license: {models.registry()['nano'].licence}" in card
-    assert "| field F1 | 0.160 | 0.680 | 0.520 [0.490, 0.550] |" in card
-    assert "- test: 3 records" in card
-    assert agreement.told() in card
+    told = (out / "README.md").read_text(encoding="utf-8")
+    assert "base_model: nano" in told
+    assert f"license: {models.registry()['nano'].licence}" in told
+    assert "| field F1 | 0.160 | 0.680 | 0.520 [0.490, 0.550] |" in told
+    assert "- test: 3 records" in told
+    assert agreement.told() in told
 
 
 def test_an_export_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
@@ -140,3 +183,32 @@ def test_scales_of_peft():
     config = {"lora_alpha": 16, "use_rslora": True, "alpha_pattern": {"q_proj": 8}}
     assert lora.scaling(config, "model.layers.0.self_attn.q_proj", 4) == 8 / 2
     assert lora.scaling(config | {"use_rslora": False}, "model.layers.0.mlp.up_proj", 4) == 4
+
+
+PATTERNS = {"self_attn.q_proj": 64, "q_proj": 3, "layers.1.mlp.down_proj": 5}
+
+
+def test_where_two_patterns_fit_the_scale_is_the_one_that_peft_takes(nano_model_path):
+    """Compared with the scale in PEFT's own layers, ranks of their own included."""
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import LoraLayer
+
+    names = ["q_proj", "down_proj"]
+    config = LoraConfig(
+        r=8, lora_alpha=16, target_modules=names, alpha_pattern=PATTERNS, rank_pattern={"mlp.*": 4}
+    )
+    model = get_peft_model(models.load_model(str(nano_model_path)), config)
+    modules = model.base_model.model.named_modules()
+    layers = {name: module for name, module in modules if isinstance(module, LoraLayer)}
+    assert len(layers) == 4
+    for name, layer in layers.items():
+        told = lora.scaling(config.to_dict(), name, layer.r["default"])
+        assert told == pytest.approx(layer.scaling["default"]), name
+
+
+def test_vllm_is_told_the_largest_of_the_ranks(tmp_path):
+    config = {"r": 4, "rank_pattern": {"q_proj": 40, "k_proj": 9}}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert vllm._rank(tmp_path) == 64
+    (tmp_path / "adapter_config.json").write_text('{"r": 4}', encoding="utf-8")
+    assert vllm._rank(tmp_path) == 8

@@ -1,17 +1,19 @@
 """The engine that converts nothing: PyTorch behind the same interface."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
 from random_adapters import random_adapter
 
 from course_utils import models
-from course_utils.endpoint import engines, selftest
+from course_utils.endpoint import engines, local, selftest
 from course_utils.endpoint.app import Options, build
-from course_utils.endpoint.local import Transformers
+from course_utils.endpoint.local import Transformers, precision_for
 from course_utils.endpoint.source import find
 from course_utils.generation import generate_answers
+from course_utils.hardware import Hardware
 
 QUESTION = [{"role": "user", "content": "GREASE PUMP LEAKING"}]
 GREEDY = {"messages": QUESTION, "max_tokens": 8, "temperature": 0}
@@ -98,6 +100,41 @@ def test_it_tells_likelihoods_so_a_weak_adapter_is_told_from_none(nano_model_pat
     found = asyncio.run(probes())
     assert all(len(probe.tokens) == selftest.TOKENS for probe in found["tuned"])
     assert all(likelihood <= 0 for probe in found["base"] for _, likelihood in probe.tokens)
+
+
+LAPTOP = Hardware("Linux", "Core i5", cores=4, cpu_bf16=False, ram_gb=8)
+
+
+@pytest.mark.parametrize(
+    ("machine", "precision"),
+    [
+        (LAPTOP, "fp32"),
+        (replace(LAPTOP, cpu_bf16=True), "fp32"),  # as a CPU always answered
+        (replace(LAPTOP, mps=True), "fp32"),
+        (replace(LAPTOP, gpu_name="T4", gpu_memory_gb=14.7, capability=(7, 5)), "fp16"),
+        (replace(LAPTOP, gpu_name="A100", gpu_memory_gb=39.4, capability=(8, 0)), "bf16"),
+    ],
+    ids=["laptop", "bf16", "mac", "T4", "A100"],
+)
+def test_a_gpu_holds_the_model_in_16_bits_a_cpu_in_32(machine, precision):
+    assert precision_for(machine) == precision
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_model_of_16_bits_acts_with_an_adapter_of_32(adapter, monkeypatch, precision):
+    """Here on a CPU, which is told that it is a GPU."""
+    monkeypatch.setattr(local, "precision_for", lambda machine: precision)
+
+    async def started():
+        engine = Transformers(find(adapter))
+        await engine.start()
+        await selftest.acts(engine)
+        return engine.model
+
+    kinds = {"adapter": set(), "base": set()}
+    for name, weights in asyncio.run(started()).named_parameters():
+        kinds["adapter" if "lora_" in name else "base"].add(weights.dtype)
+    assert kinds == {"adapter": {models.dtype_of("fp32")}, "base": {models.dtype_of(precision)}}
 
 
 def test_a_machines_owner_decides_what_auto_takes(monkeypatch):

@@ -40,6 +40,25 @@ def test_a_run_names_its_base_model_itself(folder):
     assert source.find(run).base_name == "nano"
 
 
+@pytest.mark.parametrize(
+    "settings", ['{"settings": null}', '{"settings": [1]}', "[]", "null", "{", '{"settings": {}}']
+)
+def test_settings_of_another_form_name_no_base_model(folder, settings):
+    run = folder("adapter")
+    (run / "settings.json").write_text(settings, encoding="utf-8")
+    assert source.find(run).base_name == "nano"  # the adapter's
+
+
+@pytest.mark.parametrize("config", ["[]", "null", "7", "{"])
+def test_a_configuration_that_is_no_object_is_named(folder, config):
+    made = folder()
+    (made / "adapter_config.json").write_text(config, encoding="utf-8")
+    for base in (None, "nano"):
+        with pytest.raises(CourseError, match="adapter_config.json") as caught:
+            source.find(made, base)
+        assert caught.value.cure
+
+
 def test_the_base_model_can_be_named(folder, nano_model_path):
     made = folder(base_model_name_or_path="/home/ada/models/mine")
     assert source.find(made, base=str(nano_model_path)).base == nano_model_path
@@ -81,6 +100,25 @@ def test_equal_content_has_one_checksum_wherever_it_lies(folder, tmp_path):
     assert source.digest(tmp_path / "two") != first
 
 
+FILES = (
+    *("model.safetensors", "config.json", "adapter_config.json", "chat_template.jinja"),
+    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model"),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.json"),
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whatever_a_conversion_reads_is_in_the_checksum(tmp_path, name):
+    for each in FILES:
+        (tmp_path / each).write_bytes(b"{}")
+    first = source.digest(tmp_path)
+    (tmp_path / name).write_bytes(b"{} ")
+    assert source.digest(tmp_path) != first
+    (tmp_path / name).write_bytes(b"{}")
+    (tmp_path / "README.md").write_bytes(b"notes")
+    assert source.digest(tmp_path) == first
+
+
 def test_a_large_file_that_changes_has_another_checksum(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     weights = tmp_path / "model.safetensors"
@@ -100,6 +138,19 @@ def test_test_records_become_examples_and_broken_lines_do_not(tmp_path):
     assert [message["role"] for message in example.messages] == ["system", "user"]
     assert example.expected == "{}"
     assert examples_of(tmp_path / "nowhere") == ()
+
+
+def test_lines_that_are_no_record_are_passed_over_whatever_is_wrong_with_them(tmp_path):
+    (tmp_path / "data").mkdir()
+    record = {"instruction": "Answer in JSON.", "input": "PUMP", "output": "{}"}
+    lines = [
+        *(b'{"input": "\xb5m"}', b"\xff\xfe", b"", b"[]", b"7", b"null", b"[" * 100_000),
+        *(json.dumps(record | {name: 7}).encode() for name in record),
+        json.dumps(record).encode(),
+    ]
+    for beginning in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "data" / "test.jsonl").write_bytes(beginning + b"\r\n".join(lines))
+        assert len(examples_of(tmp_path)) == 1
 
 
 def test_the_embedded_base_model_is_found_by_name(folder):

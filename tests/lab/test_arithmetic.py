@@ -277,7 +277,7 @@ def test_the_start_values_are_not_warned_about():
         ("more than all 8 records", {"records": 8}),
         ("warm-up takes", {"warmup_ratio": 0.4}),
         ("does nothing", {"lr_scheduler_type": "constant"}),
-        ("no training loss is written", {"records": 100, "logging_steps": 50}),
+        ("the training loss is one point", {"records": 100, "logging_steps": 50}),
         ("too few to see a curve", {"records": 300, "logging_steps": 10}),
         ("very loud", {"lora_alpha": 256}),
         ("very quiet", {"lora_alpha": 4, "lora_r": 64}),

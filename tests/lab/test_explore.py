@@ -177,12 +177,24 @@ def test_the_records_are_a_number_that_is_typed_and_every_section_follows(lab):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("records", 0), ("records", 1.5), ("records", "120"), ("records", True), ("device", "T5"),
-     ("model", "gpt-9")],
+     ("model", "gpt-9"), ("number", 0), ("number", float("inf")), ("number", "65520")],
 )  # fmt: skip
 def test_an_extra_that_does_not_fit_is_refused_with_what_fits(lab, name, value):
     with pytest.raises(CourseError, match="does not fit|is not there") as refused:
         lab.set(**{name: value})
     assert refused.value.cure
+
+
+def test_a_warm_up_of_all_steps_is_told_as_such(lab):
+    lab.set(records=8, num_train_epochs=0.5)
+    lab.panel("learning_rate")
+    assert "the rate stays at 0" in lab.panels["learning_rate"].titles()[0]
+
+
+def test_a_run_shorter_than_the_logging_interval_leaves_one_point(lab):
+    lab.panel("logging_steps")
+    lab.set(logging_steps=100)
+    assert "logging_steps 100 leaves 1 point of" in " ".join(lab.panels["logging_steps"].titles())
 
 
 def test_a_panel_says_what_its_pictures_show_to_those_who_do_not_see_them(lab):

@@ -7,16 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.lab import findings, parameters, sweeps
+from course_utils.lab import analysis, findings, parameters, sweeps
 
 FOLDER = Path(__file__).parents[2] / "data" / "sweeps"
 TRAINED = list(sweeps.VALUES)
 # Not recorded around today's centre yet: who records one anew takes its name out.
 BEFORE = {
     *("per_device_train_batch_size", "gradient_accumulation_steps", "max_length"),
-    *("lora_alpha", "lora_dropout", "include_mlp"),
-    *("warmup_ratio", "lr_scheduler_type", "precision"),
+    *("lora_dropout", "warmup_ratio", "lr_scheduler_type", "precision"),
 }
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_notebook_says_where_runs_of_before_stand(name, capsys):
+    analysis.recorded(name)
+    assert ("Older runs" in capsys.readouterr().out) == (name in BEFORE)
+
+
+def test_the_notebook_names_all_of_them_beside_the_centre(capsys):
+    analysis.about_recorded()
+    told = capsys.readouterr().out
+    assert all(name in told for name in BEFORE)
 
 
 def content(name):
@@ -251,17 +262,18 @@ def test_ten_times_the_learning_rate_diverges():
     assert max(losses) > 10 * losses[0]
 
 
-def test_trained_padding_looks_wonderful_and_scores_worse():
+def test_trained_padding_looks_wonderful_and_scores_no_better():
     run, losses = failure("padding_learned")
     assert run["final_train_loss"] < healthy("final_train_loss") / 2
     assert run["eval_loss"] > max(run["eval_loss"] for run in centre_of("failures"))
-    assert run["field_f1"] < healthy("field_f1")
+    assert run["field_f1"] < max(run["field_f1"] for run in centre_of("failures"))
 
 
-def test_the_instruct_model_hides_a_masked_end():
+def test_a_masked_end_lets_answers_run_on_and_the_score_does_not_see_it():
     run, _ = failure("eos_not_learned")
-    assert abs(run["eval_loss"] - healthy("eval_loss")) < 0.05
-    assert all(answer["answer"].endswith("}") for answer in run["answers"])
+    beyond = [answer["answer"].partition("}")[2].strip() for answer in run["answers"]]
+    assert all(beyond)
+    assert run["field_f1"] >= min(run["field_f1"] for run in centre_of("failures"))
 
 
 def test_without_the_template_the_same_records_score_less():
@@ -271,9 +283,9 @@ def test_without_the_template_the_same_records_score_less():
         assert without["field_f1"] < without["with_template"]["field_f1"]
 
 
-def test_cut_answers_have_a_low_training_and_a_high_validation_loss():
-    run, losses = failure("answers_truncated")
-    assert losses[-1] < min(losses_of(start)[-1] for start in centre_of("failures"))
+def test_cut_answers_have_a_usual_training_and_a_high_validation_loss():
+    run, _ = failure("answers_truncated")
+    assert run["final_train_loss"] < 1.3 * healthy("final_train_loss")
     assert run["eval_loss"] > 1.5 * healthy("eval_loss")
 
 
@@ -292,8 +304,8 @@ def test_attention_only_ends_higher():
 
 def test_without_warmup_the_loss_jumps_and_with_a_long_one_it_does_not():
     bare, warm = failure("no_warmup")[1], failure("long_warmup")[1]
-    assert max(bare[:5]) > 1.2 * bare[0]
-    assert max(warm) == warm[0]
+    assert max(bare[:10]) > 1.5 * bare[0]
+    assert max(warm) < 1.2 * warm[0]
 
 
 def test_a_run_without_recorded_data_finds_nothing(tmp_path):

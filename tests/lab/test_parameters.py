@@ -55,6 +55,7 @@ def test_a_command_over_several_lines_is_read():
         ("python train_lora.py --lora_rank 8", "lora_rank"),
         ("python train_lora.py --lora_r 0", "whole number from 1"),
         ("python train_lora.py --lora_r eight", "whole number"),
+        ("python train_lora.py --lora_r inf", "whole number"),
         ("python train_lora.py --learning_rate nan", "number from"),
         ("python train_lora.py --include_mlp maybe", "true or false"),
         ("python train_lora.py --lr_scheduler_type sine", "choose one of"),

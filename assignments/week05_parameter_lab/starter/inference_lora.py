@@ -58,6 +58,9 @@ def ask(model, tokenizer, records, options, text):
 
 def main(given=None):
     options = read_arguments(given)
+    generation.require_positive(
+        batch_size=options.batch_size, max_new_tokens=options.max_new_tokens
+    )
     questions = lab_questions.read_questions(options.questions)
     models.require_adapter(options.adapter)
     target = options.out or options.questions.with_name("answers.json")
@@ -70,7 +73,8 @@ def main(given=None):
     precision, reason = hardware.choose_precision(hardware.detect())
     print(f"{len(records)} questions to {base_model}, {precision}: {reason}")
 
-    base = models.load_model(base_model, precision)
+    quantized = lab_runs.quantized_like(options.adapter, precision)
+    base = models.load_model(base_model, precision, quantized)
     model = models.load_adapter(base, options.adapter)
     asked = provenance.of_weights(options.adapter)
     tuned_columns = ask(model, tokenizer, records, options, "tuned model")

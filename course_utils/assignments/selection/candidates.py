@@ -79,7 +79,7 @@ def _refuse(
     if precision == "nf4" and not _installed("bitsandbytes"):
         raise CourseError("bitsandbytes is not installed", "pip install -r requirements.txt")
     if known.hub and not _in_hub_cache(known.hub):
-        if not base_models._hub_reachable():
+        if not base_models.hub_reachable():
             raise CourseError(
                 "the Hub is not reachable, and the model is not in its cache",
                 "connect to the network, or compare local folders and the embedded model",
@@ -135,7 +135,7 @@ def describe(name: str) -> base_models.BaseModel:
             "neither a folder nor a model that this kit knows",
             "take a name that `course model list` prints, a Hub name (owner/name) or a folder",
         )
-    if not base_models._hub_reachable():
+    if not base_models.hub_reachable():
         raise CourseError(
             "not in the kit's list, and the Hub is not reachable to ask about it",
             "take a name that `course model list` prints, or a local folder",

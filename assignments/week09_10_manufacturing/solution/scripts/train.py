@@ -76,6 +76,7 @@ def sft_configuration(config, settings, schedule, output_dir):
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
+        restore_callback_states_from_checkpoint=True,  # a resumed run keeps count for stopping
         seed=config.seed,
         report_to="tensorboard",
         use_cpu=not torch.cuda.is_available(),

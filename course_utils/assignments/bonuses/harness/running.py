@@ -99,7 +99,7 @@ def _task_manager(folder: Path, hub_tasks: Sequence[str]) -> Any:
     require_lm_eval()
     from lm_eval.tasks import TaskManager
 
-    if hub_tasks and not models._hub_reachable():
+    if hub_tasks and not models.hub_reachable():
         raise CourseError(
             f"the task {hub_tasks[0]} takes its questions from the Hub, which can't be reached",
             "leave out --hub-task: the kit's own tasks need no network",

@@ -31,8 +31,8 @@ PACKAGES = {
     "yaml": "pyyaml",
 }
 NO_PACKAGE = {"google", "course_utils"}  # Colab's own, and the kit
-IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.M)
-MAGIC = re.compile(r"^\s*[%!?].*$", re.M)  # lines of a notebook that are no Python
+IMPORT = re.compile(r"^[^\S\n]*(?:import|from)[^\S\n]+(\w+)", re.M)
+MAGIC = re.compile(r"^[^\S\n]*[%!?].*$", re.M)  # lines of a notebook that are no Python
 
 
 def named(requirements: Path) -> set[str]:

@@ -33,7 +33,7 @@ DRAWN = 5  # records that are read for `records_right`
 PIPELINE = "finetuning_pipeline.ipynb"
 PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 ENDINGS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-PART = re.compile(r"^\s*#{1,3}\s*part\s*(\d+)\b", re.I | re.M)
+PART = re.compile(r"^[^\S\n]*#{1,3}[^\S\n]*part[^\S\n]*(\d+)\b", re.I | re.M)
 
 # Files beside the notebook's section of the item's part.
 FILES = {
