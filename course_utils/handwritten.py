@@ -11,7 +11,7 @@ from course_utils.errors import CourseError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Unique(yaml.SafeLoader):
+class _OnceEach(yaml.constructor.BaseConstructor):
     """Plain YAML takes the last of two equal keys and says nothing of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -24,9 +24,17 @@ class _Unique(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class Unique(_OnceEach, yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error."""
+
+
+class Words(_OnceEach, yaml.BaseLoader):
+    """The same, with every value as the text that stands there: 0012345, 1:30 and No are names."""
+
+
 def read_yaml(path: Path) -> Any:
     """What the file holds. OSError, UnicodeDecodeError or YAMLError where it cannot be read."""
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Unique)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=Unique)
 
 
 def has_aliases(text: str) -> bool:

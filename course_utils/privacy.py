@@ -23,6 +23,7 @@ from course_utils import kit
 
 TEXT = {".json", ".jsonl", ".ipynb", ".md", ".txt", ".csv", ".yaml", ".yml", ".py", ".html", ".log"}
 READ_AGAIN = {".py", ".jsonl"}  # programs and records: only what names a person is taken out
+DATA = ".jsonl"  # checksums of it are told, so no word of it becomes another
 HOMES = re.compile(
     rb"(?:/home/|/Users/|[A-Za-z]:(?:\\\\|\\|/)Users(?:\\\\|\\|/))[^/\\\"'\s<>:,;)]+"
 )
@@ -31,6 +32,19 @@ HOMES = re.compile(
 START = rb"(\\[nrt]|(?:\\u001[bB]|\x1b)\[[0-9;]*m|(?<![\w.~/:<+-]))"
 ROOT_HOME = re.compile(START + rb"/root(?=/)")
 LEAST = 4  # letters of a host's name: shorter ones are words
+# A machine may be called quartz, and quartz be a mineral of the records: a name that is a word is
+# taken out only where it stands as a host's. Alone it does not say that it is one.
+A_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+BEFORE_HOST = (
+    rb"[\w.+-]@",  # ada@quartz
+    rb"://",
+    rb"(?:\\[nrt]|(?<![\w.:/@~+-]))(?:/[\w.@~+-]+)*/",  # a path from the root, /net/quartz
+    rb"\\\\",  # a share of Windows
+    rb"\d\d-\d\d-\d\d_|tfevents\.\d+\.",  # folders and files of TensorBoard
+    rb"(?i:host_?name|node_?name)[\\\"']*\s*[:=]\s*[\\\"']*",
+    rb"\b(?:Linux|Darwin) ",  # what uname says
+)
+BEHIND_HOST = rb"\.(?:local|localdomain|lan|home|internal|fritz\.box)\b|:\d{4,5}\b"
 # Folders of every system: paths below them say nothing of a person, and `#!/usr/bin/env` is one.
 SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "opt", "proc", "run", "sbin"}
 SYSTEM |= {"snap", "sys", "usr"}
@@ -92,8 +106,9 @@ class Scrubber:
             (re.compile(re.escape(place.encode()) + _end(place)), places[place].encode())
             for place in sorted(places, key=len, reverse=True)
         ]
-        self._rules += [(HOMES, b"~"), (ROOT_HOME, rb"\1~"), *_login(), *_host()]
-        self._elsewhere = _elsewhere()
+        self._rules += [(HOMES, b"~"), (ROOT_HOME, rb"\1~"), *_login()]
+        self._host, self._host_alone, self._elsewhere = _host(), _host_alone(), _elsewhere()
+        self._name = _short_host().encode()
         self.found: Counter[str] = Counter()
 
     def clean(self, name: str, content: bytes) -> bytes:
@@ -101,7 +116,10 @@ class Scrubber:
         ending = PurePosixPath(name).suffix.lower()
         if ending not in TEXT:
             return content
-        rules = self._rules if ending in READ_AGAIN else [*self._rules, *self._elsewhere]
+        rules = list(self._rules)
+        if self._name in content:
+            rules += self._host + (self._host_alone if ending != DATA else [])
+        rules += self._elsewhere if ending not in READ_AGAIN else []
         for pattern, short in rules:
             content, times = pattern.subn(short, content)
             self.found[name] += times
@@ -145,12 +163,38 @@ def _login() -> list[tuple[re.Pattern[bytes], bytes]]:
 
 
 def _host() -> list[tuple[re.Pattern[bytes], bytes]]:
-    host = socket.gethostname().partition(".")[0]
-    if len(host) < LEAST or host == "localhost":
+    """This machine's name where it can be nothing else: in an address, a path, behind a login."""
+    whole, host = socket.gethostname(), _short_host()
+    if not host:
+        return []
+    name, before = re.escape(host.encode()), b"|".join(BEFORE_HOST)
+    rules = [
+        (re.compile(rb"(" + before + rb")" + name + rb"(?![\w-])"), rb"\1host"),
+        (re.compile(rb"(?<![\w.-])" + name + rb"(?=" + BEHIND_HOST + rb")"), b"host"),
+    ]
+    if whole != host:  # with its domain it is no word
+        named = rb"(?<![\w.-])" + re.escape(whole.encode()) + rb"(?![\w-])"
+        rules.insert(0, (re.compile(named), b"host"))
+    return rules
+
+
+def _host_alone() -> list[tuple[re.Pattern[bytes], bytes]]:
+    """The name alone, where it is no word, or says a login: adas-laptop, adaslaptop."""
+    host, login = _short_host(), ""
+    with contextlib.suppress(Exception):  # a user without a name, as in some containers
+        login = getpass.getuser()
+    says_login = len(login) >= 3 and login != "root" and login.lower() in host.lower()
+    if not host or (A_WORD.fullmatch(host) and not says_login):
         return []
     # TensorBoard's folders end in _HOST, so an underscore may stand before it.
     word = rb"(?<![A-Za-z0-9.-])" + re.escape(host.encode()) + rb"(?![\w-])"
     return [(re.compile(word), b"host")]
+
+
+def _short_host() -> str:
+    """The host's name without its domain; "" where it is too short, or every machine's."""
+    host = socket.gethostname().partition(".")[0]
+    return "" if len(host) < LEAST or host == "localhost" else host
 
 
 def _elsewhere() -> list[tuple[re.Pattern[bytes], bytes]]:

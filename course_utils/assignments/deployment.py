@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from course_utils import evaluation, latency, models, ownership, schemas, tasks
+from course_utils.assignments import markdown
 from course_utils.assignments.findings import wrong
 from course_utils.assignments.folder import show
 from course_utils.chat import Messages, record_messages
@@ -281,12 +282,10 @@ def api_example(readme: str) -> str:
 
     Raises Explained where section or block is missing, or is no Python that asks `tuned`.
     """
-    section = re.search(
-        rf"^##+[ \t]+{HEADING}[ \t]*\n(.*?)(?=^##?[ \t]|\Z)", readme, re.S | re.M | re.I
-    )
+    section = markdown.section(readme, HEADING)
     if section is None:
         raise wrong("week09_10.readme.api", "section", heading=HEADING, problem="")
-    block = re.search(r"^```python[ \t]*\n(.*?)^```", section[1], re.S | re.M)
+    block = re.search(r"^```python[ \t]*\n(.*?)^```", section, re.S | re.M)
     if block is None:
         raise wrong("week09_10.readme.api", "block", heading=HEADING, problem="")
     try:

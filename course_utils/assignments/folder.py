@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel
 
 from course_utils.assignments.findings import Warn, wrong
-from course_utils.handwritten import has_aliases
+from course_utils.handwritten import Unique, Words, has_aliases
 from course_utils.messages import Explained
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,8 +52,9 @@ LIMIT = 20 * MB  # of every other file
 LEFT_OUT = "left_out.json"  # in a public archive: what is not in it (public.py)
 MOST_FILES, MOST_LEVELS = 10_000, 12
 LONGEST_NUMBER = 300  # digits of a whole one: float ends at 308
+# Spaces of one line: `^\s*` would read the blank lines that follow anew from each of them.
 PLACEHOLDER = re.compile(
-    r"YOUR (?:CODE|ANSWER|VALUES) HERE|^\s*raise\s+NotImplementedError\b", re.M
+    r"YOUR (?:CODE|ANSWER|VALUES) HERE|^[^\S\n]*raise[^\S\n]+NotImplementedError\b", re.M
 )
 
 
@@ -221,12 +222,17 @@ def kind_problem(name: str) -> str:
 
 
 def yaml_as(
-    model: type[Model], folder: Folder, name: str, largest: int, unreadable: Callable[[str], Warn]
+    model: type[Model],
+    folder: Folder,
+    name: str,
+    largest: int,
+    unreadable: Callable[[str], Warn],
+    loader: type[Unique | Words] = Unique,
 ) -> Model | None:
     """A YAML file of the submission as a model of pydantic; None without the file.
 
-    Raises what `unreadable` makes of the problem where the file is longer than `largest` bytes, or
-    not as `model` says.
+    With the loader `Words` every value is text. Raises what `unreadable` makes of the problem where
+    the file is longer than `largest` bytes, or not as `model` says.
     """
     if name not in folder.files:
         return None
@@ -239,7 +245,9 @@ def yaml_as(
     if has_aliases(text):
         raise unreadable("YAML aliases are not read, write every value out")
     try:
-        return model.model_validate(yaml.safe_load(text))
+        return model.model_validate(yaml.load(text, Loader=loader))
+    except yaml.constructor.ConstructorError as error:  # it is YAML, with a key twice
+        raise unreadable(show(error.problem, 80)) from None
     except (yaml.YAMLError, RecursionError):
         raise unreadable("no YAML") from None
     except ValueError as error:  # pydantic's, of which the input is not shown

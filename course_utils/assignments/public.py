@@ -12,18 +12,24 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Any
 
 from course_utils import kit, sources
 from course_utils.assignments.checklist import Checklist
 from course_utils.assignments.folder import LEFT_OUT, Folder
+from course_utils.assignments.quoting import Orders
+from course_utils.assignments.searchable import (
+    fields_of,
+    holds_no_text,
+    is_json,
+    objects_of,
+    parts_of,
+    text_of,
+)
 from course_utils.errors import CourseError
 from course_utils.ownership import MAKER
-from course_utils.splits import normalise
 
 QUOTED = "maintenance_log"  # the kind of document whose records quote orders
-SHORTEST = 12  # characters of an order: a shorter text may be anybody's
 WHY = (
     "These files quote work orders (M. Hodkiewicz and M. T.-W. Ho, 2016), whose terms are not "
     "verified, or could not be read through, and are left out of this public archive. `again` "
@@ -36,7 +42,8 @@ def without_orders(
     found: Folder, names: Sequence[str], checklist: Checklist
 ) -> tuple[list[str], bytes]:
     """(the files that stay, the content of left_out.json); it is empty where all of them stay."""
-    left = {name: about for name in names if (about := _looked_through(found, name))}
+    orders = _orders(found, names)
+    left = {name: about for name in names if (about := _looked_through(found, name, orders))}
     if not left:
         return list(names), b""
     note = {
@@ -59,6 +66,8 @@ def told(note: bytes) -> str:
     said = [f"{', '.join(quoting)} quote work orders"] if quoting else []
     unread = [name for name in files if name not in quoting]
     said += [f"{name} cannot be read through, so it may quote some" for name in unread]
+    if any(name.endswith(".ipynb") for name in quoting):
+        said.append("a notebook stays in once its outputs quote none (clear them in a copy)")
     return f"public: {'; '.join(said)}; {LEFT_OUT} stands in their place"
 
 
@@ -71,54 +80,52 @@ def _about(found: Folder, name: str, checklist: Checklist) -> dict[str, Any]:
     return about
 
 
-def _looked_through(found: Folder, name: str) -> dict[str, int]:
-    """Of a file of data or of answers, why it stays out; {} where it may stay.
+def _looked_through(found: Folder, name: str, orders: Orders) -> dict[str, int]:
+    """Why a file stays out; {} where it may stay.
 
-    Rows that hold a whole work order, and lines that are no JSON: each may hide one.
+    Rows and texts that quote a work order, and what cannot be read: it may hide one.
     """
-    ending = PurePosixPath(name).suffix.lower()
-    if ending not in (".jsonl", ".json"):
+    if holds_no_text(name):
         return {}
-    text = found.bytes_of(name).decode("utf-8-sig", errors="replace")
+    content = found.bytes_of(name)
     quoting = unread = 0
-    for piece in text.split("\n") if ending == ".jsonl" else [text]:
-        try:
-            rows = _rows(json.loads(piece)) if piece.strip() else ()
-        except (ValueError, RecursionError):
+    for own in objects_of(name, content) if is_json(name) else ():
+        if isinstance(own, ValueError):
             unread += 1
         else:
-            quoting += sum(map(_quotes, rows))
+            quoting += sum(_quotes(part, orders) for part in parts_of(own))
+    if not is_json(name):
+        text = text_of(name, content)
+        unread = int(text is None and bool(orders))  # without any order there is none to hide
+        quoting = orders.quoted_in(text or "")
     about = {"rows_that_quote": quoting} | ({"lines_not_read": unread} if unread else {})
     return about if quoting or unread else {}
 
 
-def _rows(content: Any) -> Iterator[dict]:
-    """Every object in it, at any depth."""
-    waiting = [content]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield value
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
+def _quotes(part: dict[str, Any] | str, orders: Orders) -> bool:
+    """Whether a row, or a text that is no field of one, quotes an order."""
+    if isinstance(part, str):
+        return orders.quoted_in(part) > 0
+    return part.get("document") == QUOTED or orders.quoted_in(fields_of(part)) > 0
 
 
-def _quotes(row: dict) -> bool:
-    if row.get("document") == QUOTED:
-        return True
-    texts = (normalise(value) for value in row.values() if isinstance(value, str))
-    return any(len(text) >= SHORTEST and text in _order_texts() for text in texts)
+def _orders(found: Folder, names: Sequence[str]) -> Orders:
+    """The orders of the table; where it is not on this machine, those of the records in hand."""
+    return Orders(_table() if sources.is_prepared() else _in_records(found, names))
 
 
 @cache
-def _order_texts() -> frozenset[str]:
-    """The orders as compared; none where the table is not on this machine."""
-    if not sources.is_prepared():
-        return frozenset()
-    return frozenset(
-        normalise(str(text)) for text in sources.load_work_orders()["OriginalShorttext"]
-    )
+def _table() -> tuple[str, ...]:
+    return tuple(map(str, sources.load_work_orders()["OriginalShorttext"]))
+
+
+def _in_records(found: Folder, names: Sequence[str]) -> Iterator[str]:
+    for name in filter(is_json, names):
+        for own in objects_of(name, found.bytes_of(name)):
+            for part in parts_of(own):
+                if isinstance(part, dict) and part.get("document") == QUOTED:
+                    # A report or a question is about a sheet of many; here it is the order alone.
+                    yield str(part.get("input", "")) if part.get("task") == "understanding" else ""
 
 
 def _seed(found: Folder) -> int | None:

@@ -21,6 +21,7 @@ from course_utils.assignments.definition import Definition
 from course_utils.assignments.findings import Warn, warn
 from course_utils.assignments.folder import ASIDE, Folder, show, yaml_as
 from course_utils.files import write_text_atomic
+from course_utils.handwritten import Words
 
 FILE = "submission.yaml"
 LARGEST = 10_000  # bytes
@@ -33,15 +34,15 @@ class Submitted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     group: str = Field("", max_length=LONGEST)
-    members: list[str | int] = Field([], max_length=MOST)
+    members: list[str] = Field([], max_length=MOST)
     assignment: str = Field("", max_length=LONGEST)
     kit: str = Field("", max_length=LONGEST)
     starter: str = Field("", max_length=LONGEST)
 
     @field_validator("members")
     @classmethod
-    def _are_names(cls, members: list[str | int]) -> list[str | int]:
-        names = [str(member).strip() for member in members]
+    def _are_names(cls, members: list[str]) -> list[str]:
+        names = [member.strip() for member in members]
         if any(not name or len(name) > LONGEST for name in names):
             raise ValueError("a name is empty, or longer than 200 characters")
         if len(set(names)) < len(names):
@@ -51,7 +52,7 @@ class Submitted(BaseModel):
     @property
     def names(self) -> list[str]:
         """Everybody in it, as one prints them."""
-        return [show(str(member).strip(), 60) for member in self.members]
+        return [show(member.strip(), 60) for member in self.members]
 
 
 def fingerprint(starter: Path, about: Definition) -> str:
@@ -90,7 +91,8 @@ def read_submitted(folder: Folder) -> Submitted | None:
 
     Raises Explained (a warning) where the file cannot be read.
     """
-    return yaml_as(Submitted, folder, FILE, LARGEST, _unreadable)
+    # As text: of a student's number 0012345, YAML's own reading makes another number.
+    return yaml_as(Submitted, folder, FILE, LARGEST, _unreadable, Words)
 
 
 def _unreadable(problem: str) -> Warn:

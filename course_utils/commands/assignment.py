@@ -261,7 +261,8 @@ def compare_models(
         timeout_minutes=timeout_minutes,
     )
     console().print(selection.comparison_table(result))
-    print(f"Comparison: {out / 'model_comparison.md'}")
+    pages = out.glob("model_comparison*.md")  # beside one that somebody wrote into is a new one
+    print(f"Comparison: {max(pages, key=lambda page: page.stat().st_mtime)}")
     if not any(row["status"] == "done" for row in result["rows"]):
         sys.exit(1)
 

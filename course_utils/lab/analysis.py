@@ -32,7 +32,7 @@ from course_utils.lab import questions as lab_questions
 from course_utils.lab import recorded as lab_recorded
 from course_utils.lab.parameters import PARAMETERS, QUESTIONS, text_of
 from course_utils.lab.plots import Context
-from course_utils.lab.sweeps import read_sweep
+from course_utils.lab.sweeps import VALUES, read_sweep
 from course_utils.messages import MORE, Explained, Room, Said
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ LEAST_WORDS = 12  # different ones: a word that is repeated explains nothing
 ALIKE = 0.6  # share of common three-word runs from which an answer counts as a copy
 LARGEST = 2_000_000  # characters of text; a notebook with more is no analysis
 PLACEHOLDER = re.compile(
-    r"YOUR (?:ANSWER|CODE) HERE|\b(?:TODO|TBD|FIXME)\b|lorem ipsum|^\s*\.\.\.\s*$", re.I | re.M
+    r"YOUR (?:ANSWER|CODE) HERE|\b(?:TODO|TBD|FIXME)\b|lorem ipsum|^[^\S\n]*\.{3}[^\S\n]*$",
+    re.I | re.M,
 )
 EVIDENCE = re.compile(
     r"\d|\b(?:figures?|fig|plots?|panels?|curves?|charts?|tables?|runs?|sweeps?|sliders?)\b", re.I
@@ -102,23 +103,24 @@ def read_sections(notebook: Mapping[str, Any]) -> dict[str, Section]:
     if sum(map(len, sources)) > LARGEST:
         raise Explained(MESSAGES.say("analysis.too_long", most=LARGEST))
     sections: dict[str, Section] = {}
-    name, question = "", ""
+    name, level, question = "", 0, ""
     for cell, source in zip(cells, sources, strict=True):
         if cell["cell_type"] == "code" and name:
             sections[name].code.append(cell)
         if cell["cell_type"] != "markdown":
             continue
         for line, is_text in _lines(_without_comments(source)):
-            heading = _heading(line) if is_text else None
-            if heading is not None and (found := _parameter(heading)):
-                name, question = found, ""
+            marks, heading = _heading(line) if is_text else (0, "")
+            asked, rest = _question(line) if is_text else ("", "")
+            if marks and (found := _parameter(heading)):
+                name, level, question = found, marks, ""
                 sections.setdefault(name, Section())
-            elif heading is not None and not _question(line)[0]:
-                name, question = "", ""
-            elif is_text and name and (asked := _question(line))[0]:
-                question = asked[0]
-                sections[name].answers.setdefault(question, "")
-                sections[name].answers[question] += asked[1] + "\n"
+            elif marks and not asked and marks <= level:  # a deeper one is the student's own
+                name, level, question = "", 0, ""
+            elif name and asked:
+                question = asked
+                answers = sections[name].answers
+                answers[question] = answers.get(question, "") + rest + "\n"
             elif name and question:
                 sections[name].answers[question] += line + "\n"
     return sections
@@ -145,13 +147,13 @@ def _without_comments(text: str) -> str:
     return "".join([*kept, text[place:]])
 
 
-def _heading(line: str) -> str | None:
-    """The words of a Markdown heading, without its marks; None for any other line."""
+def _heading(line: str) -> tuple[int, str]:
+    """(level, words) of a Markdown heading, without its marks; (0, "") for any other line."""
     stripped = line.strip()
     marks = len(stripped) - len(stripped.lstrip("#"))
     if not 1 <= marks <= 6 or not stripped[marks : marks + 1].isspace():
-        return None
-    return stripped[marks:].strip().rstrip("#").strip()
+        return 0, ""
+    return marks, stripped[marks:].strip().rstrip("#").strip()
 
 
 def _parameter(heading: str) -> str:
@@ -365,18 +367,22 @@ def draw_recorded(name: str) -> "Figure":
 def about_recorded() -> None:
     """Print what the recorded runs have in common: model, records, and the centre's values."""
     try:
-        about = read_sweep("start").about
+        start = read_sweep("start")
+        others = [read_sweep(name) for name in VALUES]
     except CourseError as error:
         print(f"{error.message}. {error.cure}")
         return
+    about = start.about
     print(f"{about['track']}; {about['base_model']}; {about['train_records']} training records")
     print("centre:", ", ".join(f"{k} {text_of(value)}" for k, value in about["centre"].items()))
+    if older := lab_recorded.not_yet(start, others):
+        print(older)
 
 
 def recorded(name: str) -> None:
     """Print the recorded runs of a parameter: for each value the mean over seeds, and the range."""
     try:
-        sweep = read_sweep(name)
+        sweep, start = read_sweep(name), read_sweep("start")
     except CourseError as error:
         print(f"{error.message}. {error.cure}")
         return
@@ -386,6 +392,8 @@ def recorded(name: str) -> None:
         cells = [_mean_and_range(lab_recorded.measured(own, column)) for column in COLUMNS]
         print(f"{text_of(value):<27} {len(own):>4}" + "".join(f"{cell:>26}" for cell in cells))
     print(lab_recorded.headline(sweep) if groups.keys() - [value] else "no other value was run")
+    if older := lab_recorded.not_yet(start, [sweep]):
+        print(older)
 
 
 def show_answers(folder: str | Path = ".") -> None:

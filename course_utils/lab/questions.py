@@ -158,8 +158,19 @@ def against_rivals(
 
 
 def fill(path: Path, questions: Sequence[Question], answers: Sequence[str]) -> bool:
-    """Write the tuned model's answers into a file of questions; records are left as they are."""
+    """Write the tuned model's answers into a file of questions; records are left as they are.
+
+    `questions` are those of `read_questions(path)`. A file that holds others by now is left too,
+    which is printed: models answer for minutes, and meanwhile somebody may add a question.
+    """
     if any(question.is_record for question in questions):
+        return False
+    if not _holds(path, questions):
+        print(
+            f"{path}: changed while the models answered, so no answer was filled in and the file "
+            "is as you left it. What was read before is answered in the file of answers and "
+            "scores; ask again to answer the rest."
+        )
         return False
     rows = [
         {**(question.row or {}), "answer": answer}
@@ -167,6 +178,14 @@ def fill(path: Path, questions: Sequence[Question], answers: Sequence[str]) -> b
     ]
     write_text_atomic(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
     return True
+
+
+def _holds(path: Path, questions: Sequence[Question]) -> bool:
+    """Whether the file still holds these questions, with every field, and nothing else."""
+    try:
+        return read_questions(path) == list(questions)
+    except CourseError:  # half written, or gone
+        return False
 
 
 # ---------------------------------------------------------------- scores

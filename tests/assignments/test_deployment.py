@@ -116,6 +116,19 @@ def test_an_example_of_another_section_does_not_count():
         deployment.api_example(text)
 
 
+def test_a_comment_in_the_example_ends_no_section():
+    text = README.replace("from openai", "# ask the server that serve.py started\nfrom openai")
+    assert deployment.api_example(text).startswith("# ask the server")
+    shell = "## How to ask it\n\n~~~bash\n# first\n```\npython scripts/serve.py\n~~~\n"
+    text = README.replace("## How to ask it\n", shell)
+    assert "openai" in deployment.api_example(text)
+
+
+def test_a_heading_that_a_block_shows_begins_no_section():
+    shown = "```markdown\n## How to ask it\n```\n\n```python\nprint('tuned')\n```\n\n"
+    assert "openai" in deployment.api_example(README.replace("## How", f"{shown}## How"))
+
+
 # --- The checklist ------------------------------------------------------------------------------
 
 

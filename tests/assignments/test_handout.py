@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -147,6 +148,20 @@ def test_what_programs_left_beside_a_starter_is_not_handed_out(tmp_path, monkeyp
     names = files(handout.start("manufacturing", tmp_path / "mine"))
     assert {"scripts/train.py", ".gitignore"} <= names.keys()
     assert not [name for name in names if "left by a program" in names[name].decode()]
+
+
+def test_git_keeps_what_quotes_work_orders_out_of_a_public_repository(tmp_path):
+    folder = handout.start("manufacturing", tmp_path / "mine")
+    quoting = ["data/train.jsonl", "run/evaluation.json", "reports/evaluation_results.md"]
+    quoting += ["run/bonus_qlora/lora/run/evaluation.json", "reports/human_review/review.html"]
+    others = ["README.md", "finetuning_pipeline.ipynb", "run/training.json", "data/.gitkeep"]
+    others += ["reports/comparison_baseline.md", "reports/human_review/human_review.md"]
+    git = ["git", "-C", str(folder)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    done = subprocess.run(
+        [*git, "check-ignore", *quoting, *others], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == quoting
 
 
 def test_start_never_writes_into_a_folder_with_files(tmp_path):

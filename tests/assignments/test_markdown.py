@@ -1,6 +1,6 @@
 """What the pages of assignments and bonuses share."""
 
-from course_utils.assignments.markdown import made_with, table
+from course_utils.assignments.markdown import made_with, section, table
 
 CPU = {"gpu_name": None, "cpu_model": "Xeon", "ram_gb": 16.0}
 T4 = {**CPU, "gpu_name": "Tesla T4"}
@@ -26,3 +26,10 @@ def test_a_result_names_its_machine_and_versions():
     ]
     assert made_with(made)[0] == "hardware: Xeon, no GPU, 16.0 GiB RAM"
     assert made_with({**made, "hardware": T4}, "2")[0] == "hardware: Tesla T4, 16.0 GiB RAM"
+
+
+def test_a_section_ends_at_the_next_heading_of_its_level_outside_of_blocks():
+    text = "# A\n## Use\none\n### more\n````\n# no\n```\n## no\n````\ntwo\n## Else\nthree\n"
+    assert section(text, "use") == "one\n### more\n````\n# no\n```\n## no\n````\ntwo\n"
+    assert section(text, "no") is None
+    assert section("## Use\n```\nnever closed\n## Else\n", "Use").endswith("## Else\n\n")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from course_utils import drawing, kit
+from course_utils.assignments import pages
 from course_utils.assignments.review.answers import answers_document, answers_name, read_answers
 from course_utils.assignments.review.folder import (
     read_key,
@@ -551,6 +552,8 @@ def test_the_written_summary_is_whole_and_its_markdown_holds_no_markup_of_people
     saved = json.loads((tmp_path / "human_review.json").read_text(encoding="utf-8"))
     assert saved["pooled"]["judged"] == 24
     assert saved["finding"] == finding(full_summary())
+    path.write_text(pages.MARK.sub("", text), encoding="utf-8")  # as an earlier kit wrote it
+    assert write_summary(full_summary(), tmp_path).read_text(encoding="utf-8") == text
 
 
 def test_the_figure_states_the_finding_and_shows_each_row():

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from course_utils import chat, drawing, metrics, models
+from course_utils.assignments import pages
 from course_utils.assignments.selection import comparison
 from course_utils.assignments.selection.candidates import Candidate, candidates, describe
 from course_utils.assignments.selection.choosing import choose_examples, choose_records, load_data
@@ -26,6 +27,7 @@ from course_utils.assignments.selection.report import (
     COLUMNS,
     comparison_markdown,
     comparison_table,
+    page_of,
     plot_model_comparison,
     write_comparison,
 )
@@ -662,6 +664,9 @@ def test_nothing_measured_is_written_without_a_picture(tmp_path):
     assert not (tmp_path / "model_comparison.png").exists()
     text = (tmp_path / "model_comparison.md").read_text(encoding="utf-8")
     assert "| model-70B | nf4 | - | - | skipped |" in text
+    page = tmp_path / "model_comparison.md"
+    page.write_text(pages.MARK.sub("", text), encoding="utf-8")  # as an earlier kit wrote it
+    assert page_of(tmp_path) == page
 
 
 def test_run_comparison_tells_the_command_that_repeats_it(tmp_path):

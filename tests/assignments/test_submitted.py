@@ -34,6 +34,18 @@ def test_numbers_stand_for_names_where_marking_is_blind(written):
     assert submitted.judge(written("members: [30417, 30522]"), LAB) == "30417, 30522"
 
 
+@pytest.mark.parametrize("number", ["0012345", "12_34", "1:30", "1.50", "No", "~"])
+def test_a_number_or_a_name_is_read_as_it_stands(written, number):
+    """YAML reads these as 5349, 1234, 90, 1.5, false and nothing."""
+    assert submitted.read_submitted(written(f"members: [{number}]")).names == [number]
+
+
+def test_a_key_that_stands_twice_is_told_and_loses_nobody(written):
+    id_, said = warned(written("members: [Ada]\nmembers: [Grace]\n"))
+    assert id_ == "submission.unreadable"
+    assert "members stands twice" in said
+
+
 def test_nobody_is_named(written, tmp_path):
     assert warned(scan(tmp_path))[0] == "submission.missing"
     assert warned(written('group: ""\nmembers: []\n'))[0] == "submission.nobody"

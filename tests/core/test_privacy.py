@@ -88,6 +88,60 @@ def test_the_host_is_found_in_the_name_of_a_tensorboard_folder(monkeypatch):
     assert cleaned == b"runs/Nov28_17-28-41_host/events"
 
 
+ORDINARY = [
+    "It is quartz.",
+    "mica/quartz/feldspar, quartz: 12 %, ratio quartz:100",
+    '{"host": "quartz"}',
+    r"\quartz in TeX, Quartz, quartzite",
+    "quartz = records[0]",
+]
+AS_A_HOST = {
+    "ada@quartz:~$ ls": "ada@host:~$ ls",
+    "http://quartz/lab": "http://host/lab",
+    "listens on quartz:8888": "listens on host:8888",
+    "quartz.local answers": "host.local answers",
+    "quartz.geo.example.org answers": "host answers",
+    r"\\quartz\share": r"\\host\share",
+    r'"\\quartz\share"': r'"\\host\share"',
+    "runs/Nov28_17-28-41_quartz/events": "runs/Nov28_17-28-41_host/events",
+    "events.out.tfevents.1732.quartz.77.0": "events.out.tfevents.1732.host.77.0",
+    'hostname: quartz, {"hostname": "quartz"}': 'hostname: host, {"hostname": "host"}',
+    r"{\"node_name\": \"quartz\"}": r"{\"node_name\": \"host\"}",
+    "Linux quartz 6.1.0": "Linux host 6.1.0",
+}
+
+
+def cleaned_on(host, name, text, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    return privacy.Scrubber({}).clean(name, text.encode()).decode()
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "README.md", "train.py"])
+@pytest.mark.parametrize("text", ORDINARY)
+def test_a_word_that_a_machine_is_called_by_stays_a_word(text, name, monkeypatch):
+    assert cleaned_on("quartz", name, text, monkeypatch) == text
+
+
+@pytest.mark.parametrize("name", ["sweep.jsonl", "log.txt", "train.py"])
+@pytest.mark.parametrize("text", AS_A_HOST)
+def test_a_machine_that_is_called_by_a_word_is_not_named_as_one(text, name, monkeypatch):
+    assert cleaned_on("quartz.geo.example.org", name, text, monkeypatch) == AS_A_HOST[text]
+
+
+def test_a_machine_is_not_named_in_a_path_from_the_root(monkeypatch):
+    left = cleaned_on("quartz", "run.py", '"/net/quartz/lab" and "/net/quartz"', monkeypatch)
+    assert left == '"/net/host/lab" and "/net/host"'
+
+
+@pytest.mark.parametrize(
+    "host", ["adas-laptop", "DESKTOP-4F2K1", "node17", "AdasBook", "drlovelace"]
+)
+def test_a_name_that_is_no_word_is_taken_out_alone_too_but_not_of_data(host, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "lovelace")
+    assert cleaned_on(host, "log.txt", f"ran on {host}", monkeypatch) == "ran on host"
+    assert cleaned_on(host, "a.jsonl", f"ran on {host}", monkeypatch) == f"ran on {host}"
+
+
 def test_a_path_is_found_as_json_writes_it():
     scrubber = privacy.Scrubber({"D:\\kurs\\": ""})
     assert scrubber.clean("a.json", rb'"D:\\kurs\\run"') == b'"run"'

@@ -147,6 +147,23 @@ def test_answers_may_go_on_in_further_cells_and_hold_code_and_headings_of_their_
     assert analysis.find_gaps(notebook) == []
 
 
+def test_a_heading_of_ones_own_below_that_of_the_parameter_ends_no_section(notebook):
+    """What is asked behind it, and the figure, still belong to the section."""
+    answer(run(notebook), "lora_r", "increase", f"{GOOD}\n\n#### In our records\n\nTen of them.")
+    assert analysis.find_gaps(notebook, executed=True) == []
+    own = analysis.read_sections(notebook)["lora_r"]
+    assert "Ten of them." in own.answers["increase"]
+
+
+@pytest.mark.parametrize("heading", ["### In our records", "# Part B"])
+def test_a_heading_of_the_same_or_a_higher_level_ends_a_section(notebook, heading):
+    answer(notebook, "lora_r", "increase", f"{GOOD}\n\n{heading}\n\nTen of them.")
+    own = analysis.read_sections(notebook)["lora_r"]
+    assert own.answers.keys() == {"what", "increase"}
+    assert "Ten of them." not in own.answers["increase"]
+    assert own.code == []
+
+
 @pytest.mark.parametrize(
     "heading", ["## 6. `lora_r`", "###  lora_r  ###", "#### **lora_r**"], ids=str
 )
@@ -200,7 +217,7 @@ def test_what_is_no_notebook_is_refused(content):
 
 def test_a_text_made_to_keep_the_reader_busy_is_read_in_no_time(notebook):
     cell = section_cell(notebook, "lora_r")
-    cell["source"] = "".join(cell["source"]) + "<!--" * 100_000 + "\n" + "# " * 100_000
+    cell["source"] = "".join(cell["source"]) + "<!--" * 100_000 + "\n" * 300_000 + "# " * 100_000
     assert {gap.parameter for gap in analysis.find_gaps(notebook)} <= {"lora_r"}
     cell["source"] = "x" * (analysis.LARGEST + 1)
     with pytest.raises(CourseError, match="characters"):

@@ -144,6 +144,40 @@ def test_answers_are_filled_into_questions_but_not_into_records(tmp_path):
     assert json.loads(path.read_text()) == record
 
 
+ADDED = json.dumps({**GOOD, "instruction": "Hardness of talc?", "expected": "1"}) + "\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + ADDED,
+        lambda text: ADDED,
+        lambda text: text.replace('"7"', '"8"'),
+        lambda text: text.replace('"keep"', '"my own note"'),
+        lambda text: text[:20],
+    ],
+    ids=["a question more", "another one", "corrected", "another field", "half written"],
+)
+def test_what_was_written_while_the_models_answered_is_not_written_over(tmp_path, capsys, change):
+    path = written(tmp_path, {**GOOD, "note": "keep"})
+    questions = lab_questions.read_questions(path)
+    path.write_text(change(path.read_text()))
+    mine = path.read_bytes()
+    assert not lab_questions.fill(path, questions, ["seven"])
+    assert path.read_bytes() == mine
+    said = capsys.readouterr().out
+    assert "changed while the models answered" in said
+    assert "file of answers" in said
+
+
+def test_a_file_that_is_gone_is_not_made_anew(tmp_path):
+    path = written(tmp_path, GOOD)
+    questions = lab_questions.read_questions(path)
+    path.unlink()
+    assert not lab_questions.fill(path, questions, ["seven"])
+    assert not path.exists()
+
+
 def test_cheap_rivals_stand_beside_both_models(tmp_path):
     rows = [{**GOOD, "instruction": f"Stone {n}?", "facts": "answer=7 | 9"} for n in range(6)]
     questions = lab_questions.read_questions(written(tmp_path, *rows))

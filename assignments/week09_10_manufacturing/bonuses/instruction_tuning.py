@@ -69,6 +69,7 @@ def base_model(named: str | None) -> str:
 
 
 def main(args: argparse.Namespace) -> None:
+    report.check_page(args.out)
     args.base_model = base_model(args.base_model)
     # Records to train on, and prompts whose failure modes and wordings no record has.
     records = exercises.instruction_records(args.seed, args.train_records)

@@ -10,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from course_utils import drawing, hardware, tasks
-from course_utils.assignments import markdown
+from course_utils.assignments import markdown, pages
+from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic, write_text_atomic
+from course_utils.files import read_json, write_json_atomic
 from course_utils.privacy import shown_command
 from course_utils.report import duration
 from course_utils.runs import versions
@@ -45,8 +47,9 @@ def options(
 ) -> argparse.Namespace:
     """The arguments of a bonus that trains variants of a submission.
 
-    `out` names the folder in run/ for the results; `trained` and `tested` say what the two counts
-    of records stand for.
+    `out`, bonus_NAME, is the folder in run/ for the results, which `write_bonus` calls NAME;
+    `trained` and `tested` say what the two counts of records stand for. Raises CourseError where
+    somebody wrote words of their own into the page NAME.md.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -60,6 +63,8 @@ def options(
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="of the configuration")
     chosen = parser.parse_args()
     chosen.out = chosen.out or chosen.folder / "run" / out
+    name = out.removeprefix("bonus_")
+    pages.check(chosen.out / f"{name}.md", partial(_page, name=name))
     return chosen
 
 
@@ -78,17 +83,20 @@ def run_variant(submission: Path, out: Path, name: str, changes: Sequence[str]) 
     variant = Variant(name, tuple(changes), out.resolve() / name)
     variant.folder.mkdir(parents=True, exist_ok=True)
     config = submission / "configs" / "lora_config.yaml"
-    stamp = {"changes": list(changes), "config": config.read_text(encoding="utf-8")}
-    done = variant.folder / "finished.json"
+    stamp = {"changes": list(changes), "files": _checksums(submission)}
+    begun, done = variant.folder / "begun.json", variant.folder / "finished.json"
     if done.is_file() and read_json(done) == stamp:
         print(f"{name}: finished before, kept")
         return variant
+    resume = begun.is_file() and read_json(begun) == stamp
+    done.unlink(missing_ok=True)  # what it told of is replaced from here on
+    write_json_atomic(begun, stamp)
     for script in ("train.py", "evaluate.py"):
         command = [sys.executable, str(submission / "scripts" / script)]
         command += ["--folder", str(variant.folder), "--data", str(submission / "data")]
         command += ["--config", str(config)]
         command += [word for change in changes for word in ("--set", change)]
-        command += ["--resume"] if script == "train.py" else []
+        command += ["--resume"] if resume and script == "train.py" else []
         print(f"{name}: {script} {' '.join(changes)}", flush=True)
         if subprocess.run(command).returncode:
             raise CourseError(
@@ -96,6 +104,13 @@ def run_variant(submission: Path, out: Path, name: str, changes: Sequence[str]) 
             )
     write_json_atomic(done, stamp)
     return variant
+
+
+def _checksums(submission: Path) -> dict[str, str]:
+    """Of all that a variant is made from: with other data or another script it is another."""
+    made_from = ("configs/lora_config.yaml", "data/*.jsonl", "scripts/**/*.py")
+    paths = sorted(path for pattern in made_from for path in submission.glob(pattern))
+    return {path.relative_to(submission).as_posix(): sha256_of(path) for path in paths}
 
 
 def row(variant: Variant) -> dict[str, Any]:
@@ -155,6 +170,7 @@ def write_bonus(
     seed: int,
 ) -> Path:
     """NAME.json, NAME.md and NAME.png in `out`; returns the Markdown file."""
+    page = pages.place(out / f"{name}.md", partial(_page, name=name))
     command = shown_command(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
     content = {
         "title": title,
@@ -168,7 +184,7 @@ def write_bonus(
     }
     write_json_atomic(out / f"{name}.json", content)
     drawing.save_figure(task_plots.plot_adapters(rows), out / f"{name}.png")
-    return write_text_atomic(out / f"{name}.md", _page(content, name))
+    return pages.write(page, _page(content, name))
 
 
 def _page(content: Mapping[str, Any], name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils import provenance
+from course_utils import ownership, provenance
 from course_utils.assignments.review.answers import read_answers
 from course_utils.assignments.review.making import CHOICES, Review, make_review
 from course_utils.assignments.review.report import write_summary
@@ -22,18 +22,20 @@ def save_review(review: Review, folder: Path | str) -> Path:
     """Write review.html and review.json (for reviewers) and review_key.json (for the owner).
 
     Returns the path of review.html. Raises CourseError when the folder holds another review:
-    without its key the answers to it would be worth nothing.
+    without its key the answers to it would be worth nothing. And when its review.html is none.
     """
     folder = Path(folder)
-    key = folder / "review_key.json"
-    if key.exists() and read_key(folder)["review"] != review.id:
+    key, page = folder / "review_key.json", folder / "review.html"
+    if not key.exists():
+        ownership.check_file(page)
+    elif read_key(folder)["review"] != review.id:
         raise CourseError(
             f"{key}: this folder holds the key of another review",
             "choose another folder; delete this one only when its answers are not needed any more",
         )
     write_json_atomic(key, review.key)
     write_json_atomic(folder / "review.json", review.public())
-    return write_text_atomic(folder / "review.html", render_page(review))
+    return write_text_atomic(page, render_page(review))
 
 
 def read_key(folder: Path | str) -> dict[str, Any]:
@@ -141,7 +143,10 @@ def _joined(run: Path, tuned: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def review_import(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
-    """Read what reviewers sent back and write human_review.md and .json beside the review's key."""
+    """Read what reviewers sent back and write human_review.md and .json beside the review's key.
+
+    Raises CourseError, and writes nothing, where somebody wrote words of their own into that page.
+    """
     key = read_key(folder)
     summary = summarise(key, read_answers(files, key))
     write_summary(summary, folder)

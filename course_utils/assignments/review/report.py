@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
-from course_utils.assignments import markdown
+from course_utils.assignments import markdown, pages
 from course_utils.assignments.review.summary import (
     CATEGORIES,
     finding,
@@ -15,7 +15,7 @@ from course_utils.assignments.review.summary import (
     rate_text,
     summary_rows,
 )
-from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.files import write_json_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,11 +70,15 @@ def _agreement_text(pair: Mapping[str, Any]) -> str:
 
 
 def write_summary(summary: Mapping[str, Any], folder: Path | str) -> Path:
-    """Write human_review.json, .png and .md; return the path of the latter."""
+    """Write human_review.json, .png and .md; return the path of the latter.
+
+    Raises CourseError when the page holds words that are not the kit's.
+    """
     folder = Path(folder)
+    page = pages.check(folder / "human_review.md", summary_markdown)
     write_json_atomic(folder / "human_review.json", {"finding": finding(summary), **summary})
     drawing.save_figure(plot_review(summary), folder / "human_review.png")
-    return write_text_atomic(folder / "human_review.md", summary_markdown(summary))
+    return pages.write(page, summary_markdown(summary))
 
 
 def summary_markdown(summary: Mapping[str, Any]) -> str:

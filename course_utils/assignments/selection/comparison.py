@@ -23,7 +23,7 @@ from course_utils.assignments.selection.process import (
     working_folder,
 )
 from course_utils.assignments.selection.recommendation import recommend, row_label
-from course_utils.assignments.selection.report import write_comparison
+from course_utils.assignments.selection.report import page_of, write_comparison
 from course_utils.assignments.selection.scores import main_scores, score_summary
 from course_utils.errors import CourseError
 from course_utils.privacy import shown, shown_command
@@ -152,6 +152,7 @@ def run_comparison(
     `data`: a folder with train.jsonl and test.jsonl, a run folder, or one file. Run again, it
     measures only what is missing. Raises CourseError for wrong arguments and broken data.
     """
+    page_of(out)  # where the page will be another one, this is said before anything is measured
     test, train = load_data(Path(data), records, seed)
     chosen = candidates(models, precisions, hardware.detect())
     options = {

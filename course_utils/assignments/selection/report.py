@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
-from course_utils.assignments import markdown
+from course_utils.assignments import markdown, pages
 from course_utils.assignments.selection.candidates import short_name
 from course_utils.assignments.selection.measuring import BATCH_SIZES, PROMPTS
 from course_utils.assignments.selection.recommendation import row_label
 from course_utils.assignments.selection.scores import SCORE_NAMES
-from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.files import write_json_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Group
     from rich.table import Table
+
+
+PICTURE = "model_comparison.png"
 
 
 def comparison_table(result: Mapping[str, Any]) -> "Group":
@@ -255,12 +258,29 @@ def _provenance(result: Mapping[str, Any]) -> list[str]:
 def write_comparison(result: Mapping[str, Any], folder: Path) -> Path:
     """Write model_comparison.json, .md and (if anything was measured) .png; return the .md path."""
     folder = Path(folder)
+    page, picture = page_of(folder), folder / PICTURE
     write_json_atomic(folder / "model_comparison.json", result)
-    text, picture = comparison_markdown(result), folder / "model_comparison.png"
-    if any(row["status"] == "done" for row in result["rows"]):
-        figure = plot_model_comparison(result)
-        drawing.save_figure(figure, picture)
-        text += f"\n![{drawing.figure_title(figure)}]({picture.name})\n"
+    if _is_measured(result):
+        drawing.save_figure(plot_model_comparison(result), picture)
     else:
         picture.unlink(missing_ok=True)
-    return write_text_atomic(folder / "model_comparison.md", text)
+    return pages.write(page, _page_text(result))
+
+
+def page_of(folder: Path) -> Path:
+    """Where the page goes: beside one that holds words of somebody else, which is printed.
+
+    It is never refused: the grader runs a notebook again that calls this in the student's folder.
+    """
+    return pages.place(Path(folder) / "model_comparison.md", _page_text)
+
+
+def _page_text(result: Mapping[str, Any]) -> str:
+    text = comparison_markdown(result)
+    if not _is_measured(result):
+        return text
+    return f"{text}\n![{' '.join(result['recommendation']['finding'].split())}]({PICTURE})\n"
+
+
+def _is_measured(result: Mapping[str, Any]) -> bool:
+    return any(row["status"] == "done" for row in result["rows"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from course_utils import files
+from course_utils.assignments import pages
 from course_utils.assignments.bonuses import common as bonus
 from course_utils.errors import CourseError
 
@@ -84,6 +85,12 @@ def test_the_page_states_the_measured_figures_and_the_command(tmp_path, monkeypa
     assert "not measured" in text
     assert (tmp_path / "qlora.png").read_bytes().startswith(b"\x89PNG")
     assert files.read_json(tmp_path / "qlora.json")["seed"] == 7
+    page.write_text(pages.MARK.sub("", text), encoding="utf-8")  # as an earlier kit wrote it
+    again = (tmp_path, "qlora", "A title", rows, differences, "Another finding.", 7)
+    assert bonus.write_bonus(*again) == page
+    page.write_text(f"{text}\nWhat we make of it.\n", encoding="utf-8")
+    assert bonus.write_bonus(*again).name == "qlora_new.md"
+    assert "What we make of it." in page.read_text(encoding="utf-8")
 
 
 def test_a_folder_without_data_is_told_before_anything_is_trained(tmp_path):
@@ -96,13 +103,54 @@ def test_a_folder_without_data_is_told_before_anything_is_trained(tmp_path):
 def test_a_finished_variant_is_not_run_again(tmp_path, capsys):
     submission, out = tmp_path / "mine", tmp_path / "out"
     for name in ("data/train.jsonl", "scripts/train.py", "configs/lora_config.yaml"):
-        files.write_text_atomic(submission / name, "raise SystemExit(3)\n")
-    stamp = {"changes": ["r=4"], "config": "raise SystemExit(3)\n"}
-    files.write_json_atomic(out / "lora" / "finished.json", stamp)
+        files.write_text_atomic(submission / name, "one\n")
+    finish(submission, out)
     assert bonus.run_variant(submission, out, "lora", ["r=4"]).name == "lora"
     assert "kept" in capsys.readouterr().out
     with pytest.raises(CourseError, match=r"scripts/train\.py failed"):
         bonus.run_variant(submission, out, "lora", ["r=8"])
+
+
+def finish(submission, out):
+    """A variant of scripts that do nothing, and that fail for another rank."""
+    for name in ("train.py", "evaluate.py"):
+        script = "import sys\nsys.exit('r=4' not in sys.argv)\n"
+        files.write_text_atomic(submission / "scripts" / name, script)
+    bonus.run_variant(submission, out, "lora", ["r=4"])
+
+
+@pytest.mark.parametrize(
+    "name", ["data/train.jsonl", "data/test.jsonl", "scripts/train.py", "scripts/own/parts.py"]
+)
+def test_a_variant_of_other_data_or_scripts_is_run_again_from_the_start(tmp_path, name, capfd):
+    submission, out = tmp_path / "mine", tmp_path / "out"
+    for file in ("data/train.jsonl", "data/test.jsonl", "configs/lora_config.yaml"):
+        files.write_text_atomic(submission / file, "one\n")
+    files.write_text_atomic(submission / "scripts/own/parts.py", "# one\n")
+    finish(submission, out)
+    told = "import sys\nprint('run with', *sys.argv)\n"
+    files.write_text_atomic(submission / "scripts/evaluate.py", told)
+    bonus.run_variant(submission, out, "lora", ["r=4"])
+    files.write_text_atomic(submission / name, told if name.endswith("train.py") else "# two\n")
+    capfd.readouterr()
+    bonus.run_variant(submission, out, "lora", ["r=4"])
+    said = capfd.readouterr().out
+    assert "run with" in said
+    assert "--resume" not in said
+
+
+def test_an_interrupted_variant_goes_on_where_it_stopped(tmp_path, capfd):
+    submission, out = tmp_path / "mine", tmp_path / "out"
+    told = "import sys\nprint('run with', *sys.argv)\n"
+    for file in ("data/train.jsonl", "configs/lora_config.yaml"):
+        files.write_text_atomic(submission / file, "one\n")
+    files.write_text_atomic(submission / "scripts/train.py", told)
+    for _ in range(2):  # scripts/evaluate.py is not there
+        with pytest.raises(CourseError, match=r"evaluate\.py failed"):
+            bonus.run_variant(submission, out, "lora", ["r=4"])
+    first, second = (line for line in capfd.readouterr().out.splitlines() if "run with" in line)
+    assert "--resume" not in first
+    assert "--resume" in second
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from course_utils import packages, records
+from course_utils.assignments import pages
 from course_utils.assignments.bonuses.harness.comparing import (
     compare,
     finding,
@@ -27,6 +28,7 @@ from course_utils.assignments.bonuses.harness.questions import (
     prepare_questions,
 )
 from course_utils.assignments.bonuses.harness.report import (
+    check_page,
     make_comparison,
     plot_benchmark,
     results_table,
@@ -287,6 +289,11 @@ def test_the_report_says_what_cannot_be_told_from_chance(tmp_path):
     assert saved["command"] == "python b.py"
     assert saved["seed"] == 42
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+    path.write_text(pages.MARK.sub("", text), encoding="utf-8")  # as an earlier kit wrote it
+    check_page(tmp_path)
+    path.write_text(f"{text}\nWhat we make of it.\n", encoding="utf-8")
+    with pytest.raises(CourseError, match="did not write"):
+        check_page(tmp_path)
 
 
 def test_the_figure_states_the_finding_and_needs_rows():

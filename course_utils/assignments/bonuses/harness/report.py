@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing, models
-from course_utils.assignments import markdown
+from course_utils.assignments import markdown, pages
 from course_utils.assignments.bonuses.harness.comparing import compare, finding
-from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.files import write_json_atomic
 from course_utils.metrics import wilson_interval
 from course_utils.privacy import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
+
+
+PAGE = "benchmark.md"
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> "Table":
@@ -133,9 +136,18 @@ def lm_eval_command(result: Mapping[str, Any]) -> str:
 def write_report(comparison: Mapping[str, Any], folder: Path) -> Path:
     """benchmark.json, benchmark.png and benchmark.md into a folder; returns the Markdown file."""
     folder = Path(folder)
+    page = pages.place(folder / PAGE, report_text)
     write_json_atomic(folder / "benchmark.json", comparison)
     drawing.save_figure(plot_benchmark(comparison["rows"]), folder / "benchmark.png")
-    return write_text_atomic(folder / "benchmark.md", report_text(comparison))
+    return pages.write(page, report_text(comparison))
+
+
+def check_page(folder: Path) -> None:
+    """CourseError when words of somebody else stand where `write_report` writes into this folder.
+
+    For before the models are asked: that may take an hour.
+    """
+    pages.check(Path(folder) / PAGE, report_text)
 
 
 def report_text(comparison: Mapping[str, Any]) -> str:

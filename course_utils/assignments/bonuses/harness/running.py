@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import compat, hardware, models
+from course_utils.assignments.bonuses.harness.report import check_page
 from course_utils.assignments.bonuses.harness.task_files import check_counts, read_manifest
 from course_utils.errors import CourseError
 from course_utils.files import write_json_atomic
@@ -50,8 +51,11 @@ def run_benchmark(
     `limit` asks the first so many questions of each task, `hub_tasks` adds lm-eval's own tasks
     (their questions come from the Hub), `chat` puts each question into the chat template. The
     result holds, for each task, the scores and which questions were right; `out` saves it as JSON.
+    Raises CourseError where somebody wrote words of their own into the page beside `out`.
     """
     check_counts(limit)
+    if out:
+        check_page(Path(out).parent)
     manifest = read_manifest(tasks_folder)
     manager = _task_manager(tasks_folder, hub_tasks)
     model, precision = _harness_model(base_model, adapter, batch_size)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils import drawing
-from course_utils.assignments import markdown
+from course_utils.assignments import markdown, pages
 from course_utils.assignments.bonuses.instructions.exercises import Exercise
 from course_utils.assignments.bonuses.instructions.kinds import KINDS
-from course_utils.files import write_json_atomic, write_text_atomic
+from course_utils.files import write_json_atomic
 from course_utils.generation import Answers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PAGE = "instruction_tuning.md"
 LEVELS = {
     "prompt_level": "prompts with every instruction followed",
     "instruction_level": "instructions followed",
@@ -79,10 +80,19 @@ def plot_checks(before: Mapping, after: Mapping, title: str) -> "Figure":
 def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     """instruction_tuning.json, .png and .md into a folder; returns the Markdown file."""
     folder = Path(folder)
+    page = pages.place(folder / PAGE, report_text)
     write_json_atomic(folder / "instruction_tuning.json", result)
     figure = plot_checks(result["before"], result["after"], result["finding"])
     drawing.save_figure(figure, folder / "instruction_tuning.png")
-    return write_text_atomic(folder / "instruction_tuning.md", report_text(result))
+    return pages.write(page, report_text(result))
+
+
+def check_page(folder: Path) -> None:
+    """CourseError when words of somebody else stand where `write_report` writes into this folder.
+
+    For before the training: that may take an hour.
+    """
+    pages.check(Path(folder) / PAGE, report_text)
 
 
 def report_text(result: Mapping[str, Any]) -> str:
