@@ -213,6 +213,9 @@ def headline(results: Mapping[str, Any]) -> str:
     interval = (results.get("difference") or {}).get(metric)
     rival = rival_sentence(results, metric, name, digits)
     rival = f" {rival}" if rival else ""
+    if not interval:
+        told = f"Fine-tuning takes {name} {change}; without an interval it may be chance."
+        return f"{told}{rival}"
     if not excludes_zero(interval):
         told = f"Fine-tuning made no clear difference to {name}: {change}{_within(interval)}."
         return f"{told}{rival}"
@@ -632,10 +635,13 @@ def _join(values: frozenset[str] | None) -> str:
 
 def _marked_words(reference: str, answer: str) -> list[tuple[str, bool]]:
     """The answer as pieces (text, whether it is absent from the reference), compared by words."""
-    wanted = reference.split()[:MAX_WORDS_COMPARED]
-    got = _clip(answer).split()[:MAX_WORDS_COMPARED]
+    shown, tail = answer[:MAX_CHARACTERS], _clip(answer)[MAX_CHARACTERS:].strip()
+    wanted = reference.casefold().split()[:MAX_WORDS_COMPARED]
+    words = shown.split()[:MAX_WORDS_COMPARED]
+    got = [word.casefold() for word in words]  # as the score compares them
     blocks = difflib.SequenceMatcher(None, wanted, got, autojunk=False).get_opcodes()
-    return [(" ".join(got[a:b]), tag != "equal") for tag, _, _, a, b in blocks if b > a]
+    pieces = [(" ".join(words[a:b]), tag != "equal") for tag, _, _, a, b in blocks if b > a]
+    return [*pieces, (tail, False)] if tail else pieces
 
 
 # ---------------------------------------------------------------- small formats

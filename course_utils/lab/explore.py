@@ -72,7 +72,7 @@ ALSO_USES = {
     "gradient_accumulation_steps": _PLAN,
     "warmup_ratio": ("learning_rate", *_PLAN),
     "lr_scheduler_type": _PLAN,
-    "per_device_train_batch_size": ("lora_r", "include_mlp", "precision"),
+    "per_device_train_batch_size": ("lora_r", "include_mlp", "precision", "lora_dropout"),
 }
 QUIET_SECONDS = 0.3  # other sections redraw when the slider has rested this long
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -205,6 +205,9 @@ class Lab:
         others = [p for p in self.panels.values() if p is not source and p.depends_on(changed)]
         for panel in others:
             panel.follow()
+        for panel in self.panels.values():  # each names all values that differ from the start's
+            if panel is not source and panel not in others:
+                panel.write()
         for listener in self._listeners:
             listener()
         self._soon(others) if source else [panel.redraw() for panel in others]
@@ -562,10 +565,15 @@ class Panel:
         self.stale = False
         value = self.lab.state[self.name]
         self.pictures = [self.draw()] + ([self.marked.png(value)] if self.marked else [])
+        for part, png in zip(("figure", "recorded"), self.pictures, strict=False):
+            if self.parts:
+                self.parts[part].value = png
+        self.write()
+
+    def write(self) -> None:
+        """Write the words beside the figures: what was recorded, the command, what to mind."""
         if not self.parts:
             return
-        for part, png in zip(("figure", "recorded"), self.pictures, strict=False):
-            self.parts[part].value = png
         self.parts["careful"].value = warning_html(self.lab.warnings(self.name))
         line = html.escape(self.lab.command(self.name))
         hidden = [f"<span class='course-alt' hidden>{html.escape(t)}</span>" for t in self.titles()]

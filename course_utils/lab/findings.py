@@ -96,10 +96,11 @@ def _loss_sentences(sweep: sweeps.Sweep) -> list[str]:
             "runs do not tell the values apart."
         )
         return sentences
+    varies = f"one value varies by up to {noise(found):.2f} over {count_of(least_seeds, 'seed')}"
     sentences.append(
         f"Validation loss is lowest at {_text(best.value)} ({best.mean:.2f}) and highest at "
-        f"{_text(worst.value)} ({worst.mean:.2f}); one value varies by up to {noise(found):.2f} "
-        f"over {count_of(least_seeds, 'seed')}."
+        f"{_text(worst.value)} ({worst.mean:.2f}); "
+        f"{varies if least_seeds > 1 else 'of one seed, so chance is not measured'}."
     )
     same = [
         level.value

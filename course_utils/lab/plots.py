@@ -198,15 +198,18 @@ def draw_warmup(figure: "Figure", settings: Settings, context: Context) -> str:
     ax.plot([], [], color=PALE, ls="--", label="other stops")
     count = arithmetic.warmup_steps(total, ratio)
     _rate_axis(ax, max(rates), total)
-    if count:
-        full = min(count + 1, total)  # the first step takes a rate of 0
+    knows = settings["lr_scheduler_type"] != "constant"
+    if knows and 0 < count < total:
+        full = count + 1  # the first step takes a rate of 0
         ax.axvspan(1, full, color=ORANGE, alpha=0.18, lw=0)
         ax.axvline(full, color=INK, ls=":", lw=1.6, label=f"full rate: step {full}")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     of_all = f"of {total} optimiser steps"
     if not count:
         return f"No warm-up: the first {of_all} already takes the full learning rate"
-    if settings["lr_scheduler_type"] == "constant":
+    if knows and count >= total:
+        return f"The warm-up takes {_plural(total, 'step')}, all there are: no full rate is reached"
+    if not knows:
         return (
             f"The schedule `constant` knows no warm-up: warmup_ratio {text_of(ratio)} does nothing"
         )

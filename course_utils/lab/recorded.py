@@ -89,6 +89,8 @@ def sentence(sweep: "Sweep", value: Value) -> str:
     if not values:
         return "No run was recorded for this parameter yet."
     near = nearest(sweep.parameter, values, value)
+    if near != value and PARAMETERS[sweep.parameter].kind in ("bool", "choice"):
+        return f"No run was recorded at {text_of(value)}."  # a choice has no neighbours
     runs = sweep.of_value(near)
     place = f"at {text_of(near)}"
     if near != value:
@@ -96,7 +98,7 @@ def sentence(sweep: "Sweep", value: Value) -> str:
     lost = [run.get("status") for run in runs if run.get("status") != "ok"]
     parts = [_range_text(good(runs), name) for name in MEASURES]
     told = ", ".join(part for part in parts if part)
-    told = told or "no run ended with a loss"
+    told = told or "no run ended well"
     count = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
     lost_text = f"; {len(lost)} of them {' and '.join(sorted(set(lost)))}" if lost else ""
     return f"Recorded {place} ({count}{lost_text}): {told}."
@@ -171,7 +173,9 @@ def nearest(parameter: str, values: Sequence[Value], wanted: Value) -> Value:
 
 def headline(sweep: "Sweep") -> str:
     """The finding over the figure: where the validation loss is lowest, if seeds allow to say."""
-    groups = {value: measured(good(runs), "eval_loss") for value, runs in by_value(sweep).items()}
+    # As findings.levels: a mean over those that did not diverge would hide that some did.
+    kept = {value: runs for value, runs in by_value(sweep).items() if len(good(runs)) == len(runs)}
+    groups = {value: measured(runs, "eval_loss") for value, runs in kept.items()}
     groups = {value: losses for value, losses in groups.items() if losses}
     number = seeds(sweep.runs)
     count = f"{len(sweep.runs)} runs, {number} {'seed' if number == 1 else 'seeds'}"
@@ -186,6 +190,8 @@ def headline(sweep: "Sweep") -> str:
             f"Recorded: no {sweep.parameter} stands out. The validation losses' means differ by "
             f"{apart:.3f}, the seeds of one value by up to {spread:.3f} ({count})"
         )
+    if number == 1:
+        count += ", so chance is not measured"
     worst = max(means, key=means.__getitem__)
     where = f"{sweep.parameter} {text_of(best)} ({means[best]:.3f})"
     return (

@@ -61,8 +61,10 @@ def plot_comparison(results: Mapping[str, Any]) -> "Figure":
     """
     systems = _systems(results)
     difference = results.get("difference") or {}
+    about = _headline_metric(results)
+    drawn = DRAWN if about in ("", *DRAWN) else (about, *DRAWN)
     keys = [
-        key for key in DRAWN if any(finite(scores.get(key)) is not None for _, scores in systems)
+        key for key in drawn if any(finite(scores.get(key)) is not None for _, scores in systems)
     ][:MOST_DRAWN]
     require(keys, "the results hold no score", "run notebooks 02 and 04")
     ratios = {"width_ratios": [len(keys) * 1.15 + 0.3, 1.8]}
@@ -163,19 +165,26 @@ def comparison_finding(results: Mapping[str, Any]) -> str:
     difference = results.get("difference") or {}
     if not tuned:
         return _base_finding(results)
-    for key in HEADLINE_METRICS:
+    if key := _headline_metric(results):
         label = SHARE_METRICS[key][0]
         before, after = _scaled(base, key), _scaled(tuned, key)
-        if before is None or after is None:
-            continue
         change = f"from {before:.2f} to {after:.2f}"
-        if not excludes_zero(difference.get(key)):
-            return f"Fine-tuning leaves {label} about where it was: {change}"
-        verb = "lifts" if after > before else "lowers"
+        if not difference.get(key):
+            return f"Fine-tuning takes {label} {change}; without an interval it may be chance"
         mean, low, high = interval_parts(difference[key], SHARE_METRICS[key][1])
+        if not excludes_zero(difference[key]):
+            return f"No clear change of {label}: {change} ({mean}, 95 % interval {low} to {high})"
+        verb = "lifts" if after > before else "lowers"
         gain = f"({mean}, 95 % interval {low} to {high})"
         return f"Fine-tuning {verb} {label} {change} {gain}"
     return "Scores of the systems that were evaluated"
+
+
+def _headline_metric(results: Mapping[str, Any]) -> str:
+    """The first of HEADLINE_METRICS that base and tuned model have; "" where there is none."""
+    sides = [results.get(side) or {} for side in ("base", "tuned")]
+    both = (k for k in HEADLINE_METRICS if all(_scaled(side, k) is not None for side in sides))
+    return next(both, "")
 
 
 def _base_finding(results: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The figure of inference: seconds and tokens per second, by mode and batch size."""
+"""The figure of inference: seconds and tokens per second, by mode and users at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from course_utils.drawing import (
     state_finding,
     styled,
 )
+from course_utils.schemas import count_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
 
 @styled
 def plot_latency(latency: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Wall-clock seconds and generated tokens per second, by mode and batch size."""
+    """Seconds for an answer each and generated tokens per second, by mode and users at once."""
     require(latency, "the latency table is empty", "run notebook 05")
     modes = list(dict.fromkeys(str(row["mode"]) for row in latency))
     sizes = sorted({row["batch_size"] for row in latency})
     figure, axes = new_figure(11, 4.6, ncols=2)
-    panels = (("seconds", "wall-clock time (s)"), ("tokens_per_second", "generated tokens/s"))
+    panels = (
+        ("seconds", "seconds for an answer each"),
+        ("tokens_per_second", "generated tokens/s"),
+    )
     for ax, (key, label) in zip(axes, panels, strict=True):
         _draw_latency(ax, latency, modes, sizes, key)
         ax.set_ylabel(label)
-        ax.set_xlabel("batch size (prompts generated together)")
+        ax.set_xlabel("users asking at once")
         add_grid(ax)
     axes[0].set_title("Time (lower is better)", loc="left")
     axes[1].set_title("Throughput (higher is better)", loc="left")
@@ -65,15 +69,18 @@ def _draw_latency(
 def _latency_finding(latency: Sequence[Mapping[str, Any]]) -> str:
     rows = [row for row in latency if finite(row.get("tokens_per_second"))]
     if not rows:
-        return "Latency by mode and batch size"
+        return "Latency by mode and users at once"
     fast = max(rows, key=lambda row: row["tokens_per_second"])
     slow = min(rows, key=lambda row: row["tokens_per_second"])
     rate = f"{plain_number(fast['tokens_per_second'])} tokens/s"
-    finding = (
-        f"{label_text(fast['mode']).capitalize()} at batch size {fast['batch_size']} is fastest"
-    )
+    mode = label_text(fast["mode"])
+    finding = f"{mode[:1].upper()}{mode[1:]} with {_users(fast)} is fastest"
     if fast is slow:
         return f"{finding}: {rate}"
     ratio = fast["tokens_per_second"] / slow["tokens_per_second"]
-    slowest = f"{label_text(slow['mode'])} at {slow['batch_size']}"
+    slowest = f"{label_text(slow['mode'])} with {slow['batch_size']}"
     return f"{finding}: {rate}, {ratio:.1f} times as many as {slowest}"
+
+
+def _users(row: Mapping[str, Any]) -> str:
+    return count_of(row["batch_size"], "user")

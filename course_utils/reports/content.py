@@ -83,7 +83,7 @@ def collect(runs: Sequence[Path], group: str = "", today: datetime | None = None
         "date": f"{today or datetime.now(UTC):%Y-%m-%d}",
         "finding": finding(loaded),
         "facts": _title_facts(loaded),
-        "parameters": _parameter_analysis(first, analysis),
+        "parameters": _parameter_analysis(loaded, analysis),
         "answered": _answered(analysis),
         "overview": _overview(loaded),
         "experiments": [_experiment(run, first, len(loaded)) for run in loaded],
@@ -102,7 +102,10 @@ def run_names(folders: Sequence[Path]) -> list[str]:
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):
             break
-    return [clip(clean(name), 60) for name in names]
+    short = [clip(clean(name), 60) for name in names]
+    if len(set(short)) == len(short):
+        return short
+    return [f"{number}. {clip(name, 55)}" for number, name in enumerate(short, start=1)]
 
 
 def _load(folder: Path, name: str) -> dict[str, Any]:
@@ -228,9 +231,12 @@ def _first_analysis(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, An
 
 
 def _parameter_analysis(
-    run: Mapping[str, Any], analysis: Mapping[str, Mapping[str, Any]]
+    runs: Sequence[Mapping[str, Any]], analysis: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The 13 sections: each question with its answer, "" where none is written yet."""
+    """The 13 sections: each question with its answer, "" where none is written yet.
+
+    Beside the start value stands that of the runs: of several, each that one of them has.
+    """
     sections = []
     for name, parameter in parameters.PARAMETERS.items():
         written = analysis.get(name, {})
@@ -238,14 +244,14 @@ def _parameter_analysis(
             {"question": question, "answer": clip(written.get(key) or "", 1500)}
             for key, question in parameters.QUESTIONS.items()
         ]
-        used = run["settings"].get(name)
+        used = dict.fromkeys(value_text(run["settings"].get(name)) for run in runs)
         sections.append(
             {
                 "name": name,
                 "title": parameter.title,
                 "controls": parameter.controls,
                 "start": parameters.text_of(parameter.start),
-                "used": "–" if used is None else value_text(used),
+                "used": clip(", ".join(used), 120),
                 "answers": answers,
                 "figure": written.get("figure"),
             }
@@ -366,7 +372,14 @@ def _curve(run: Mapping[str, Any]) -> dict[str, Any]:
         "name": run["name"],
         "train": thinned(_points(log, "loss")),
         "eval": thinned(_points(log, "eval_loss")),
+        "lost": [key for key in ("loss", "eval_loss") if _is_lost(log, key)],
     }
+
+
+def _is_lost(log: Sequence[Mapping[str, Any]], key: str) -> bool:
+    """Whether the last loss that was logged is no number: a run that diverged after some steps."""
+    logged = [entry[key] for entry in log if key in entry]
+    return bool(logged) and number_of(logged[-1]) is None
 
 
 def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
@@ -425,20 +438,27 @@ def plot_curves(curves: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def curves_finding(curves: Sequence[Mapping[str, Any]]) -> str:
-    """What the curves show, by their last point."""
-    ends = {curve["name"]: curve["eval"] for curve in curves if curve["eval"]}
-    name = "Validation"
+    """What the curves show, by their last point; a run that ended in no number has none."""
+    key, logged = ("eval", "eval_loss") if any(c["eval"] for c in curves) else ("train", "loss")
+    name = {"eval": "Validation", "train": "Training"}[key]
+    drawn = [curve for curve in curves if curve[key]]
+    ends = {c["name"]: c[key] for c in drawn if logged not in c["lost"]}
     if not ends:
-        ends, name = {c["name"]: c["train"] for c in curves if c["train"]}, "Training"
-    if len(ends) == 1:
+        return f"{name} loss ended as no number in {'each run' if len(drawn) > 1 else 'this run'}"
+    if len(drawn) == 1:
         run, points = next(iter(ends.items()))
-        verb = "falls" if points[-1][1] <= points[0][1] else "rises"
         start, end = sensible(points[0][1]), sensible(points[-1][1])
+        if len(points) == 1:
+            return f"{name} loss of {clip(run, 40)} was logged once: {end}"
+        if start == end:
+            return f"{name} loss of {clip(run, 40)} ends where it began, at {end}"
+        verb = "falls" if points[-1][1] < points[0][1] else "rises"
         return f"{name} loss of {clip(run, 40)} {verb} from {start} to {end}"
     low = min(ends, key=lambda run: ends[run][-1][1])
     end = sensible(ends[low][-1][1])
-    of = f"Of these {len(ends)} runs, {clip(low, 30)} ends with the lowest"
-    return f"{of} {name.lower()} loss: {end}"
+    lost = f" ({len(drawn) - len(ends)} ended as no number)" if len(drawn) > len(ends) else ""
+    of = f"Of these {len(drawn)} runs, {clip(low, 30)} ends with the lowest"
+    return f"{of} {name.lower()} loss: {end}{lost}"
 
 
 # ---------------------------------------------------------------- reproducibility
@@ -489,4 +509,4 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool) or number_of(value) is None:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         return clip(clean(text), 60)
-    return f"{value:.6g}"
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

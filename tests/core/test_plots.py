@@ -63,7 +63,7 @@ FINDINGS = {
     "shapes": "With r = 8, B and A hold 1.9 % as many numbers as W (16,896 against 884,736)",
     "scale": "With alpha = 16, alpha / r multiplies the update by 4 at r = 4 and by 2 at r = 8",
     "comparison": "lifts field F1 from 0.20 to 0.70 (+0.50, 95 % interval +0.44 to +0.56)",
-    "latency": "Merged at batch size 8 is fastest: 80 tokens/s, 8.0 times as many as unmerged at 1",
+    "latency": "Merged with 8 users is fastest: 80 tokens/s, 8.0 times as many as unmerged with 1",
     "differences": "improves 1 of 2 metrics; 1 unclear",
 }
 
@@ -334,7 +334,19 @@ def test_comparison_of_the_base_model_alone_claims_no_gain():
 
 def test_an_interval_that_includes_zero_is_not_called_a_gain():
     results = {**RESULTS, "difference": {"field_f1": AROUND_ZERO}}
-    assert "about where it was" in drawing.figure_title(plots.plot_comparison(results))
+    assert "No clear change of field F1" in drawing.figure_title(plots.plot_comparison(results))
+
+
+def test_without_an_interval_no_change_is_judged():
+    results = {**RESULTS, "difference": {}}
+    assert "without an interval" in drawing.figure_title(plots.plot_comparison(results))
+
+
+def test_the_metric_of_the_title_is_drawn():
+    results = {**RESULTS, "base": {"token_f1": 0.2, "bleu": 5.0}, "difference": {}}
+    figure = plots.plot_comparison({**results, "tuned": {"token_f1": 0.6, "bleu": 9.0}})
+    assert "token F1" in drawing.figure_title(figure)
+    assert any("token F1" in label.get_text() for label in figure.axes[0].get_xticklabels())
 
 
 def test_lower_perplexity_counts_as_better():

@@ -621,3 +621,14 @@ def test_a_run_from_before_there_were_rivals_has_none(tmp_path):
     assert results["rivals"] == {}
     assert results["rival"] is None
     assert "rival" not in report.headline(results)
+
+
+def test_words_that_differ_in_case_alone_are_not_marked():
+    assert report._marked_words("Replace pump", "replace PUMP now") == [
+        ("replace PUMP", False),
+        ("now", True),
+    ]
+    long = "word " * report.MAX_CHARACTERS
+    *pieces, tail = report._marked_words(long, long)
+    assert not any(marked for _, marked in pieces)
+    assert tail[0].endswith("more characters)")

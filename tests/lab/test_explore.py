@@ -93,6 +93,21 @@ def test_a_section_that_does_not_depend_on_a_slider_stays(lab):
     assert figure_of(lab, "lora_dropout") is before
 
 
+def test_every_section_shows_the_command_with_all_values_that_were_changed(lab):
+    lab.panel("lora_alpha")
+    lab.panel("lora_dropout")
+    slider(lab, "lora_alpha", "lora_alpha").value = 128
+    for name in ("lora_alpha", "lora_dropout"):
+        assert "--lora_alpha 128" in lab.panels[name].parts["told"].value
+
+
+def test_dropout_takes_memory_and_its_figure_says_so(lab):
+    lab.panel("per_device_train_batch_size")
+    before = figure_of(lab, "per_device_train_batch_size")
+    lab.set(lora_dropout=0.2 if lab.settings["lora_dropout"] == 0 else 0.0)
+    assert figure_of(lab, "per_device_train_batch_size") is not before
+
+
 def test_a_loaded_value_between_the_stops_gets_a_stop(lab):
     lab.panel("lora_r")
     lab.load("python train_lora.py --data a.jsonl --out b/ --lora_r 24")

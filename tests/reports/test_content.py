@@ -192,6 +192,46 @@ def test_a_diverged_run_is_said_to_be_one(tmp_path):
     assert "diverged" in write.write_report(runs, "md").read_text(encoding="utf-8")
 
 
+def test_large_seeds_are_printed_whole_and_told_apart(tmp_path):
+    runs = [make_run(tmp_path / name, training(seed=seed)) for name, seed in
+            (("a", 20260101), ("b", 20260102))]  # fmt: skip
+    report = lab_report.collect(runs)
+    asked = report["experiments"][1]["question"]
+    assert asked == "Same settings, seed 20260101 → 20260102: how much is chance?"
+
+
+def test_long_names_of_runs_stay_apart(tmp_path):
+    folders = [tmp_path / ("x" * 80 + end) for end in ("one", "two")]
+    assert len(set(lab_report.run_names(folders))) == 2
+    report = lab_report.collect([make_run(folder) for folder in folders])
+    assert "without a finite one" not in report["finding"]
+
+
+def test_the_value_of_each_run_stands_beside_the_start_value(tmp_path):
+    runs = [make_run(tmp_path / f"r{r}", training(lora_r=r)) for r in (8, 32)]
+    [rank] = [p for p in lab_report.collect(runs)["parameters"] if p["name"] == "lora_r"]
+    assert rank["used"] == "8, 32"
+
+
+def curve(name, *losses, lost=()):
+    return {"name": name, "train": [], "eval": list(enumerate(losses, 1)), "lost": list(lost)}
+
+
+@pytest.mark.parametrize(
+    ("curves", "told"),
+    [
+        ([curve("a", 2.0, 1.0)], "Validation loss of a falls from 2.00 to 1.00"),
+        ([curve("a", 2.0)], "Validation loss of a was logged once: 2.00"),
+        ([curve("a", 2.0, 2.0)], "ends where it began, at 2.00"),
+        ([curve("a", 2.0, 1.0, lost=["eval_loss"])], "ended as no number in this run"),
+        ([curve("a", 2.0, 0.5, lost=["eval_loss"]), curve("b", 2.0, 1.0)],
+         "Of these 2 runs, b ends with the lowest validation loss: 1.00 (1 ended as no number)"),
+    ],
+)  # fmt: skip
+def test_curves_are_told_by_where_they_ended(curves, told):
+    assert told in lab_report.curves_finding(curves)
+
+
 def test_answers_and_figure_of_the_notebook_are_shown_and_placeholders_are_not(tmp_path):
     run = make_run(tmp_path / "run")
     content = json.dumps(notebook("Steps of 0.0002 are small."))

@@ -52,11 +52,14 @@ class Question:
     def sentence(self, answer: str, right: str, others: Iterable[str]) -> Draft:
         """Asks for a sentence that must hold the words `right`, and none of the `others`.
 
-        Where these words are a wavelength, it is the fact, and other names are no rivals of it.
+        Where these words are a wavelength, it is the fact, and other names are no rivals of it;
+        asked from memory, it may lie as far off as samples of one mineral do.
         """
         fact = parse_facts(f"{ANSWER}={right}")[0]
         if fact.number is None:
             fact = replace(fact, others=rivals([answer], others))
+        elif fact.unit == "nm" and not self.context:
+            fact = replace(fact, within=str(WAVELENGTH_TOLERANCE))
         return self._draft(SENTENCE, "sentence", sentence(answer), [fact])
 
     def yes_no(self, is_so: bool, reason: str, asked: str, facts: Sequence[Fact]) -> Draft:
@@ -89,13 +92,13 @@ class Question:
 
 
 def rivals(right: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
-    """The others that no right answer can hold by accident, each once."""
+    """The others that no right answer can hold by accident, each once.
+
+    A longer name stays: where a text states "advanced argillic alteration", it does not state
+    "argillic alteration", since of names inside each other the longer one counts.
+    """
     told = " ".join(right).casefold()
-    kept = {one.casefold(): one for one in others if one.casefold() not in told}
-    longer = [
-        one for one in kept.values() if any(name.casefold() in one.casefold() for name in right)
-    ]
-    return tuple(one for one in kept.values() if one not in longer)
+    return tuple({one.casefold(): one for one in others if one.casefold() not in told}.values())
 
 
 def rounded(value: float, decimals: int) -> str:

@@ -72,7 +72,8 @@ def _prose(
     if with_context:
         beside = [key_of(getattr(index, one)) for one in PROSE if one != aspect]
     else:
-        wrong = [one for one in others if one.name != index.name]
+        # "Clay, white mica and alunite" is right for any index of OH-bearing minerals.
+        wrong = [one for one in others if one.about != index.about]
         beside = [key_of(getattr(one, aspect)) for one in rng.sample(wrong, 4)]
     answer = SAY.phrase("answer", aspect, value=plain(value))
     return asked.sentence(answer, key_of(value), beside)

@@ -142,6 +142,7 @@ class Index(Strict):
     """A band ratio or index; `bands` are names of the sensor's `limits`."""
 
     name: str
+    about: Literal["vegetation", "water", "snow", "iron", "hydroxyl"]
     form: Literal["ratio", "normalised", "shoulders"]
     bands: list[str] = Field(min_length=2, max_length=3)
     sensor: str

@@ -244,6 +244,7 @@ def _due_question(
 ) -> Draft:
     say, due = Realiser(rng, "qa/plan-due"), rng.random() < 0.5
     since = round(hours * (rng.uniform(1.02, 1.4) if due else rng.uniform(0.5, 0.97)))
+    since = max(since, hours + 1) if due else min(since, hours - 1)  # 10 h of 10 h would be both
     names |= {"since": f"{since} h", "hours": f"{hours} h"}
     question = say("question", SAY["plan_due"], **names)
     answer = SAY.phrase("plan_due_answer", "due" if due else "early", **names)

@@ -17,7 +17,7 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/order_working")
 FROM_TOTAL = ("mean", "top share")  # bring their additions along where no total stands above
 FINDINGS = ("system share", "mode share", "unplanned")
-TIMES = {2: "twice", 3: "three times", 4: "four times"}
+TIMES = ("", "", "twice", "three times", "four times")
 
 
 def write_working(say: Realiser, period: Period, what: Figures, items: Items) -> str:
@@ -83,7 +83,11 @@ def _named(name: str, orders: Sequence[Order], what: Figures) -> dict[str, str]:
 def _dates(days: Iterable[date]) -> str:
     """The dates of some orders, "2004-03-01, 2004-03-05 twice and 2004-03-20"."""
     counts = Counter(days)
-    return listing([f"{day} {TIMES[n]}" if n in TIMES else str(day) for day, n in counts.items()])
+    return listing([f"{day} {_times(n)}".strip() for day, n in counts.items()])
+
+
+def _times(n: int) -> str:
+    return TIMES[n] if n < len(TIMES) else f"{n} times"
 
 
 def chain(costs: Sequence[int]) -> str:

@@ -139,10 +139,33 @@ def test_a_number_is_rounded_once_and_half_up():
     assert rounded(0.12449999, 2) == "0.12"  # not first to 0.1245 and then to 0.13
 
 
-def test_a_rival_is_never_part_of_the_right_name_nor_the_other_way_round():
+def test_a_rival_is_never_part_of_the_right_name_and_may_hold_it():
     others = ["vitreous", "vitreous to silky", "silky", "waxy", "waxy"]
     assert rivals(["vitreous to silky"], others) == ("waxy",)
-    assert rivals(["vitreous"], others) == ("silky", "waxy")
+    assert rivals(["vitreous"], others) == ("vitreous to silky", "silky", "waxy")
+
+
+def test_the_longer_name_is_another_answer(all_records):
+    asked = next(r for r in all_records if r["answer"].lower() == "argillic alteration"
+                 and r["form"] == "name only")  # fmt: skip
+    assert scoring.fact_match("argillic alteration", asked)
+    if "advanced argillic alteration" in asked["instruction"]:
+        assert not scoring.fact_match("advanced argillic alteration", asked)
+
+
+def test_a_wavelength_from_memory_may_lie_as_far_off_as_samples_do(all_records):
+    asked = [r for r in all_records if not r["context"] and "2165 nm" in r["answer"]]
+    assert asked
+    for record in asked:
+        assert scoring.fact_match(record["answer"].replace("2165", "2170"), record)
+        assert not scoring.fact_match(record["answer"].replace("2165", "2205"), record)
+
+
+def test_other_minerals_of_the_same_group_are_right_for_an_index(all_records):
+    asked = [r for r in all_records if not r["context"] and "answer=OH-bearing" in r["facts"]]
+    assert asked
+    for record in asked:
+        assert scoring.fact_match("OH-bearing minerals such as clay, white mica, alunite.", record)
 
 
 # --- Names ---------------------------------------------------------------------------------------

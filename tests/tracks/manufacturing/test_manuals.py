@@ -1,6 +1,7 @@
 """Records of manuals and documentation: each figure follows from the knowledge or is computed."""
 
 import json
+import random
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from course_utils.facts import parse_facts
 from course_utils.records import validate
 from course_utils.schemas import QUESTION_FORMS
 from course_utils.tracks.knowledge import load
-from course_utils.tracks.manufacturing import manuals
+from course_utils.tracks.manufacturing import documentation, manuals
 from course_utils.tracks.manufacturing.equipment_text import DOCUMENTATION, MANUAL, is_plural
 from course_utils.tracks.manufacturing.manual_pages import pages
 
@@ -79,6 +80,16 @@ def test_every_question_has_a_form_facts_and_an_answer_that_states_them(records)
         for fact in parse_facts(record["facts"]):
             for value in fact.values:
                 assert value.casefold() in record["output"].casefold(), record
+
+
+def test_work_is_due_from_the_interval_on_and_not_at_it():
+    """Rounded, 9.7 of 10 h were 10 h: not due, as 10.4 of 10 h were due."""
+    equipment = BASE["hydraulic_excavator"]
+    names = {"interval": "every 10 h", "work": "grease the pins", "machine": equipment.name}
+    for seed in range(200):
+        draft = documentation._due_question(equipment, dict(names), 10, random.Random(seed))
+        since = int(re.search(r"(\d+) h", draft.record["instruction"])[1])
+        assert (since > 10) == draft.record["output"].startswith("Yes"), draft.record
 
 
 def test_a_name_has_rivals_that_stand_in_the_input(records):

@@ -7,6 +7,7 @@ import pytest
 from course_utils import sources
 from course_utils.gold import read_gold, texts_of
 from course_utils.splits import normalise
+from course_utils.tracks.manufacturing import order_working
 from course_utils.tracks.manufacturing.order_items import items_computed, items_given
 from course_utils.tracks.manufacturing.order_periods import Period
 from course_utils.tracks.manufacturing.order_questions import questions
@@ -177,6 +178,12 @@ def test_facts_of_reports_are_those_worked_out_by_hand():
 def test_a_chain_adds_two_numbers_at_a_time():
     assert chain([100, 251, -50]) == "100 + 251 = 351, 351 - 50 = 301"
     assert chain([7]) == "7"
+
+
+def test_a_date_says_how_many_orders_it_stands_for():
+    first, second = date(2011, 10, 17), date(2011, 10, 19)
+    told = order_working._dates([first] * 6 + [second] * 2)
+    assert told == "2011-10-17 6 times and 2011-10-19 twice"
 
 
 def test_a_thing_that_two_orders_speak_of_is_not_asked_about():
