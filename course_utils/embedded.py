@@ -17,11 +17,7 @@ from course_utils import compat
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import as_the_umask_says, write_json_atomic
-from course_utils.packages import (
-    PackagedFile,
-    cache_folder,
-    extract_all,
-)
+from course_utils.packages import PackagedFile, cache_folder, extract_all
 
 EMBEDDED = "smollm2-135m-instruct"
 NANO = "nano"

@@ -152,11 +152,10 @@ def _normalise(found: Mapping) -> Record:
 
 
 def labels_of(text: str) -> set[tuple[str, str]]:
-    """The (field, value) pairs of the object that `parse_record` finds, as they are spelt."""
-    found = _first_object(text) if parse_record(text) is not None else None
+    """The (field, value) pairs of a text that `parse_record` can read, as they are spelt."""
     return {
         (str(field), " ".join(value.split()))
-        for field, held in (found or {}).items()
+        for field, held in (_first_object(text) or {}).items()
         for value in _texts(held)
         if value.strip()
     }

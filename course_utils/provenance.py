@@ -21,7 +21,7 @@ from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
 from course_utils.files import read_object
 from course_utils.records import read_records
-from course_utils.runs import WRITTEN_BY, Run
+from course_utils.runs import WRITTEN_BY, Run, settings_in
 from course_utils.splits import normalise, text_of
 
 PRINTS = "prints"  # the field of a result
@@ -118,10 +118,9 @@ class _Now:
         """A part's print; None where it is not there or cannot be read, so nothing is compared."""
         path = self.folder / _file_of(part)
         if part == "settings":
-            settings = read_object(self.folder / "settings.json").get("settings")
-            return settings if isinstance(settings, dict) else None
+            return settings_in(self.folder)
         if part == "base_model":
-            return (self.print_of("settings") or {}).get("base_model")
+            return self.print_of("settings").get("base_model")
         if not path.is_file():
             return None
         if part == "adapter":
@@ -200,7 +199,7 @@ def _differs(old: Any, now: _Now, part: str) -> bool:
 def _other_settings(old: Any, now: _Now) -> list[str]:
     """The settings that shaped a result and are others in settings.json."""
     new = now.print_of("settings")
-    if not isinstance(old, dict) or new is None:
+    if not isinstance(old, dict):
         return []
     return [key for key, value in old.items() if key in new and new[key] != value]
 

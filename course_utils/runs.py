@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from course_utils import hardware, kit
 from course_utils.errors import CourseError
-from course_utils.files import read_json, write_json_atomic
+from course_utils.files import read_json, read_object, write_json_atomic
 from course_utils.settings import Settings, explain, preset_settings, resolve_precision
 
 VERSIONED = (
@@ -121,6 +121,12 @@ def open_run(
     run = Run(folder, settings)
     save_settings(run, reason, asked.precision)
     return run
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    """The settings in a run folder's settings.json as they stand; empty where there are none."""
+    settings = read_object(Path(folder) / "settings.json").get("settings")
+    return settings if isinstance(settings, dict) else {}
 
 
 def saved_settings(path: Path) -> Settings:

@@ -264,7 +264,8 @@ def _figure(
     unit, end = units.currency_before(before), match.end()
     if not unit:
         unit, end = units.unit_at(text, match.end())
-    after = text[end : min(last, end + _REACH)]
+    reach = min(last, end + _REACH)
+    after = text[end:reach]
     limit, denied = _direction(before, after)
     whole = text[first:last]
     return Figure(
@@ -277,7 +278,7 @@ def _figure(
         start=match.start(),
         end=end,
         sentence=whole,
-        following=text[match.end() : min(last, end + _REACH)].strip(" -\u00a0\u202f"),
+        following=text[match.end() : reach].strip(" -\u00a0\u202f"),
     )
 
 

@@ -261,8 +261,7 @@ def compare_models(
         timeout_minutes=timeout_minutes,
     )
     console().print(selection.comparison_table(result))
-    pages = out.glob("model_comparison*.md")  # beside one that somebody wrote into is a new one
-    print(f"Comparison: {max(pages, key=lambda page: page.stat().st_mtime)}")
+    print(f"Comparison: {result['page']}")
     if not any(row["status"] == "done" for row in result["rows"]):
         sys.exit(1)
 

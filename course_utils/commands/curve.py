@@ -49,4 +49,4 @@ def curve(
     line = f"course curve --sizes {','.join(wanted)} --seeds {','.join(map(str, numbers))} --resume"
     work = kit.ROOT / "runs" / "curve"
     arguments = (planned, data, scale, folder, work, base_model, jobs, resume, line)
-    record(partial(learning.run_curve, *arguments), "curve", f"Curve: {folder}")
+    record(partial(learning.run_curve, *arguments), f"Curve: {folder}")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from course_utils import material, models, own_data, sources
 from course_utils.errors import UsageError
-from course_utils.files import read_object
-from course_utils.runs import find_root
+from course_utils.runs import find_root, settings_in
 from course_utils.settings import Settings, require_track
 from course_utils.tracks.geology import track as geology
 
@@ -33,8 +32,7 @@ def choose(track: str | None, folder: Path | None, reads: bool) -> tuple[str | N
 
 def saved_track(run: Path | None) -> str | None:
     """The track that a run folder is of; None for one that was not begun."""
-    settings = read_object(run / "settings.json").get("settings") if run else None
-    return settings.get("track") if isinstance(settings, dict) else None
+    return settings_in(run).get("track") if run else None
 
 
 def _geology() -> Path:

@@ -57,7 +57,7 @@ def sweep(
     given = f" --seeds {','.join(map(str, numbers))}" if numbers else ""
     line = f"course sweep{given} --resume"
     arguments = (planned, folder, work, base_model, parallel, resume, line)
-    record(partial(sweeps.run_sweep, *arguments, replace=replace), "sweep", f"Sweeps: {folder}")
+    record(partial(sweeps.run_sweep, *arguments, replace=replace), f"Sweeps: {folder}")
 
 
 def numbers_in(text: str, option: str) -> list[int]:
@@ -68,7 +68,7 @@ def numbers_in(text: str, option: str) -> list[int]:
         raise UsageError(f"{option} {text}: not numbers", "give for example 1,2,3") from None
 
 
-def record(run: Callable[[], recording.Outcome], command: str, where: str) -> None:
+def record(run: Callable[[], recording.Outcome], where: str) -> None:
     """Make runs until they are done or interrupted, and tell what came of it; exit 1 if one failed.
 
     `where` is the last line's end: the name and place of the results.
@@ -79,9 +79,9 @@ def record(run: Callable[[], recording.Outcome], command: str, where: str) -> No
     try:
         outcome = run()
     except KeyboardInterrupt:
-        again = "" if "--resume" in sys.argv else ", with --resume"
-        told = f"Finished runs are kept; to go on, give the same command again{again}"
-        raise Stopped(told) from None
+        raise Stopped(
+            "Finished runs are kept; to go on, give the same command with --resume"
+        ) from None
     for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
     print(f"{outcome.made} runs made, {outcome.kept} were there. {where}")

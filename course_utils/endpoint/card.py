@@ -5,6 +5,7 @@ from pathlib import Path
 from course_utils import models, privacy, provenance
 from course_utils.endpoint.source import Source
 from course_utils.files import read_object
+from course_utils.runs import settings_in
 from course_utils.settings import TRACKS
 from course_utils.templating import environment
 
@@ -23,8 +24,7 @@ SCORES = {
 
 def text(source: Source, kind: str, agreement: str) -> str:
     """The card as Markdown, with the front matter that model hubs read."""
-    settings = read_object(source.folder / "settings.json").get("settings")
-    settings = settings if isinstance(settings, dict) else {}
+    settings = settings_in(source.folder)
     markdown = environment(Path(__file__).with_name("templates"), html=False)
     return markdown.get_template("card.md.jinja").render(
         name=source.folder.resolve().name,

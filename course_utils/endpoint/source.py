@@ -13,10 +13,9 @@ from typing import Any
 from course_utils import models
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.files import read_json, read_object, write_json_atomic
-from course_utils.packages import (
-    writable_cache_folder,
-)
+from course_utils.files import read_json, write_json_atomic
+from course_utils.packages import writable_cache_folder
+from course_utils.runs import settings_in
 
 PLACES = (".", "adapter", "models/finetuned_model")  # where an adapter lies in a folder
 # Weights, configurations, tokenizers in all their forms, chat templates.
@@ -90,8 +89,7 @@ def _configuration(adapter: Path) -> dict[str, Any]:
 
 def _base_name(folder: Path, config: dict[str, Any]) -> str:
     """The run's setting; else the adapter's, whose path may be of another machine."""
-    settings = read_object(folder / "settings.json").get("settings")
-    name = settings.get("base_model") if isinstance(settings, dict) else None
+    name = settings_in(folder).get("base_model")
     if isinstance(name, str):
         return name
     return models.id_of(str(config.get("base_model_name_or_path") or ""))

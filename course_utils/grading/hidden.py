@@ -28,9 +28,7 @@ from typing import Any
 from course_utils import kit, schemas, splits, tasks
 from course_utils.digests import digest, sha256_of
 from course_utils.errors import CourseError
-from course_utils.grading.cache import (
-    Shared,
-)
+from course_utils.grading.cache import Shared
 from course_utils.grading.secret import Secret
 from course_utils.records import read_records, write_records
 from course_utils.tracks import manufacturing as manufacturing_room

@@ -24,10 +24,7 @@ from course_utils.errors import CourseError
 from course_utils.execution.sandbox.levels import choose_level
 from course_utils.execution.sandbox.limits import Limits
 from course_utils.files import write_text_atomic
-from course_utils.grading.cache import (
-    BatchStopped,
-    grader_fingerprint,
-)
+from course_utils.grading.cache import BatchStopped, grader_fingerprint
 from course_utils.grading.cluster import Cluster
 from course_utils.grading.inbox import Submission
 from course_utils.grading.results import Owner, Result

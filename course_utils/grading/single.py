@@ -21,9 +21,7 @@ from course_utils.execution.jobs import NotebookResult
 from course_utils.execution.sandbox.box import Outcome
 from course_utils.files import FULL, atomic_path, told, write_text_atomic
 from course_utils.grading.archives import is_archive
-from course_utils.grading.cache import (
-    BatchStopped,
-)
+from course_utils.grading.cache import BatchStopped
 from course_utils.grading.finding import wrong
 from course_utils.grading.inbox import Submission, opened
 from course_utils.grading.judging.case import Case

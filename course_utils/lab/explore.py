@@ -565,9 +565,10 @@ class Panel:
         self.stale = False
         value = self.lab.state[self.name]
         self.pictures = [self.draw()] + ([self.marked.png(value)] if self.marked else [])
+        if not self.parts:
+            return
         for part, png in zip(("figure", "recorded"), self.pictures, strict=False):
-            if self.parts:
-                self.parts[part].value = png
+            self.parts[part].value = png
         self.write()
 
     def write(self) -> None:

@@ -89,8 +89,8 @@ def sentence(sweep: "Sweep", value: Value) -> str:
     if not values:
         return "No run was recorded for this parameter yet."
     near = nearest(sweep.parameter, values, value)
-    if near != value and PARAMETERS[sweep.parameter].kind in ("bool", "choice"):
-        return f"No run was recorded at {text_of(value)}."  # a choice has no neighbours
+    if near is None:
+        return f"No run was recorded at {text_of(value)}."
     runs = sweep.of_value(near)
     place = f"at {text_of(near)}"
     if near != value:
@@ -163,10 +163,13 @@ def _range_text(runs: Runs, measure: str) -> str:
     return text if low == high else f"{text} ({low} to {high})"
 
 
-def nearest(parameter: str, values: Sequence[Value], wanted: Value) -> Value:
-    """The recorded value closest to the wanted one, on the parameter's own scale."""
+def nearest(parameter: str, values: Sequence[Value], wanted: Value) -> Value | None:
+    """The recorded value closest to the wanted one, on the parameter's own scale.
+
+    None where a choice was not recorded: it has no neighbours.
+    """
     if wanted in values or PARAMETERS[parameter].kind in ("bool", "choice"):
-        return wanted if wanted in values else values[0]
+        return wanted if wanted in values else None
     scale = math.log if PARAMETERS[parameter].log else float
     return min(values, key=lambda value: abs(scale(float(value)) - scale(float(wanted))))
 

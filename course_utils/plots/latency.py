@@ -74,13 +74,10 @@ def _latency_finding(latency: Sequence[Mapping[str, Any]]) -> str:
     slow = min(rows, key=lambda row: row["tokens_per_second"])
     rate = f"{plain_number(fast['tokens_per_second'])} tokens/s"
     mode = label_text(fast["mode"])
-    finding = f"{mode[:1].upper()}{mode[1:]} with {_users(fast)} is fastest"
+    users = count_of(fast["batch_size"], "user")
+    finding = f"{mode[:1].upper()}{mode[1:]} with {users} is fastest"
     if fast is slow:
         return f"{finding}: {rate}"
     ratio = fast["tokens_per_second"] / slow["tokens_per_second"]
     slowest = f"{label_text(slow['mode'])} with {slow['batch_size']}"
     return f"{finding}: {rate}, {ratio:.1f} times as many as {slowest}"
-
-
-def _users(row: Mapping[str, Any]) -> str:
-    return count_of(row["batch_size"], "user")

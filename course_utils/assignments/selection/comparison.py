@@ -171,5 +171,4 @@ def run_comparison(
         w for key, value in options.items() for w in ("--" + key.replace("_", "-"), f"{value}")
     ]
     result = {"command": shown_command(words), "data": shown(data), **result}
-    write_comparison(result, out)
-    return result
+    return {**result, "page": write_comparison(result, out)}

@@ -18,9 +18,7 @@ from course_utils.digests import digest, sha256_of
 from course_utils.execution.jobs import NotebookResult
 from course_utils.files import write_text_atomic
 from course_utils.grading import probing
-from course_utils.grading.cache import (
-    digest_of_files,
-)
+from course_utils.grading.cache import digest_of_files
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.judgement import Judgement, earned
 from course_utils.grading.results import Evidence

@@ -23,9 +23,7 @@ from course_utils.assignments.folder import Folder, scan, show
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
 from course_utils.grading import integrity
-from course_utils.grading.cache import (
-    BatchStopped,
-)
+from course_utils.grading.cache import BatchStopped
 from course_utils.grading.fingerprints import adapter_sketch, code_prints, text_prints
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case

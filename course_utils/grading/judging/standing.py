@@ -21,10 +21,7 @@ from course_utils.assignments.leaderboard import chosen_name
 from course_utils.digests import digest
 from course_utils.errors import CourseError
 from course_utils.grading import hidden as hidden_module
-from course_utils.grading.cache import (
-    BatchStopped,
-    sources,
-)
+from course_utils.grading.cache import BatchStopped, sources
 from course_utils.grading.hidden import Record
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import readable_records

@@ -17,7 +17,7 @@ from course_utils.tracks.wordings import Wordings
 SAY = Wordings("manufacturing/order_working")
 FROM_TOTAL = ("mean", "top share")  # bring their additions along where no total stands above
 FINDINGS = ("system share", "mode share", "unplanned")
-TIMES = ("", "", "twice", "three times", "four times")
+TIMES = {2: "twice", 3: "three times", 4: "four times"}
 
 
 def write_working(say: Realiser, period: Period, what: Figures, items: Items) -> str:
@@ -83,11 +83,9 @@ def _named(name: str, orders: Sequence[Order], what: Figures) -> dict[str, str]:
 def _dates(days: Iterable[date]) -> str:
     """The dates of some orders, "2004-03-01, 2004-03-05 twice and 2004-03-20"."""
     counts = Counter(days)
-    return listing([f"{day} {_times(n)}".strip() for day, n in counts.items()])
-
-
-def _times(n: int) -> str:
-    return TIMES[n] if n < len(TIMES) else f"{n} times"
+    return listing(
+        [f"{day} {TIMES.get(n, f'{n} times')}" if n > 1 else str(day) for day, n in counts.items()]
+    )
 
 
 def chain(costs: Sequence[int]) -> str:

@@ -10,10 +10,7 @@ from typing import Any
 from course_utils import packages
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.packages import (
-    PackagedFile,
-    cache_folder,
-)
+from course_utils.packages import PackagedFile, cache_folder
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from course_utils.assignments.folder import json_object
 from course_utils.assignments.week09_10 import MOST_RECORDS, PARTS, read_part
 from course_utils.digests import sha256_of
 from course_utils.errors import CourseError
-from course_utils.grading.cache import (
-    sources,
-)
+from course_utils.grading.cache import sources
 from course_utils.grading.judging.case import Case
 from course_utils.grading.judging.files.common import (
     WEEK09_10,
